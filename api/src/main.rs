@@ -1,0 +1,2 @@
+//! The acm2 binary.
+fn main() {}

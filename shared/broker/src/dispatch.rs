@@ -1,0 +1,95 @@
+//! The fair queue: which job a worker gets next. Only hints live here; the stores are the truth, so that all of it may be
+//! lost and rebuilt. `redis/` and `memory/` implement it with the same semantics and pass the same tests.
+
+use std::time::Duration;
+
+use acm2_domain::ids::{JobId, TenantId, WorkerId};
+use acm2_domain::job::{Job, Queue};
+use async_trait::async_trait;
+
+/// The broker is away, or answered something that cannot be understood. Callers try again later; nothing is lost by it.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker does not answer: {0}")]
+pub struct BrokerError(pub String);
+
+/// A job that a worker holds for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// What is to be done.
+    pub job: Job,
+    /// Differs at each claim, so that a late ack of an earlier claim does nothing.
+    pub token: u64,
+}
+
+/// What became of a lease that was to be renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// It goes on.
+    Kept,
+    /// Another worker has it, or it is ready again. A hint: the store's claim decides.
+    Taken,
+    /// The broker has never heard of it: it was emptied.
+    Unknown,
+}
+
+/// Who claims, and how much it can do: the sum over all workers bounds what one tenant may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimant {
+    /// The process.
+    pub worker: WorkerId,
+    /// How many jobs of the queue it can hold at once.
+    pub permits: usize,
+}
+
+/// How many jobs stand where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depth {
+    /// Waiting for a worker.
+    pub ready: u64,
+    /// Waiting for their time.
+    pub delayed: u64,
+    /// With a worker.
+    pub leased: u64,
+}
+
+/// A fair queue over tenants.
+#[async_trait]
+pub trait Dispatch: Send + Sync + std::fmt::Debug {
+    /// Makes jobs ready after `delay`. A job that is known already stays as it is, unless it stands in no set: then it is
+    /// repaired. Wakes a waiting worker.
+    async fn push(&self, jobs: &[Job], delay: Duration) -> Result<(), BrokerError>;
+
+    /// Takes at most `most` jobs, the tenant with the least virtual time first, no tenant over its share of all permits;
+    /// expired leases and due delayed jobs become ready first. Waits up to `wait` for one if there is none.
+    async fn claim(
+        &self,
+        queue: Queue,
+        claimant: Claimant,
+        most: usize,
+        wait: Duration,
+    ) -> Result<Vec<Lease>, BrokerError>;
+
+    /// Prolongs leases; one answer each, in order.
+    async fn renew(&self, leases: &[Lease]) -> Result<Vec<Renewal>, BrokerError>;
+
+    /// Makes a lease hold again whatever the broker thinks of the job, because the store says that the worker still has it.
+    async fn restore(&self, lease: &Lease) -> Result<(), BrokerError>;
+
+    /// The job is done: forgets it. A token of an earlier claim does nothing.
+    async fn ack(&self, lease: &Lease) -> Result<(), BrokerError>;
+
+    /// Gives the job back, ready after `delay`. A token of an earlier claim does nothing.
+    async fn give_back(&self, lease: &Lease, delay: Duration) -> Result<(), BrokerError>;
+
+    /// Forgets a job that waits; one that a worker holds stays.
+    async fn remove(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<(), BrokerError>;
+
+    /// How many jobs of a tenant wait, ready or delayed.
+    async fn waiting(&self, queue: Queue, tenant: TenantId) -> Result<u64, BrokerError>;
+
+    /// How many jobs stand where.
+    async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError>;
+
+    /// Whether the broker answers at all.
+    async fn ping(&self) -> Result<(), BrokerError>;
+}

@@ -1,0 +1,38 @@
+//! News between processes, at most once: a lost signal costs latency, never correctness, because the stores are read again.
+
+use acm2_domain::ids::{RunId, TenantId};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+use crate::dispatch::BrokerError;
+
+/// A piece of news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "signal", rename_all = "snake_case")]
+pub enum Signal {
+    /// A command stands on a run: its worker should look.
+    Command {
+        /// Whose run.
+        tenant: TenantId,
+        /// Which run.
+        run: RunId,
+    },
+    /// A run ended: who waits for it should look.
+    Ended {
+        /// Whose run.
+        tenant: TenantId,
+        /// Which run.
+        run: RunId,
+    },
+}
+
+/// Publishes to all processes.
+#[async_trait]
+pub trait Signals: Send + Sync + std::fmt::Debug {
+    /// Tells every process, this one too.
+    async fn publish(&self, signal: Signal) -> Result<(), BrokerError>;
+
+    /// Everything published from now on. A receiver that lags loses the oldest.
+    fn subscribe(&self) -> broadcast::Receiver<Signal>;
+}

@@ -1,0 +1,272 @@
+//! One LLM call in neutral terms, what comes back, and what can go wrong. The Journal passes these to `outbound`, whose wire
+//! formats translate them; nothing here knows a wire.
+
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ProviderKeyId;
+use crate::money::Usd;
+
+/// Who speaks in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
+pub enum Role {
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(deny_unknown_fields))]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+/// Sampling parameters; sent only where the caller set them, because several current models refuse them.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Sampling {
+    /// 0 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+}
+
+/// One LLM call, before a wire format has seen it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// The slug of a row of the provider list.
+    pub provider: String,
+    /// The provider's own name of the model.
+    pub model: String,
+    /// The provider key that the run names; the tenant's default key where `None`.
+    pub provider_key: Option<ProviderKeyId>,
+    /// The system instruction.
+    pub system: Option<String>,
+    /// The conversation; ends with the person's turn.
+    pub messages: Vec<Message>,
+    /// Sampling parameters.
+    pub sampling: Sampling,
+    /// The most tokens that the answer may have, reasoning included.
+    pub max_output_tokens: Option<u32>,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// How often a failed attempt may be followed by another.
+    pub max_retries: u32,
+}
+
+impl Call {
+    /// A number of input tokens that the prompt cannot exceed: every tokenizer in use makes at most one token of a byte.
+    pub fn input_tokens_at_most(&self) -> u64 {
+        self.prompt_bytes() + 16 * (self.messages.len() as u64 + 1)
+    }
+
+    /// A fair guess at the input tokens: four bytes a token.
+    pub fn input_tokens_about(&self) -> u64 {
+        self.prompt_bytes() / 4 + 4 * (self.messages.len() as u64 + 1)
+    }
+
+    fn prompt_bytes(&self) -> u64 {
+        let system = self.system.as_ref().map_or(0, String::len);
+        (system + self.messages.iter().map(|message| message.content.len()).sum::<usize>()) as u64
+    }
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
+pub enum FinishReason {
+    /// It had said everything.
+    Stop,
+    /// It met the limit of output tokens.
+    Length,
+    /// The provider's filter cut it off or blocked the prompt.
+    ContentFilter,
+    /// The model declined.
+    Refusal,
+    /// Something else, that the provider has added since.
+    Other,
+}
+
+/// Tokens of a call. The parts are contained in the totals: `cached_input` and `cache_write` in `input`, `reasoning` in `output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+pub struct Usage {
+    /// All tokens that went in.
+    pub input_tokens: u64,
+    /// Of these, read from the provider's cache.
+    #[serde(default)]
+    pub cached_input_tokens: u64,
+    /// Of these, written to the provider's cache.
+    #[serde(default)]
+    pub cache_write_tokens: u64,
+    /// All tokens that came out.
+    pub output_tokens: u64,
+    /// Of these, spent on reasoning that is not shown.
+    #[serde(default)]
+    pub reasoning_tokens: u64,
+}
+
+impl Usage {
+    /// Sums two usages.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens + other.input_tokens,
+            cached_input_tokens: self.cached_input_tokens + other.cached_input_tokens,
+            cache_write_tokens: self.cache_write_tokens + other.cache_write_tokens,
+            output_tokens: self.output_tokens + other.output_tokens,
+            reasoning_tokens: self.reasoning_tokens + other.reasoning_tokens,
+        }
+    }
+}
+
+/// How a cost is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
+pub enum CostSource {
+    /// The provider said it.
+    Reported,
+    /// Usage times the price table.
+    Estimated,
+    /// Neither usage with a price nor a report: the cost is null, never 0.
+    Unknown,
+}
+
+/// What an answered call cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// The amount; `None` exactly where the source is `Unknown`.
+    pub amount: Option<Usd>,
+    /// How it is known.
+    pub source: CostSource,
+}
+
+impl Cost {
+    /// Neither usage with a price nor a report.
+    pub const UNKNOWN: Self = Self { amount: None, source: CostSource::Unknown };
+}
+
+/// What a provider answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The text; empty where a filter blocked everything.
+    pub text: String,
+    /// Why the model stopped.
+    pub finish_reason: FinishReason,
+    /// Tokens, where the provider told them.
+    pub usage: Option<Usage>,
+    /// The cost that the provider reported itself, in USD.
+    pub reported_cost: Option<Decimal>,
+    /// The model that the provider says answered.
+    pub provider_model: Option<String>,
+    /// The provider's id of the request, for its support.
+    pub provider_request_id: Option<String>,
+    /// From sending to the last byte.
+    pub latency: Duration,
+}
+
+/// What kind of failure a call met. Decides whether another attempt makes sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
+pub enum ErrorClass {
+    /// The tenant has no active key for the provider.
+    ProviderKeyMissing,
+    /// The stored key does not open with the master keys that this process holds.
+    ProviderKeyUndecryptable,
+    /// The provider refuses the key.
+    ProviderAuth,
+    /// The account behind the key has no credit or met a spending limit.
+    ProviderQuota,
+    /// Too many requests for now.
+    ProviderRateLimited,
+    /// The provider is overloaded or has an internal error.
+    ProviderOverloaded,
+    /// The provider refuses the request as it is.
+    ProviderRequest,
+    /// The provider does not know the model.
+    ProviderModelNotFound,
+    /// The provider did not answer in time.
+    ProviderTimeout,
+    /// The connection failed or was cut.
+    ProviderNetwork,
+    /// The answer could not be understood.
+    ProviderDecode,
+    /// The run's ceiling leaves no room for the call.
+    CostCeiling,
+    /// The run has a ceiling and the model no price.
+    PriceUnknown,
+    /// The run's deadline passed.
+    DeadlineExceeded,
+    /// The run was cancelled.
+    Cancelled,
+}
+
+impl ErrorClass {
+    /// Whether another attempt may succeed.
+    pub const fn is_transient(self) -> bool {
+        matches!(
+            self,
+            Self::ProviderRateLimited
+                | Self::ProviderOverloaded
+                | Self::ProviderTimeout
+                | Self::ProviderNetwork
+                | Self::ProviderDecode
+        )
+    }
+
+    /// Whether the provider may have done the work, and charged for it, all the same.
+    pub const fn may_have_cost(self) -> bool {
+        matches!(self, Self::ProviderTimeout | Self::ProviderNetwork | Self::ProviderDecode)
+    }
+}
+
+/// A failed attempt, as `outbound` reports it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallError {
+    /// What kind of failure.
+    pub class: ErrorClass,
+    /// For the tenant: the provider's message where it gave one, at most 2 kB, the key scrubbed out.
+    pub message: String,
+    /// The HTTP status, where there was one.
+    pub http_status: Option<u16>,
+    /// The provider's own code of the error.
+    pub provider_code: Option<String>,
+    /// The provider's id of the request, for its support.
+    pub provider_request_id: Option<String>,
+    /// The delay that the provider asks for.
+    pub retry_after: Option<Duration>,
+    /// Whether the provider itself says that another attempt is right (`x-should-retry`).
+    pub should_retry: Option<bool>,
+    /// Whether any byte of the request may have reached the provider.
+    pub sent: bool,
+}
+
+impl CallError {
+    /// A failure before anything was sent.
+    pub fn unsent(class: ErrorClass, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+            http_status: None,
+            provider_code: None,
+            provider_request_id: None,
+            retry_after: None,
+            should_retry: None,
+            sent: false,
+        }
+    }
+}

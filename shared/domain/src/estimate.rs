@@ -1,0 +1,45 @@
+//! What a run would take, before it starts.
+
+use crate::money::Usd;
+use crate::prices::Prices;
+use crate::run::{Estimate, RunSpec};
+use crate::stages;
+
+/// The low guess takes answers of this many tokens.
+const SHORT_ANSWER: u64 = 200;
+
+/// Counts the calls of a run and bounds their cost.
+pub fn estimate(spec: &RunSpec, prices: &Prices) -> Estimate {
+    let tasks = stages::plan(spec);
+    let mut low = Some(Usd::ZERO);
+    let mut high = Some(Usd::ZERO);
+    let mut unpriced_models: Vec<String> = Vec::new();
+    for task in &tasks {
+        let model = &spec.models[task.model_index];
+        let Some(price) = prices.find(&model.provider, &model.model) else {
+            if !unpriced_models.contains(&model.full_name()) {
+                unpriced_models.push(model.full_name());
+            }
+            low = None;
+            high = None;
+            continue;
+        };
+        let call = spec.call(model);
+        let most_output = call.max_output_tokens.map(u64::from).into_iter().chain(price.max_output).min();
+        let short = SHORT_ANSWER.min(most_output.unwrap_or(SHORT_ANSWER));
+        let short_cost = Usd::of_tokens(call.input_tokens_about(), price.input) + Usd::of_tokens(short, price.output);
+        low = low.map(|sum| sum + short_cost);
+        let most = most_output.map(|output| price.at_most(call.input_tokens_at_most(), output));
+        high = high.zip(most).map(|(sum, most)| sum + most);
+    }
+    if let (Some(sum), Some(ceiling)) = (high, spec.max_cost_usd) {
+        high = Some(sum.min(ceiling));
+    }
+    Estimate {
+        calls: u32::try_from(tasks.len()).unwrap_or(u32::MAX),
+        low_usd: low,
+        high_usd: high,
+        unpriced_models,
+        prices_date: prices.date().to_owned(),
+    }
+}

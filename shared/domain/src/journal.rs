@@ -1,0 +1,60 @@
+//! The contract between stages and whoever runs them: a stage asks for calls by key and never sees a database or a network.
+//! `acm2-worker` implements it; tests implement it in memory. Resume comes for free: a finished key answers at once.
+
+use std::fmt;
+
+use futures_util::future::BoxFuture;
+
+use crate::call::{Call, ErrorClass, FinishReason};
+
+/// Names a task, unique in its run and the same at every resume: `generate/prompt/m0/1`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskKey(String);
+
+impl TaskKey {
+    /// `{stage}/{what}/m{index of the model}/{iteration from 1}`.
+    pub fn new(stage: &str, what: &str, model_index: usize, iteration: u32) -> Self {
+        Self(format!("{stage}/{what}/m{model_index}/{iteration}"))
+    }
+
+    /// As it stands in storage.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TaskKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a stage gets to see of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskAnswer {
+    /// The text.
+    pub text: String,
+    /// Why the model stopped.
+    pub finish_reason: FinishReason,
+}
+
+/// Why a call gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TaskFailure {
+    /// The task is settled as failed; other tasks may go on.
+    #[error("task failed: {0:?}")]
+    Failed(ErrorClass),
+    /// The run stops here (cancelled, lost to another worker, shutting down, waiting): return at once.
+    #[error("run stopped")]
+    Stopped,
+}
+
+/// Makes calls durable.
+pub trait Journal: Send + Sync {
+    /// The answer of the task `key`: the committed one if there is one, else by making `call`.
+    fn call(&self, key: TaskKey, call: Call) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>>;
+}
+
+/// The run stopped before the stage was through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped;

@@ -1,0 +1,22 @@
+//! The words and rules of ACM2, without input or output: ids, money, prices, the provider list, what a run is and how its
+//! stages go. Every other crate knows this one; this one knows none of them and no async runtime.
+
+pub mod call;
+pub mod clock;
+pub mod error;
+pub mod estimate;
+pub mod ids;
+pub mod job;
+pub mod journal;
+pub mod money;
+#[cfg(feature = "openapi")]
+mod openapi;
+pub mod prices;
+pub mod providers;
+pub mod retry;
+pub mod run;
+pub mod stages;
+pub mod timing;
+pub mod webhook;
+
+pub use error::{Error, FieldError, Kind};

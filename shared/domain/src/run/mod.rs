@@ -1,0 +1,18 @@
+//! A run: what callers ask for (`new_run`), what it is compiled to (`spec`), where it stands (`status`), what they see (`view`),
+//! and its timeline (`event`).
+
+mod event;
+mod model_choice;
+mod new_run;
+mod spec;
+mod status;
+mod totals;
+mod view;
+
+pub use event::{Event, EventType, NewEvent};
+pub use model_choice::ModelChoice;
+pub use new_run::NewRun;
+pub use spec::{ModelSpec, RunSpec};
+pub use status::{IllegalTransition, Requested, RunStatus, TaskStatus};
+pub use totals::{Progress, Totals, TotalsRow, display_cost};
+pub use view::{Estimate, Missing, Run, RunList, RunProblem, Task, TaskError, TaskList};

@@ -1,0 +1,77 @@
+//! The compiled specification of a run: every default filled in, every model resolved. Stored with the run; never changes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::call::{Call, Message, Sampling};
+use crate::ids::ProviderKeyId;
+use crate::money::Usd;
+
+/// One resolved model of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// The provider's slug.
+    pub provider: String,
+    /// The provider's own name of the model.
+    pub model: String,
+    /// The provider key that the caller named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_key_id: Option<ProviderKeyId>,
+    /// Sampling parameters that the caller set.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// The most tokens of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u32>,
+}
+
+impl ModelSpec {
+    /// `provider/model`.
+    pub fn full_name(&self) -> String {
+        format!("{}/{}", self.provider, self.model)
+    }
+}
+
+/// What a run does, with nothing left open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// The system instruction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// What every model is asked.
+    pub messages: Vec<Message>,
+    /// Who is asked.
+    pub models: Vec<ModelSpec>,
+    /// How often each model is asked.
+    pub iterations: u32,
+    /// How many calls may be under way at once.
+    pub concurrency: u32,
+    /// How often a failed call may be tried again.
+    pub max_retries: u32,
+    /// How long one call may take.
+    pub timeout_seconds: u32,
+    /// When the run ends at the latest, counted from its submission.
+    pub deadline_seconds: u32,
+    /// What the run may cost at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_usd: Option<Usd>,
+    /// Where a webhook goes, besides the tenant's endpoints.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_url: Option<String>,
+}
+
+impl RunSpec {
+    /// The call that asks one of the models.
+    pub fn call(&self, model: &ModelSpec) -> Call {
+        Call {
+            provider: model.provider.clone(),
+            model: model.model.clone(),
+            provider_key: model.provider_key_id,
+            system: self.system.clone(),
+            messages: self.messages.clone(),
+            sampling: model.sampling,
+            max_output_tokens: model.max_output_tokens,
+            timeout: std::time::Duration::from_secs(u64::from(self.timeout_seconds)),
+            max_retries: self.max_retries,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Where a run and a task stand, and which step may follow which.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl $name {
+            /// The word that stands in databases and JSON.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+            fn from_str(word: &str) -> Result<Self, String> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(concat!("must be one of", $(" ", $word),+).to_owned()),
+                }
+            }
+        }
+    };
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
+pub enum RunStatus {
+    /// Waiting for a worker.
+    Queued,
+    /// A worker has it.
+    Running,
+    /// Stopped by a command; it goes on when resumed.
+    Paused,
+    /// Every task has an answer; nothing is missing.
+    Completed,
+    /// Some tasks have an answer; `missing` lists the others.
+    CompletedWithErrors,
+    /// No task has an answer.
+    Failed,
+    /// Ended by a command.
+    Cancelled,
+}
+
+words!(RunStatus {
+    Queued = "queued",
+    Running = "running",
+    Paused = "paused",
+    Completed = "completed",
+    CompletedWithErrors = "completed_with_errors",
+    Failed = "failed",
+    Cancelled = "cancelled",
+});
+
+/// A step that the state machine does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a run that is {from} cannot become {to}")]
+pub struct IllegalTransition {
+    /// Where it stands.
+    pub from: RunStatus,
+    /// Where it should have gone.
+    pub to: RunStatus,
+}
+
+impl RunStatus {
+    /// Every status.
+    pub const ALL: [Self; 7] = [
+        Self::Queued,
+        Self::Running,
+        Self::Paused,
+        Self::Completed,
+        Self::CompletedWithErrors,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Whether nothing will happen any more.
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::CompletedWithErrors | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether `to` may follow. A terminal run stays as it is; a run that waits may only end by a command or its deadline.
+    pub fn to(self, to: Self) -> Result<Self, IllegalTransition> {
+        let allowed = match self {
+            Self::Queued => matches!(to, Self::Running | Self::Paused | Self::Failed | Self::Cancelled),
+            Self::Running => !matches!(to, Self::Running),
+            Self::Paused => matches!(to, Self::Queued | Self::Failed | Self::Cancelled),
+            Self::Completed | Self::CompletedWithErrors | Self::Failed | Self::Cancelled => false,
+        };
+        if allowed { Ok(to) } else { Err(IllegalTransition { from: self, to }) }
+    }
+
+    /// How a run ends whose tasks have all been settled: nothing missing, something missing, everything missing.
+    pub const fn of_counts(expected: u32, done: u32) -> Self {
+        if done >= expected {
+            Self::Completed
+        } else if done > 0 {
+            Self::CompletedWithErrors
+        } else {
+            Self::Failed
+        }
+    }
+}
+
+/// A command that stands on a running run until its worker acts on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
+pub enum Requested {
+    /// Let the calls in flight finish, start no others.
+    Pause,
+    /// Stop at once.
+    Cancel,
+}
+
+words!(Requested { Pause = "pause", Cancel = "cancel" });
+
+/// Where a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
+pub enum TaskStatus {
+    /// Not finished yet.
+    Pending,
+    /// It has an answer.
+    Completed,
+    /// It has none and will not get one.
+    Failed,
+    /// The run was cancelled before it had one.
+    Cancelled,
+}
+
+words!(TaskStatus { Pending = "pending", Completed = "completed", Failed = "failed", Cancelled = "cancelled" });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_follows_a_terminal_status() {
+        for from in RunStatus::ALL.into_iter().filter(|status| status.is_terminal()) {
+            for to in RunStatus::ALL {
+                assert!(from.to(to).is_err(), "{from} to {to}");
+            }
+        }
+    }
+
+    #[test]
+    fn completed_means_that_nothing_is_missing() {
+        assert_eq!(RunStatus::of_counts(3, 3), RunStatus::Completed);
+        assert_eq!(RunStatus::of_counts(3, 2), RunStatus::CompletedWithErrors);
+        assert_eq!(RunStatus::of_counts(3, 0), RunStatus::Failed);
+    }
+
+    #[test]
+    fn every_word_reads_back() {
+        for status in RunStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+            assert_eq!(serde_json::to_value(status).unwrap(), status.as_str());
+        }
+    }
+}

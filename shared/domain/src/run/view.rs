@@ -1,0 +1,199 @@
+//! A run as callers see it: results, what is missing, and exactly what it cost.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::status::{Requested, RunStatus, TaskStatus};
+use super::totals::{Progress, Totals};
+use crate::call::{CostSource, ErrorClass, FinishReason, Usage};
+use crate::ids::RunId;
+use crate::money::Usd;
+
+/// Why a task has no answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename = "TaskError"))]
+pub struct TaskError {
+    /// The class of the failure.
+    pub class: ErrorClass,
+    /// What the provider said, or what to do about it.
+    pub message: String,
+    /// The provider's HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub http_status: Option<u16>,
+    /// The provider's own code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub provider_code: Option<String>,
+}
+
+/// One call of a run and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+pub struct Task {
+    /// Unique in the run and the same at every resume, such as `generate/prompt/m0/1`.
+    pub key: String,
+    /// `provider/model`.
+    pub model: String,
+    /// Counted from 1.
+    pub iteration: u32,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// The answer.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub text: Option<String>,
+    /// Why the model stopped.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub finish_reason: Option<FinishReason>,
+    /// Tokens, where the provider told them.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub usage: Option<Usage>,
+    /// What the answer cost; null where unknown.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub cost_usd: Option<Usd>,
+    /// How the cost is known.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub cost_source: Option<CostSource>,
+    /// From sending the answered attempt to its last byte.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub latency_ms: Option<u64>,
+    /// The model that the provider says answered.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub provider_model: Option<String>,
+    /// The provider's id of the request, for its support.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub provider_request_id: Option<String>,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// Why there is no answer.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub error: Option<TaskError>,
+    /// When it was settled.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// A task that the run ended without.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+pub struct Missing {
+    /// The task's key.
+    pub key: String,
+    /// `provider/model`.
+    pub model: String,
+    /// The class of the failure, where one is known.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub class: Option<ErrorClass>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Why a run ended before its tasks did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+pub struct RunProblem {
+    /// Stable: `poisoned`, `deadline_exceeded`, `all_tasks_failed`.
+    pub code: String,
+    /// For a person.
+    pub detail: String,
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// A command that its worker has not acted on yet.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub requested: Option<Requested>,
+    /// `provider/model` of each model, in the order asked for.
+    pub models: Vec<String>,
+    /// How far it is.
+    pub progress: Progress,
+    /// One entry per task, in the run's own order; null in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub results: Option<Vec<Task>>,
+    /// What the run ended without; null in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub missing: Option<Vec<Missing>>,
+    /// Sums by model and provider; null in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub totals: Option<Totals>,
+    /// What the run has cost; null where the cost of any answered call is unknown.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub cost_usd: Option<Usd>,
+    /// The same for display, such as `$0.0123`.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub cost: Option<String>,
+    /// The part of the cost that is known.
+    pub known_cost_usd: Usd,
+    /// What attempts may have cost besides that cannot be known to have reached the provider; not in `cost_usd`.
+    pub in_doubt_usd: Usd,
+    /// The ceiling that was asked for.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub max_cost_usd: Option<Usd>,
+    /// The caller's notes.
+    pub metadata: BTreeMap<String, String>,
+    /// The caller's tags.
+    pub tags: Vec<String>,
+    /// Why it ended before its tasks did.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub problem: Option<RunProblem>,
+    /// The number of its last event.
+    pub last_event: u64,
+    /// When it was submitted.
+    pub created_at: DateTime<Utc>,
+    /// When a worker first took it.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When it ends at the latest.
+    pub deadline_at: DateTime<Utc>,
+}
+
+/// A page of runs, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+pub struct RunList {
+    /// The runs of this page.
+    pub items: Vec<Run>,
+    /// Hand this in as `cursor` for the next page; null on the last.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub next_cursor: Option<String>,
+}
+
+/// All tasks of a run, in its own order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+pub struct TaskList {
+    /// The tasks.
+    pub items: Vec<Task>,
+}
+
+/// What a run would take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+pub struct Estimate {
+    /// LLM calls, if none has to be tried again.
+    pub calls: u32,
+    /// A low guess of the cost: a short answer each; null where a price is unknown.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub low_usd: Option<Usd>,
+    /// What the answers can cost at most, if none has to be tried again; null where a price or a limit of the output is unknown.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub high_usd: Option<Usd>,
+    /// Models whose price is not known.
+    pub unpriced_models: Vec<String>,
+    /// The day that the prices held.
+    pub prices_date: String,
+}

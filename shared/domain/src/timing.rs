@@ -1,0 +1,132 @@
+//! Every duration of the run protocol, in one value. Nothing else spells a duration; tests run at a fifth of it.
+
+use std::time::Duration;
+
+/// The durations of the run protocol. Numbers in brackets are the rules of the protocol that use them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// How long after submission the sweeper pushes a job that nobody pushed (2).
+    pub job_due: Duration,
+    /// How often the sweeper looks (3).
+    pub sweep: Duration,
+    /// The first and the longest step by which the sweeper moves a job's due time on (3).
+    pub sweep_backoff: (Duration, Duration),
+    /// After which a jobs row whose run never came into being is deleted (2).
+    pub orphan_job: Duration,
+    /// How often a process writes its heartbeat (4).
+    pub heartbeat: Duration,
+    /// How long writing a heartbeat may take (4).
+    pub heartbeat_timeout: Duration,
+    /// A heartbeat older than this is stale (4).
+    pub heartbeat_stale: Duration,
+    /// A gap in its own heartbeats after which a process distrusts its view of the others (4).
+    pub heartbeat_gap: Duration,
+    /// How long such a process, and one that has just started, steals nothing (4).
+    pub steal_hold: Duration,
+    /// After which a refused claim comes back (5).
+    pub claim_retry: Duration,
+    /// How long a lease in the broker lasts (8).
+    pub lease: Duration,
+    /// How often it is renewed (8).
+    pub lease_renew: Duration,
+    /// How long a claim waits for work before it asks again.
+    pub claim_wait: Duration,
+    /// The wait of a task above which its run is released, if nothing else of it can go on (7).
+    pub release_after: Duration,
+    /// How often a signal that a command stands is repeated (9).
+    pub command_poll: Duration,
+    /// How long calls in flight may go on after the first SIGTERM (15).
+    pub shutdown_grace: Duration,
+    /// How often a write that met a database that is away is tried again (7).
+    pub store_retry: Duration,
+    /// The backoff between attempts of a task: first step and cap (7).
+    pub attempt_backoff: (Duration, Duration),
+    /// Delays after each failed attempt of a delivery (Standard Webhooks, with jitter).
+    pub delivery_delays: Vec<Duration>,
+    /// How long one attempt of a delivery may take.
+    pub delivery_timeout: Duration,
+    /// After the first failure without a success, an endpoint is disabled.
+    pub endpoint_disable: Duration,
+    /// How long a rotated webhook secret still signs.
+    pub secret_overlap: Duration,
+    /// How long an idempotency key is remembered.
+    pub idempotency: Duration,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            job_due: 10 * SECOND,
+            sweep: 5 * SECOND,
+            sweep_backoff: (10 * SECOND, 5 * MINUTE),
+            orphan_job: 24 * HOUR,
+            heartbeat: 5 * SECOND,
+            heartbeat_timeout: 3 * SECOND,
+            heartbeat_stale: 15 * SECOND,
+            heartbeat_gap: 10 * SECOND,
+            steal_hold: 15 * SECOND,
+            claim_retry: 5 * SECOND,
+            lease: 15 * SECOND,
+            lease_renew: 5 * SECOND,
+            claim_wait: SECOND,
+            release_after: MINUTE,
+            command_poll: 5 * SECOND,
+            shutdown_grace: 11 * MINUTE,
+            store_retry: SECOND,
+            attempt_backoff: (SECOND / 2, 8 * SECOND),
+            delivery_delays: [
+                5 * SECOND,
+                5 * MINUTE,
+                30 * MINUTE,
+                2 * HOUR,
+                5 * HOUR,
+                10 * HOUR,
+                14 * HOUR,
+                20 * HOUR,
+                24 * HOUR,
+            ]
+            .to_vec(),
+            delivery_timeout: 15 * SECOND,
+            endpoint_disable: 5 * 24 * HOUR,
+            secret_overlap: 24 * HOUR,
+            idempotency: 24 * HOUR,
+        }
+    }
+}
+
+impl Timing {
+    /// Every duration divided by `by`; for tests.
+    #[must_use]
+    pub fn faster(&self, by: u32) -> Self {
+        let pair = |(first, last): (Duration, Duration)| (first / by, last / by);
+        Self {
+            job_due: self.job_due / by,
+            sweep: self.sweep / by,
+            sweep_backoff: pair(self.sweep_backoff),
+            orphan_job: self.orphan_job / by,
+            heartbeat: self.heartbeat / by,
+            heartbeat_timeout: self.heartbeat_timeout / by,
+            heartbeat_stale: self.heartbeat_stale / by,
+            heartbeat_gap: self.heartbeat_gap / by,
+            steal_hold: self.steal_hold / by,
+            claim_retry: self.claim_retry / by,
+            lease: self.lease / by,
+            lease_renew: self.lease_renew / by,
+            claim_wait: self.claim_wait / by,
+            release_after: self.release_after / by,
+            command_poll: self.command_poll / by,
+            shutdown_grace: self.shutdown_grace / by,
+            store_retry: self.store_retry / by,
+            attempt_backoff: pair(self.attempt_backoff),
+            delivery_delays: self.delivery_delays.iter().map(|delay| *delay / by).collect(),
+            delivery_timeout: self.delivery_timeout / by,
+            endpoint_disable: self.endpoint_disable / by,
+            secret_overlap: self.secret_overlap / by,
+            idempotency: self.idempotency / by,
+        }
+    }
+}
