@@ -1,0 +1,69 @@
+//! Gemini generateContent (ai.google.dev/api/generate-content).
+//! Used through its `Form`.
+
+use serde_json::{Value, json};
+
+use super::{Form, Question, Wire, list, text_of};
+use crate::{
+    brand::Brand,
+    fault::Fault,
+    reply::{Asked, Finish, Reply},
+};
+
+pub(crate) const GEMINI_GENERATE_CONTENT: Form =
+    Form { wire: Wire::GeminiGenerateContent, read, answer: |reply, _: Brand| answer(reply), failed: None };
+
+fn read(question: &Question<'_>) -> Result<Asked, Fault> {
+    let contents = list(question.body, "contents")?;
+    let messages = contents.iter().map(|item| (item["role"].as_str(), text_of(&item["parts"]))).collect();
+    // Google's JSON takes both spellings of a field.
+    let system = ["systemInstruction", "system_instruction"].iter().find_map(|field| question.body.get(field));
+    question.asked(messages, system.map(|system| text_of(&system["parts"])))
+}
+
+fn answer(reply: &Reply) -> Value {
+    let mut answer = json!({"modelVersion": reply.model, "responseId": reply.id});
+    if reply.finish == Finish::Filter {
+        // A blocked prompt has no candidates at all.
+        answer["promptFeedback"] = json!({"blockReason": "PROHIBITED_CONTENT"});
+    } else {
+        answer["candidates"] = json!([candidate(reply)]);
+    }
+    if let Some(usage) = reply.usage {
+        let visible = usage.output - usage.reasoning;
+        let mut tokens = json!({
+            "promptTokenCount": usage.input,
+            "totalTokenCount": usage.input + usage.output,
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": usage.input}],
+        });
+        if visible > 0 {
+            tokens["candidatesTokenCount"] = json!(visible);
+        }
+        if usage.reasoning > 0 {
+            tokens["thoughtsTokenCount"] = json!(usage.reasoning);
+        }
+        if usage.cached > 0 {
+            tokens["cachedContentTokenCount"] = json!(usage.cached);
+        }
+        answer["usageMetadata"] = tokens;
+    }
+    answer
+}
+
+fn candidate(reply: &Reply) -> Value {
+    let finish = match reply.finish {
+        Finish::Stop => "STOP",
+        Finish::Length => "MAX_TOKENS",
+        Finish::Filter | Finish::Refusal => "SAFETY",
+        Finish::Unknown => "SANDBOX_UNHEARD_OF",
+    };
+    let mut candidate = json!({"finishReason": finish, "index": 0});
+    // Google leaves empty fields out, and what was stopped for safety has no content.
+    if reply.finish == Finish::Refusal {
+        candidate["safetyRatings"] =
+            json!([{"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": true}]);
+    } else if !reply.text.is_empty() {
+        candidate["content"] = json!({"parts": [{"text": reply.text}], "role": "model"});
+    }
+    candidate
+}
