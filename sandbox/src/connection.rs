@@ -1,6 +1,8 @@
-//! Connections that a handler can end without an answer.
-//! `server` accepts through `Gate`; `send` marks a connection by the client's address. HTTP libraries always answer, so
-//! this sits below them: the next write on a marked connection fails, before any byte of it is sent.
+//! Connections that a handler can end without an answer, and whose end a handler can see.
+//! `server` accepts through `Gate`; `send` and `generate` name a connection by the client's address. HTTP libraries
+//! always answer, so this sits below them: the next write on a marked connection fails, before any byte of it is sent.
+//! And the server polls a connection on until its handler returns, although the client has left: so the reader of the
+//! connection has to tell.
 
 use std::{
     collections::HashMap,
@@ -23,6 +25,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpSocket, TcpStream},
 };
+use tokio_util::sync::CancellationToken;
 
 const OPEN: u8 = 0;
 const CLOSE: u8 = 1;
@@ -33,7 +36,14 @@ const BACKLOG: u32 = 4096;
 
 /// The open connections, by the client's address.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Connections(Arc<Mutex<HashMap<SocketAddr, Arc<AtomicU8>>>>);
+pub(crate) struct Connections(Arc<Mutex<HashMap<SocketAddr, Arc<State>>>>);
+
+#[derive(Debug)]
+struct State {
+    ending: AtomicU8,
+    /// The client has closed its side, or the connection is no more.
+    gone: CancellationToken,
+}
 
 impl Connections {
     /// The connection of this client ends, in order (FIN), when something is to be written to it.
@@ -46,11 +56,27 @@ impl Connections {
         self.mark(client, RESET);
     }
 
+    /// Is cancelled when this client goes away.
+    pub(crate) fn gone(&self, client: &RemoteAddr) -> CancellationToken {
+        self.state(client).map_or_else(
+            || {
+                let gone = CancellationToken::new();
+                gone.cancel();
+                gone
+            },
+            |state| state.gone.clone(),
+        )
+    }
+
     fn mark(&self, client: &RemoteAddr, ending: u8) {
-        let connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(state) = client.as_socket_addr().and_then(|client| connections.get(client)) {
-            state.store(ending, Ordering::SeqCst);
+        if let Some(state) = self.state(client) {
+            state.ending.store(ending, Ordering::SeqCst);
         }
+    }
+
+    fn state(&self, client: &RemoteAddr) -> Option<Arc<State>> {
+        let connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connections.get(client.as_socket_addr()?).cloned()
     }
 }
 
@@ -87,7 +113,7 @@ impl Acceptor for Gate {
     async fn accept(&mut self) -> io::Result<(Connection, LocalAddr, RemoteAddr, Scheme)> {
         let (stream, client) = self.listener.accept().await?;
         stream.set_nodelay(true)?;
-        let state = Arc::new(AtomicU8::new(OPEN));
+        let state = Arc::new(State { ending: AtomicU8::new(OPEN), gone: CancellationToken::new() });
         let mut open = self.connections.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.insert(client, Arc::clone(&state));
         drop(open);
@@ -101,13 +127,13 @@ impl Acceptor for Gate {
 pub(crate) struct Connection {
     stream: TcpStream,
     client: SocketAddr,
-    state: Arc<AtomicU8>,
+    state: Arc<State>,
     connections: Connections,
 }
 
 impl Connection {
     fn writable(&self) -> io::Result<()> {
-        match self.state.load(Ordering::SeqCst) {
+        match self.state.ending.load(Ordering::SeqCst) {
             OPEN => Ok(()),
             RESET => {
                 // Without lingering, closing the socket sends RST instead of FIN.
@@ -121,6 +147,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        self.state.gone.cancel();
         let mut open = self.connections.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The same address may have come back on a new connection by now.
         if open.get(&self.client).is_some_and(|state| Arc::ptr_eq(state, &self.state)) {
@@ -131,7 +158,17 @@ impl Drop for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let ended = match &read {
+            Poll::Pending => false,
+            Poll::Ready(Ok(())) => buf.filled().len() == before && buf.remaining() > 0,
+            Poll::Ready(Err(_)) => true,
+        };
+        if ended {
+            self.state.gone.cancel();
+        }
+        read
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) async fn generate(
         (form.read)(&Question { headers, model: model.as_deref(), stream: in_path.stream, body: &body })
     });
     let prompt = asked.as_ref().ok().map(|asked| fingerprint(&asked.texts.join("\n")));
-    let mut call = service.log.received(Arrival {
+    let call = service.log.received(Arrival {
         wire: form.wire,
         path: request.uri().path().to_owned(),
         model: model.clone(),
@@ -78,21 +78,38 @@ pub(crate) async fn generate(
         key_fingerprint: key.as_ref().map(Key::fingerprint),
         prompt_fingerprint: prompt.clone(),
     });
-    let id = service.id(call.number());
-    match settle(service, key, asked, prompt).await {
-        Ok((mut plan, asked)) => {
-            // Only these wires have a place for a cost, and OpenRouter always fills it.
-            plan.cost = form.wire.is_openai() && (plan.cost || brand == Brand::OpenRouter);
-            let reply = Reply::new(&plan, &asked, id.clone(), now().timestamp());
-            call.reports(reply.usage, reply.cost_micro_usd);
-            let outgoing = Outgoing { service, brand, form, plan, asked, reply, request_id: id, request: &request };
-            send::answer(outgoing, call).await
+    let gone = service.connections.gone(request.remote_addr());
+    let answered = async {
+        let id = service.id(call.number());
+        match settle(service, key, asked, prompt).await {
+            Ok((plan, asked)) => send::answer(outgoing(service, brand, form, plan, asked, id, &request), call).await,
+            Err(fault) => {
+                let about = About { wire: form.wire, request_id: &id, model: model.as_deref().unwrap_or_default() };
+                send::refusal(brand.refusal(&fault, about), call)
+            }
         }
-        Err(fault) => {
-            let about = About { wire: form.wire, request_id: &id, model: model.as_deref().unwrap_or_default() };
-            send::refusal(brand.refusal(&fault, about), call)
-        }
+    };
+    tokio::select! {
+        biased;
+        // The open call is dropped, which its log notes; what is returned reaches nobody.
+        () = gone.cancelled() => Response::default(),
+        response = answered => response,
     }
+}
+
+fn outgoing<'a>(
+    service: &'a Service,
+    brand: Brand,
+    form: Form,
+    mut plan: Plan,
+    asked: Asked,
+    request_id: String,
+    request: &'a Request,
+) -> Outgoing<'a> {
+    // Only these wires have a place for a cost, and OpenRouter always fills it.
+    plan.cost = form.wire.is_openai() && (plan.cost || brand == Brand::OpenRouter);
+    let reply = Reply::new(&plan, &asked, request_id.clone(), now().timestamp());
+    Outgoing { service, brand, form, plan, asked, reply, request_id, request }
 }
 
 /// Follows the plan up to the answer: what to answer with, or why not.

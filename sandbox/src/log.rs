@@ -156,8 +156,8 @@ impl CallLog {
     }
 }
 
-/// A call without its last line. Dropped before an answer, it notes that the client went away: the server drops the
-/// future or the body of a call when its connection ends.
+/// A call without its last line. Dropped before an answer, it notes that the client went away: that is when the future or
+/// the body of a call is dropped.
 #[derive(Debug)]
 pub(crate) struct OpenCall {
     log: Arc<CallLog>,

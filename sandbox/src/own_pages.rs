@@ -1,7 +1,10 @@
 //! Everything but generation: lists of models, the status of a key, and the sandbox's own pages.
 //! Called by `server`'s routes.
 
-use poem::{Request, Response, http::StatusCode};
+use poem::{
+    Request, Response,
+    http::{Method, StatusCode},
+};
 use serde_json::json;
 
 use crate::{
@@ -81,13 +84,18 @@ pub(crate) fn behaviours() -> Response {
 }
 
 /// What this server is, in plain text.
-pub(crate) fn home(service: &Service) -> Response {
+fn home(service: &Service) -> Response {
     Response::builder()
         .content_type("text/plain; charset=utf-8")
         .body(HOME.replace("ADDRESS", &service.address.to_string()))
 }
 
-/// No such route; worded as OpenAI does, for want of knowing who is played.
+/// Whatever no other route takes: the home page, or an error worded as OpenAI does, for want of knowing who is played.
+pub(crate) fn other(service: &Service, request: &Request) -> Response {
+    if request.uri().path() == "/" && request.method() == Method::GET { home(service) } else { not_found(request) }
+}
+
+/// No such route.
 pub(crate) fn not_found(request: &Request) -> Response {
     let message = format!("Invalid URL ({} {})", request.method(), request.uri().path());
     let body = json!({"error": {"message": message, "type": "invalid_request_error", "param": null, "code": null}});

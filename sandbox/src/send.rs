@@ -48,6 +48,7 @@ pub(crate) struct Outgoing<'a> {
 
 /// Sends an answer in the shape that its plan wants.
 pub(crate) async fn answer(out: Outgoing<'_>, mut call: OpenCall) -> Response {
+    call.reports(out.reply.usage, out.reply.cost_micro_usd);
     let headers = out.brand.headers(&out.request_id);
     let render = |reply: &Reply| (out.form.answer)(reply, out.brand).to_string();
     match out.plan.shape() {
@@ -92,7 +93,7 @@ pub(crate) async fn answer(out: Outgoing<'_>, mut call: OpenCall) -> Response {
             Response::default()
         }
         Shape::Hang => {
-            // The open call is dropped with this future, when the client goes away.
+            // The caller drops this future, and the open call with it, when the client goes away.
             let never: Infallible = std::future::pending().await;
             match never {}
         }

@@ -120,8 +120,8 @@ fn routes(service: &Arc<Service>) -> impl Endpoint + use<> {
         .at("/sandbox/calls", get(sync(service, own_pages::calls)))
         .at("/sandbox/behaviours", get(sync(service, |_, _| own_pages::behaviours())))
         .at("/sandbox/redirect-target", sync(service, own_pages::redirect_target))
-        .at("/", get(sync(service, |service, _| own_pages::home(service))))
-        .at("/*other", sync(service, |_, request| own_pages::not_found(request)))
+        // This takes the path `/` as well, whether or not it has a route of its own.
+        .at("/*other", sync(service, own_pages::other))
 }
 
 fn sync(

@@ -181,5 +181,6 @@ pub(crate) async fn log_when(sandbox: &Sandbox, seen: impl Fn(&[CallRecord]) -> 
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not in the log: {:?}", sandbox.calls());
+    let calls = sandbox.calls();
+    panic!("not in the log of {} records, which ends with {:?}", calls.len(), calls.last());
 }
