@@ -31,6 +31,8 @@ pub struct Timing {
     pub lease_renew: Duration,
     /// How long a claim waits for work before it asks again.
     pub claim_wait: Duration,
+    /// The pause, on average, before a broker that did not answer is asked again (8).
+    pub broker_retry: Duration,
     /// The wait of a task above which its run is released, if nothing else of it can go on (7).
     pub release_after: Duration,
     /// How often a signal that a command stands is repeated (9).
@@ -73,6 +75,7 @@ impl Default for Timing {
             lease: 15 * SECOND,
             lease_renew: 5 * SECOND,
             claim_wait: SECOND,
+            broker_retry: SECOND / 4,
             release_after: MINUTE,
             command_poll: 5 * SECOND,
             shutdown_grace: 11 * MINUTE,
@@ -117,6 +120,7 @@ impl Timing {
             lease: self.lease / by,
             lease_renew: self.lease_renew / by,
             claim_wait: self.claim_wait / by,
+            broker_retry: self.broker_retry / by,
             release_after: self.release_after / by,
             command_poll: self.command_poll / by,
             shutdown_grace: self.shutdown_grace / by,
