@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The worker.
+
+mod backend;
+pub mod consume;
