@@ -60,7 +60,8 @@ pub trait Dispatch: Send + Sync + std::fmt::Debug {
     async fn push(&self, jobs: &[Job], delay: Duration) -> Result<(), BrokerError>;
 
     /// Takes at most `most` jobs, the tenant with the least virtual time first, no tenant over its share of all permits;
-    /// expired leases and due delayed jobs become ready first. Waits up to `wait` for one if there is none.
+    /// expired leases and due delayed jobs become ready first. Waits up to `wait` for one if there is none. May answer fewer
+    /// than there are. Jobs claimed by a call that is dropped come back when their lease ends: drop it only at the end.
     async fn claim(
         &self,
         queue: Queue,

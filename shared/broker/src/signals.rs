@@ -7,6 +7,9 @@ use tokio::sync::broadcast;
 
 use crate::dispatch::BrokerError;
 
+/// How many signals a receiver may lag behind before it loses the oldest.
+pub(crate) const BACKLOG: usize = 1024;
+
 /// A piece of news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "signal", rename_all = "snake_case")]
@@ -30,7 +33,7 @@ pub enum Signal {
 /// Publishes to all processes.
 #[async_trait]
 pub trait Signals: Send + Sync + std::fmt::Debug {
-    /// Tells every process, this one too.
+    /// Tells every process, this one too. On an error this process was told, the others were not.
     async fn publish(&self, signal: Signal) -> Result<(), BrokerError>;
 
     /// Everything published from now on. A receiver that lags loses the oldest.

@@ -1,0 +1,233 @@
+//! The fair queue on Redis: turns calls into scripts (each touches one queue's slot, is atomic, and uses the server's
+//! clock) and their answers into leases.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ::redis::{Script, ScriptInvocation, cmd};
+use acm2_domain::ids::{JobId, TenantId, WorkerId};
+use acm2_domain::job::{Job, Queue};
+use async_trait::async_trait;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::entry::{FIELDS, from_fields, to_fields};
+use super::link::Link;
+use super::scripts::Scripts;
+use super::wake::Waits;
+use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal};
+use crate::open::BrokerOptions;
+
+/// How much one script call is given to do: the server does nothing else while it runs.
+const BATCH: usize = 500;
+/// The shortest wait between two claims, where due times lie so near that they would follow each other at once.
+const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+
+/// The fair queue on Redis.
+pub(crate) struct RedisDispatch {
+    link: Arc<Link>,
+    waits: Waits,
+    scripts: Scripts,
+    options: BrokerOptions,
+    /// Who claims through this process. A full worker does not claim; its renewals tell that its permits still count.
+    claimants: Mutex<HashMap<(Queue, WorkerId), usize>>,
+}
+
+impl fmt::Debug for RedisDispatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisDispatch").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl RedisDispatch {
+    pub(crate) fn new(link: Arc<Link>, options: BrokerOptions) -> Self {
+        Self {
+            waits: Waits::new(Arc::clone(&link)),
+            link,
+            scripts: Scripts::new(),
+            options,
+            claimants: Mutex::default(),
+        }
+    }
+
+    /// What the names of a queue's keys begin with; the braces are the hash tag that keeps them in one slot.
+    fn prefix(&self, queue: Queue) -> String {
+        format!("{}:{{{}}}:", self.options.namespace, queue.as_str())
+    }
+
+    fn invocation<'a>(&self, script: &'a Script, queue: Queue) -> ScriptInvocation<'a> {
+        script.key(self.prefix(queue))
+    }
+
+    fn claimants(&self) -> std::sync::MutexGuard<'_, HashMap<(Queue, WorkerId), usize>> {
+        self.claimants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One claim without waiting; also how long until a lease ends or a delayed job is due.
+    async fn claim_now(
+        &self,
+        queue: Queue,
+        claimant: Claimant,
+        most: usize,
+    ) -> Result<(Vec<Lease>, Option<Duration>), BrokerError> {
+        let token: u64 = rand::random();
+        let mut script = self.invocation(&self.scripts.claim, queue);
+        script.arg(most.min(BATCH)).arg(millis(self.options.lease)).arg(token.to_string());
+        script.arg(self.options.tenant_share_percent).arg(claimant.worker.to_string()).arg(claimant.permits);
+        let answer: Vec<String> = self.link.invoke(&script).await?;
+        let Some((next, jobs)) = answer.split_first() else {
+            return Err(BrokerError("a claim was answered with nothing".to_owned()));
+        };
+        let mut leases = Vec::with_capacity(jobs.len() / FIELDS);
+        for fields in jobs.chunks(FIELDS) {
+            match from_fields(fields) {
+                Some(job) => leases.push(Lease { job, token }),
+                // A process of a later version may understand it: it is free again when the lease ends.
+                None => warn!(job.id = fields.first(), "a job of an unknown kind was left to others"),
+            }
+        }
+        Ok((leases, next.parse().ok().map(Duration::from_millis)))
+    }
+
+    async fn renew_in(&self, queue: Queue, leases: &[Lease]) -> Result<Vec<Renewal>, BrokerError> {
+        let workers: Vec<(WorkerId, usize)> = self
+            .claimants()
+            .iter()
+            .filter(|((of, _), _)| *of == queue)
+            .map(|((_, worker), permits)| (*worker, *permits))
+            .collect();
+        let mut script = self.invocation(&self.scripts.renew, queue);
+        script.arg(millis(self.options.lease)).arg(workers.len());
+        for (worker, permits) in workers {
+            script.arg(worker.to_string()).arg(permits);
+        }
+        for lease in leases {
+            script.arg(lease.job.id.to_string()).arg(lease.token.to_string());
+        }
+        let answers: Vec<String> = self.link.invoke(&script).await?;
+        if answers.len() != leases.len() {
+            return Err(BrokerError("a renewal was answered with another number of answers".to_owned()));
+        }
+        answers
+            .iter()
+            .map(|answer| match answer.as_str() {
+                "kept" => Ok(Renewal::Kept),
+                "taken" => Ok(Renewal::Taken),
+                "unknown" => Ok(Renewal::Unknown),
+                _ => Err(BrokerError("a renewal was answered with an unknown word".to_owned())),
+            })
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Dispatch for RedisDispatch {
+    async fn push(&self, jobs: &[Job], delay: Duration) -> Result<(), BrokerError> {
+        for queue in Queue::ALL {
+            let of_queue: Vec<&Job> = jobs.iter().filter(|job| job.work.queue() == queue).collect();
+            for batch in of_queue.chunks(BATCH) {
+                let mut script = self.invocation(&self.scripts.push, queue);
+                script.arg(millis(delay));
+                for job in batch {
+                    script.arg(&to_fields(job));
+                }
+                self.link.invoke::<()>(&script).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim(
+        &self,
+        queue: Queue,
+        claimant: Claimant,
+        most: usize,
+        wait: Duration,
+    ) -> Result<Vec<Lease>, BrokerError> {
+        let deadline = Instant::now() + wait;
+        self.claimants().insert((queue, claimant.worker), claimant.permits);
+        let list = format!("{}wake", self.prefix(queue));
+        loop {
+            let (leases, next) = self.claim_now(queue, claimant, most).await?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !leases.is_empty() || left.is_zero() || most == 0 {
+                return Ok(leases);
+            }
+            let longest = next.map_or(left, |next| next.max(SHORTEST_WAIT).min(left));
+            self.waits.wait(&list, longest).await?;
+        }
+    }
+
+    async fn renew(&self, leases: &[Lease]) -> Result<Vec<Renewal>, BrokerError> {
+        let mut answers = vec![Renewal::Unknown; leases.len()];
+        for queue in Queue::ALL {
+            let places: Vec<usize> =
+                (0..leases.len()).filter(|place| leases[*place].job.work.queue() == queue).collect();
+            for batch in places.chunks(BATCH) {
+                let of_batch: Vec<Lease> = batch.iter().map(|place| leases[*place].clone()).collect();
+                for (place, answer) in batch.iter().zip(self.renew_in(queue, &of_batch).await?) {
+                    answers[*place] = answer;
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn restore(&self, lease: &Lease) -> Result<(), BrokerError> {
+        let mut script = self.invocation(&self.scripts.restore, lease.job.work.queue());
+        script.arg(millis(self.options.lease)).arg(lease.token.to_string()).arg(&to_fields(&lease.job));
+        self.link.invoke(&script).await
+    }
+
+    async fn ack(&self, lease: &Lease) -> Result<(), BrokerError> {
+        let mut script = self.invocation(&self.scripts.ack, lease.job.work.queue());
+        script.arg(lease.job.id.to_string()).arg(lease.token.to_string());
+        self.link.invoke(&script).await
+    }
+
+    async fn give_back(&self, lease: &Lease, delay: Duration) -> Result<(), BrokerError> {
+        let mut script = self.invocation(&self.scripts.give_back, lease.job.work.queue());
+        script.arg(lease.job.id.to_string()).arg(lease.token.to_string()).arg(millis(delay));
+        self.link.invoke(&script).await
+    }
+
+    async fn remove(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<(), BrokerError> {
+        let mut script = self.invocation(&self.scripts.remove, queue);
+        script.arg(job.to_string()).arg(tenant.to_string());
+        self.link.invoke(&script).await
+    }
+
+    async fn waiting(&self, queue: Queue, tenant: TenantId) -> Result<u64, BrokerError> {
+        let mut script = self.invocation(&self.scripts.waiting, queue);
+        script.arg(tenant.to_string());
+        self.link.invoke(&script).await
+    }
+
+    async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
+        let (ready, delayed, leased) = self.link.invoke(&self.invocation(&self.scripts.depth, queue)).await?;
+        Ok(Depth { ready, delayed, leased })
+    }
+
+    async fn ping(&self) -> Result<(), BrokerError> {
+        self.link.query::<String>(&cmd("PING")).await.map(drop)
+    }
+}
+
+/// Milliseconds, rounded up: a delay that is not zero stays one, and nothing ends early.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_rounded_up_to_milliseconds() {
+        assert_eq!(millis(Duration::ZERO), 0);
+        assert_eq!(millis(Duration::from_nanos(1)), 1);
+        assert_eq!(millis(Duration::from_secs(15)), 15_000);
+    }
+}
