@@ -1,1 +1,32 @@
-//! Placeholder.
+//! Everything that is stored. `api` and `worker` call it; it knows no HTTP, no broker and no provider, and it cannot open a
+//! sealed secret.
+//!
+//! - [`Store`]: opened once per process; [`Store::tenant`] is the only door to a tenant's data
+//! - [`TenantTx`]: one transaction in one tenant's store; every function on tenant data takes a `&TenantTx`
+//! - [`control`]: what all tenants share: tenants, API keys, the index of unfinished work, live processes, leases
+//! - [`provider_keys`], [`webhook_endpoints`], [`webhook_secret`], [`idempotency`]: tenant data
+//! - [`database_clock`]: the database's time, for leases and heartbeats
+
+pub mod control;
+pub mod database_clock;
+
+mod column;
+mod data_dir;
+mod error;
+mod migrate;
+mod options;
+mod postgres;
+mod schema;
+mod sqlite;
+mod store;
+mod tenant;
+mod tenant_tx;
+mod tenants;
+
+pub use data_dir::DataDirLock;
+pub use error::StoreError;
+pub use migrate::{MigrateReport, Migrated};
+pub use options::{Database, Options};
+pub use store::Store;
+pub use tenant::Tenant;
+pub use tenant_tx::TenantTx;

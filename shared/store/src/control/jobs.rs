@@ -1,0 +1,163 @@
+//! The index of unfinished work (PROTOCOL rules 1–3): a row is written before and deleted after what it points to. Called by
+//! whoever submits, by the sweeper and by the tail of an end. It opens no tenant store.
+
+use std::time::Duration;
+
+use acm2_domain::ids::{JobId, TenantId};
+use acm2_domain::job::{Job, Work};
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+
+use super::job_entity::{Column, Entity, Model};
+use crate::database_clock;
+use crate::error::StoreError;
+use crate::store::Store;
+
+/// A job that the sweeper is to push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueJob {
+    /// The job.
+    pub job: Job,
+    /// How often it was swept, this time included.
+    pub tries: u32,
+}
+
+/// The index of unfinished work.
+#[derive(Debug, Clone, Copy)]
+pub struct Jobs<'a>(&'a Store);
+
+impl<'a> Jobs<'a> {
+    pub(crate) const fn new(store: &'a Store) -> Self {
+        Self(store)
+    }
+
+    /// Writes a row that the sweeper pushes after `due_in`, or at `deadline` if that is earlier. Tells whether it did: a row with
+    /// that id may stand there already.
+    pub async fn insert(
+        &self,
+        job: &Job,
+        due_in: Duration,
+        deadline: Option<DateTime<Utc>>,
+    ) -> Result<bool, StoreError> {
+        let db = self.0.control();
+        let backend = db.get_database_backend();
+        let insert = Query::insert()
+            .into_table(Entity)
+            .columns([
+                Column::Id,
+                Column::Kind,
+                Column::TenantId,
+                Column::SubjectId,
+                Column::Priority,
+                Column::DueAt,
+                Column::DeadlineAt,
+                Column::CreatedAt,
+            ])
+            .values_panic([
+                Expr::value(job.id.uuid()),
+                Expr::value(job.work.kind()),
+                Expr::value(job.tenant.uuid()),
+                Expr::value(job.work.subject()),
+                Expr::value(job.priority),
+                database_clock::from_now(backend, due_in),
+                Expr::value(deadline),
+                database_clock::now(backend),
+            ])
+            .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
+            .to_owned();
+        Ok(db.execute(&insert).await?.rows_affected() == 1)
+    }
+
+    /// Deletes a row by its own id, which is never used again. Tells whether it was there.
+    pub async fn delete(&self, id: JobId) -> Result<bool, StoreError> {
+        Ok(Entity::delete_by_id(id.uuid()).exec(self.0.control()).await?.rows_affected == 1)
+    }
+
+    /// Deletes a row whose subject is missing, if it has stood for `older_than`: until then its writer may yet commit.
+    /// Tells whether it did.
+    pub async fn delete_orphan(&self, id: JobId, older_than: Duration) -> Result<bool, StoreError> {
+        let db = self.0.control();
+        let old = database_clock::ago(db.get_database_backend(), older_than);
+        let delete =
+            Entity::delete_many().filter(Column::Id.eq(id.uuid())).filter(Expr::col(Column::CreatedAt).lt(old));
+        Ok(delete.exec(db).await?.rows_affected == 1)
+    }
+
+    /// Moves the time at which the sweeper pushes a row to `due_in` from now and starts its back-off anew. Tells whether the row
+    /// was there.
+    pub async fn reschedule(&self, id: JobId, due_in: Duration) -> Result<bool, StoreError> {
+        let db = self.0.control();
+        let update = Entity::update_many()
+            .col_expr(Column::DueAt, database_clock::from_now(db.get_database_backend(), due_in))
+            .col_expr(Column::Tries, Expr::value(0))
+            .filter(Column::Id.eq(id.uuid()));
+        Ok(update.exec(db).await?.rows_affected == 1)
+    }
+
+    /// The sweeper's page: up to `limit` rows whose due time or deadline has passed, oldest first. The same statement moves their
+    /// due time on: by `first`, twice that, … up to `longest`. A passed deadline is reported once and starts the back-off anew.
+    pub async fn take_due(&self, limit: u64, first: Duration, longest: Duration) -> Result<Vec<DueJob>, StoreError> {
+        let db = self.0.control();
+        let backend = db.get_database_backend();
+        let now = || database_clock::now(backend);
+        let deadline_passed = || Expr::col(Column::DeadlineAt).lte(now());
+        let due = Query::select()
+            .column(Column::Id)
+            .from(Entity)
+            .cond_where(Expr::col(Column::DueAt).lte(now()).or(deadline_passed()))
+            .order_by(Column::DueAt, sea_orm::Order::Asc)
+            .limit(limit)
+            .to_owned();
+        let update = Query::update()
+            .table(Entity)
+            .value(
+                Column::DueAt,
+                Expr::case(deadline_passed(), database_clock::from_now(backend, first))
+                    .finally(database_clock::backed_off(backend, "tries", first, longest)),
+            )
+            .value(
+                Column::Tries,
+                Expr::case(deadline_passed(), Expr::value(1)).finally(Expr::col(Column::Tries).add(1)),
+            )
+            .value(
+                Column::DeadlineAt,
+                Expr::case(deadline_passed(), Expr::null()).finally(Expr::col(Column::DeadlineAt)),
+            )
+            .and_where(Expr::col(Column::Id).in_subquery(due))
+            .returning_all()
+            .to_owned();
+        let rows = db.query_all(&update).await?;
+        let mut models = rows.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
+        models.sort_by_key(|model| model.id);
+        let tries = |model: &Model| u32::try_from(model.tries).unwrap_or(u32::MAX);
+        Ok(models.iter().filter_map(|model| Some(DueJob { job: job(model)?, tries: tries(model) })).collect())
+    }
+
+    /// All rows by id after `after`, for the push at start.
+    pub async fn list(&self, after: Option<JobId>, limit: u64) -> Result<Vec<Job>, StoreError> {
+        let mut query = Entity::find().order_by_asc(Column::Id).limit(limit);
+        if let Some(after) = after {
+            query = query.filter(Column::Id.gt(after.uuid()));
+        }
+        Ok(query.all(self.0.control()).await?.iter().filter_map(job).collect())
+    }
+
+    /// The rows that point to a subject.
+    pub async fn list_of(&self, tenant: TenantId, work: Work) -> Result<Vec<Job>, StoreError> {
+        let query = Entity::find()
+            .filter(Column::TenantId.eq(tenant.uuid()))
+            .filter(Column::SubjectId.eq(work.subject()))
+            .filter(Column::Kind.eq(work.kind()));
+        Ok(query.all(self.0.control()).await?.iter().filter_map(job).collect())
+    }
+}
+
+/// `None` for a kind that a newer program wrote: such a program will do it.
+fn job(row: &Model) -> Option<Job> {
+    let work = Work::from_parts(&row.kind, row.subject_id);
+    if work.is_none() {
+        tracing::warn!(job.id = %JobId::from(row.id), kind = row.kind, "a job of a kind that this version does not know");
+    }
+    Some(Job { id: row.id.into(), tenant: row.tenant_id.into(), work: work?, priority: row.priority })
+}

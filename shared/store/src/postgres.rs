@@ -1,0 +1,179 @@
+//! PostgreSQL: the pools, and one schema for each tenant. Only `store` and `tenants` call it.
+//!
+//! The pool for tenants has an empty search path, so code that forgot the tenant finds no table.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use acm2_domain::ids::TenantId;
+use acm2_migrations::{ControlMigrator, TenantMigrator};
+use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
+use sea_orm_migration::MigratorTrait;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
+
+use crate::error::StoreError;
+use crate::schema;
+use crate::tenant_tx::TenantTx;
+
+/// The schema of the control store.
+const CONTROL_SCHEMA: &str = "acm2";
+/// A connection that was idle this long is pinged before it is used again.
+const PING_AFTER: Duration = Duration::from_secs(30);
+/// Backends collect catalogue entries of many schemas; a new one starts small again.
+const MAX_LIFETIME: Duration = Duration::from_mins(30);
+/// How long opening the store waits for the server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Tenants that are migrated at a time by this process.
+const MIGRATE_CONNECTIONS: u32 = 4;
+
+/// The schemas of the tenants.
+#[derive(Debug)]
+pub(crate) struct Schemas {
+    tenants: PgPool,
+    migrations: PgPool,
+    /// The role that works with the data, where another owns the schemas.
+    grant_to: Option<String>,
+}
+
+/// What `open` makes.
+pub(crate) struct Opened {
+    pub(crate) control: DatabaseConnection,
+    pub(crate) heartbeats: DatabaseConnection,
+    pub(crate) schemas: Schemas,
+}
+
+/// Connects once, for a clear error, and makes the pools.
+pub(crate) async fn open(
+    url: &SecretString,
+    migrate_url: Option<&SecretString>,
+    tenant_connections: u32,
+    control_connections: u32,
+    acquire_timeout: Duration,
+) -> Result<Opened, StoreError> {
+    let options = parse(url, "the database URL")?;
+    let migrate_options = migrate_url.map(|url| parse(url, "the database URL for migrations")).transpose()?;
+    for options in [Some(&options), migrate_options.as_ref()].into_iter().flatten() {
+        let connection = tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
+            .await
+            .map_err(|_| StoreError::Unavailable("PostgreSQL does not answer".to_owned()))?;
+        connection.map_err(refused)?.close().await.map_err(refused)?;
+    }
+    let pool = |options: &PgConnectOptions, path: &str, size: u32| {
+        let options = options.clone().options([("search_path", path)]);
+        pool_options(size, acquire_timeout).connect_lazy_with(options)
+    };
+    let owner = migrate_options.as_ref().unwrap_or(&options);
+    let grant_to = (owner.get_username() != options.get_username()).then(|| options.get_username().to_owned());
+    Ok(Opened {
+        control: pool(&options, CONTROL_SCHEMA, control_connections).into(),
+        heartbeats: pool(&options, CONTROL_SCHEMA, 1).into(),
+        schemas: Schemas {
+            tenants: pool(&options, "", tenant_connections),
+            migrations: pool(owner, "", MIGRATE_CONNECTIONS),
+            grant_to,
+        },
+    })
+}
+
+fn parse(url: &SecretString, what: &str) -> Result<PgConnectOptions, StoreError> {
+    // The parser's own error is left out: it may repeat a part of the URL.
+    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| {
+        StoreError::Setup(format!("{what} cannot be read; it looks like postgres://user@host:5432/name"))
+    })?;
+    Ok(options
+        .application_name("acm2")
+        .disable_statement_logging()
+        // No statement, lock or forgotten transaction lasts for ever.
+        .options([
+            ("statement_timeout", "60s"),
+            ("lock_timeout", "10s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ]))
+}
+
+fn refused(error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::Database(cause) => {
+            StoreError::Setup(format!("PostgreSQL refuses the connection: {}", cause.message()))
+        }
+        error => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+fn pool_options(size: u32, acquire_timeout: Duration) -> PgPoolOptions {
+    PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(acquire_timeout)
+        .max_lifetime(MAX_LIFETIME)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > PING_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+}
+
+/// The schema of a tenant: letters, digits and an underscore, so that it needs no escaping.
+fn schema_of(tenant: TenantId) -> String {
+    format!("t_{}", tenant.uuid().simple())
+}
+
+impl Schemas {
+    pub(crate) async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
+        // One round trip.
+        let begin = format!("BEGIN; SET LOCAL search_path = \"{}\"", schema_of(tenant));
+        let tx = self.tenants.begin_with(AssertSqlSafe(begin)).await?;
+        Ok(TenantTx::postgres(tenant, tx))
+    }
+
+    pub(crate) async fn create(&self, tenant: TenantId) -> Result<(), StoreError> {
+        self.up::<TenantMigrator>(&schema_of(tenant), true).await.map(|_| ())
+    }
+
+    pub(crate) async fn migrate(&self, tenant: TenantId) -> Result<bool, StoreError> {
+        self.up::<TenantMigrator>(&schema_of(tenant), false).await
+    }
+
+    pub(crate) async fn migrate_control(&self) -> Result<bool, StoreError> {
+        self.up::<ControlMigrator>(CONTROL_SCHEMA, true).await
+    }
+
+    pub(crate) async fn destroy(&self, tenant: TenantId) -> Result<(), StoreError> {
+        let drop = format!("DROP SCHEMA IF EXISTS \"{}\" CASCADE", schema_of(tenant));
+        DatabaseConnection::from(self.migrations.clone()).execute_unprepared(&drop).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        self.tenants.close().await;
+        self.migrations.close().await;
+    }
+
+    /// Everything in one transaction under an advisory lock: another process waits and then finds nothing to do.
+    async fn up<M: MigratorTrait>(&self, schema: &str, create: bool) -> Result<bool, StoreError> {
+        let tx = DatabaseConnection::from(self.migrations.clone()).begin().await?;
+        let create = if create { format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\";") } else { String::new() };
+        tx.execute_unprepared(&format!(
+            "SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0; \
+             SELECT pg_advisory_xact_lock(hashtextextended('acm2:{schema}', 0)); \
+             {create} SET LOCAL search_path = \"{schema}\""
+        ))
+        .await?;
+        let changed = schema::up::<M>(&tx).await?;
+        if let (true, Some(role)) = (changed, &self.grant_to) {
+            let role = role.replace('"', "\"\"");
+            tx.execute_unprepared(&format!(
+                "GRANT USAGE ON SCHEMA \"{schema}\" TO \"{role}\"; \
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \"{schema}\" TO \"{role}\""
+            ))
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(changed)
+    }
+}
