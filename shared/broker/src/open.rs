@@ -73,7 +73,7 @@ pub fn open(url: &BrokerUrl, options: BrokerOptions) -> Result<Broker, BrokerErr
     options.check()?;
     Ok(match url {
         BrokerUrl::Memory => Broker {
-            dispatch: Arc::new(MemoryDispatch::new(options)),
+            dispatch: Arc::new(MemoryDispatch::new(&options)),
             signals: Arc::new(MemorySignals::new()),
             server: None,
         },

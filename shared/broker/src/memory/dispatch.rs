@@ -36,7 +36,7 @@ impl Shared {
 }
 
 impl MemoryDispatch {
-    pub(crate) fn new(options: BrokerOptions) -> Self {
+    pub(crate) fn new(options: &BrokerOptions) -> Self {
         let rules = Rules { lease: options.lease, share_percent: usize::from(options.tenant_share_percent) };
         Self { rules, runs: Shared::default(), deliveries: Shared::default() }
     }

@@ -82,10 +82,11 @@ impl RedisDispatch {
         };
         let mut leases = Vec::with_capacity(jobs.len() / FIELDS);
         for fields in jobs.chunks(FIELDS) {
-            match from_fields(fields) {
-                Some(job) => leases.push(Lease { job, token }),
+            if let Some(job) = from_fields(fields) {
+                leases.push(Lease { job, token });
+            } else {
                 // A process of a later version may understand it: it is free again when the lease ends.
-                None => warn!(job.id = fields.first(), "a job of an unknown kind was left to others"),
+                warn!(job.id = fields.first(), "a job of an unknown kind was left to others");
             }
         }
         Ok((leases, next.parse().ok().map(Duration::from_millis)))

@@ -1,0 +1,92 @@
+//! Claims that wait: woken by what happens, not by polling. The wait is so long that only a wake explains an answer.
+
+use std::time::Duration;
+
+use acm2_broker::dispatch::{Claimant, Lease};
+use acm2_domain::ids::TenantId;
+use acm2_domain::job::{Job, Queue};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use crate::home::{HOUR, Home, NOW, claimant, job, jobs, of, on_both};
+
+const LONG: Duration = Duration::from_secs(30);
+/// Until a claim that was started surely waits.
+const SETTLED: Duration = Duration::from_millis(200);
+
+on_both! {
+    a_waiting_claim_gets_a_job_that_is_pushed,
+    a_waiting_claim_gets_a_job_that_becomes_due,
+    a_waiting_claim_gets_a_job_whose_lease_ends,
+    a_waiting_claim_gets_a_job_of_a_tenant_that_came_under_its_cap,
+    every_waiting_claim_gets_its_job,
+    a_wait_without_work_ends_with_nothing,
+}
+
+fn waiting_claim(home: &Home, claimant: Claimant) -> JoinHandle<Vec<Lease>> {
+    let broker = home.broker.clone();
+    tokio::spawn(async move { broker.dispatch.claim(Queue::Runs, claimant, 1, LONG).await.unwrap() })
+}
+
+async fn gets(claim: JoinHandle<Vec<Lease>>, expected: Job) {
+    let start = Instant::now();
+    assert_eq!(of(&claim.await.unwrap()), [expected]);
+    assert!(start.elapsed() < LONG, "it came by the end of the wait");
+}
+
+async fn a_waiting_claim_gets_a_job_that_is_pushed(home: Home) {
+    let claim = waiting_claim(&home, claimant(4));
+    sleep(SETTLED).await;
+    let pushed = job(TenantId::generate());
+    home.push(&[pushed]).await;
+    gets(claim, pushed).await;
+}
+
+async fn a_waiting_claim_gets_a_job_that_becomes_due(home: Home) {
+    let claim = waiting_claim(&home, claimant(4));
+    sleep(SETTLED).await;
+    let pushed = job(TenantId::generate());
+    home.queue().push(&[pushed], SETTLED).await.unwrap();
+    gets(claim, pushed).await;
+}
+
+async fn a_waiting_claim_gets_a_job_whose_lease_ends(home: Home) {
+    let worker = claimant(4);
+    let pushed = job(TenantId::generate());
+    home.push(&[pushed]).await;
+    assert_eq!(home.claim(worker, 1).await.len(), 1);
+    home.pass(home.options.lease.saturating_sub(SETTLED)).await;
+    gets(waiting_claim(&home, worker), pushed).await;
+}
+
+async fn a_waiting_claim_gets_a_job_of_a_tenant_that_came_under_its_cap(home: Home) {
+    let worker = claimant(4);
+    let pushed = jobs(TenantId::generate(), 4);
+    home.push(&pushed).await;
+    let held = home.claim(worker, 4).await;
+    assert_eq!(held.len(), 3);
+    let claim = waiting_claim(&home, worker);
+    sleep(SETTLED).await;
+    home.queue().ack(&held[0]).await.unwrap();
+    gets(claim, pushed[3]).await;
+}
+
+async fn every_waiting_claim_gets_its_job(home: Home) {
+    let worker = claimant(100);
+    let claims: Vec<_> = (0..12).map(|_| waiting_claim(&home, worker)).collect();
+    sleep(SETTLED).await;
+    let start = Instant::now();
+    home.push(&jobs(TenantId::generate(), 12)).await;
+    for claim in claims {
+        assert_eq!(claim.await.unwrap().len(), 1);
+    }
+    assert!(start.elapsed() < LONG, "some came by the end of the wait");
+}
+
+async fn a_wait_without_work_ends_with_nothing(home: Home) {
+    home.queue().push(&[job(TenantId::generate())], HOUR).await.unwrap();
+    let start = Instant::now();
+    assert_eq!(home.queue().claim(Queue::Runs, claimant(4), 4, SETTLED).await.unwrap(), []);
+    assert!(start.elapsed() >= SETTLED);
+    assert_eq!(home.queue().claim(Queue::Runs, claimant(4), 4, NOW).await.unwrap(), []);
+}
