@@ -175,7 +175,11 @@ mod tests {
         let huge = minted.hash.replace("m=256", "m=4294967295");
         assert_ne!(huge, minted.hash);
         assert!(!token.verify(&huge));
-        // No hash at all, or a short one, which would be easy to meet.
+        // The right one, but short and thus easier to meet by chance.
+        let short = Argon2::from(Params::new(64, 1, 1, Some(10)).unwrap());
+        let short = short.hash_password_with_salt(text.as_bytes(), &[7; 16]).unwrap().to_string();
+        assert!(!token.verify(&short));
+        // None at all, or cut off.
         let (without, _) = minted.hash.rsplit_once('$').unwrap();
         assert!(!token.verify(without));
         assert!(!token.verify(&minted.hash[..minted.hash.len() - 20]));
