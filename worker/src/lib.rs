@@ -1,4 +1,11 @@
-//! The worker.
+//! The worker: takes jobs from the broker and does them. `api`'s embedded.rs starts it; it knows no HTTP API and no SQL.
 
 mod backend;
 pub mod consume;
+mod context;
+mod jobs;
+mod liveness;
+mod process;
+mod sweeper;
+
+pub use process::{Parts, Permits, run};

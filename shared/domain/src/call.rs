@@ -213,6 +213,8 @@ pub enum ErrorClass {
     DeadlineExceeded,
     /// The run was cancelled.
     Cancelled,
+    /// The run was given up, because workers died over it again and again.
+    Poisoned,
 }
 
 impl ErrorClass {

@@ -51,6 +51,8 @@ pub struct Timing {
     pub endpoint_disable: Duration,
     /// How long a rotated webhook secret still signs.
     pub secret_overlap: Duration,
+    /// How exact the time of a provider key's last use is.
+    pub last_used: Duration,
     /// How long an idempotency key is remembered.
     pub idempotency: Duration,
 }
@@ -96,6 +98,7 @@ impl Default for Timing {
             delivery_timeout: 15 * SECOND,
             endpoint_disable: 5 * 24 * HOUR,
             secret_overlap: 24 * HOUR,
+            last_used: MINUTE,
             idempotency: 24 * HOUR,
         }
     }
@@ -130,6 +133,7 @@ impl Timing {
             delivery_timeout: self.delivery_timeout / by,
             endpoint_disable: self.endpoint_disable / by,
             secret_overlap: self.secret_overlap / by,
+            last_used: self.last_used / by,
             idempotency: self.idempotency / by,
         }
     }

@@ -5,13 +5,21 @@
 //! - [`TenantTx`]: one transaction in one tenant's store; every function on tenant data takes a `&TenantTx`
 //! - [`control`]: what all tenants share: tenants, API keys, the index of unfinished work, live processes, leases
 //! - [`provider_keys`], [`webhook_endpoints`], [`webhook_secret`], [`idempotency`]: tenant data
+//! - [`runs`], [`deliveries`]: the run protocol's writes and reads
 //! - [`database_clock`]: the database's time, for leases and heartbeats
 
 pub mod control;
 pub mod database_clock;
+pub mod deliveries;
+pub mod idempotency;
+pub mod provider_keys;
+pub mod runs;
+pub mod webhook_endpoints;
+pub mod webhook_secret;
 
 mod column;
 mod data_dir;
+mod entities;
 mod error;
 mod migrate;
 mod options;

@@ -44,8 +44,6 @@ event_types! {
     RunResumed = "run.resumed",
     /// A command asks the worker to cancel.
     RunCancelRequested = "run.cancel_requested",
-    /// An attempt of a task began.
-    AttemptStarted = "attempt.started",
     /// An attempt failed; another follows.
     AttemptFailed = "attempt.failed",
     /// It cannot be known whether an attempt reached the provider.

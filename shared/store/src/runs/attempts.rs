@@ -1,0 +1,291 @@
+//! Attempts: the intent to call, written before the provider hears of it, and what came of it.
+
+use acm2_domain::call::{Answer, ErrorClass};
+use acm2_domain::ids::{AttemptId, ProviderKeyId, RunId};
+use acm2_domain::journal::TaskKey;
+use acm2_domain::money::Usd;
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use serde::{Deserialize, Serialize};
+
+use super::attempt_entity::{ActiveModel, Column, Entity};
+use super::convert::{from_json, from_serde_word, serde_word, to_json};
+use super::fence::Fence;
+use crate::{StoreError, TenantTx};
+
+/// The intent to make a call.
+#[derive(Debug, Clone)]
+pub struct NewAttempt {
+    /// Its id; the provider is sent it where it takes one.
+    pub id: AttemptId,
+    /// The task that it is a try of.
+    pub task: TaskKey,
+    /// Counted from 1 over all claims of the run.
+    pub number: u32,
+    /// The provider's slug.
+    pub provider: String,
+    /// The provider's own name of the model.
+    pub model: String,
+    /// The provider key that is used.
+    pub provider_key: ProviderKeyId,
+    /// Whose key it is: `tenant`, or `platform` where the operator lends one.
+    pub key_source: &'static str,
+    /// What the call may cost; `None` where the price is unknown.
+    pub reserved: Option<Usd>,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Default)]
+pub struct AttemptOutcome {
+    /// `None` where it was answered.
+    pub error_class: Option<ErrorClass>,
+    /// The message of the error.
+    pub error_message: Option<String>,
+    /// The provider's HTTP status.
+    pub http_status: Option<u16>,
+    /// The provider's own code.
+    pub provider_code: Option<String>,
+    /// The provider's id of the request.
+    pub provider_request_id: Option<String>,
+    /// What it cost, where known.
+    pub cost: Option<Usd>,
+    /// It failed in a way that leaves open whether the provider did the work.
+    pub in_doubt: bool,
+}
+
+/// An attempt as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptRow {
+    /// Its id.
+    pub id: AttemptId,
+    /// The task's key.
+    pub task_key: String,
+    /// Counted from 1.
+    pub number: u32,
+    /// `open`, `answered`, `failed`, `in_doubt` or `late`.
+    pub status: String,
+    /// The provider key that was used.
+    pub provider_key: ProviderKeyId,
+    /// What it may have cost.
+    pub reserved: Option<Usd>,
+    /// What it cost.
+    pub cost: Option<Usd>,
+    /// The class of its failure.
+    pub error_class: Option<ErrorClass>,
+    /// When the intent was written.
+    pub started_at: DateTime<Utc>,
+    /// When it was settled.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// An answer as it is stored, with its cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredAnswer {
+    /// The answer's text.
+    pub text: String,
+    /// Why the model stopped.
+    pub finish_reason: acm2_domain::call::FinishReason,
+    /// Tokens.
+    pub usage: Option<acm2_domain::call::Usage>,
+    /// The cost, where known.
+    pub cost: Option<Usd>,
+    /// How the cost is known.
+    pub cost_source: acm2_domain::call::CostSource,
+    /// The model that answered.
+    pub provider_model: Option<String>,
+    /// The provider's id of the request.
+    pub provider_request_id: Option<String>,
+    /// From sending to the last byte.
+    pub latency_ms: u64,
+}
+
+impl StoredAnswer {
+    /// What is kept of an answer.
+    pub fn of(answer: &Answer, cost: acm2_domain::call::Cost) -> Self {
+        Self {
+            text: answer.text.clone(),
+            finish_reason: answer.finish_reason,
+            usage: answer.usage,
+            cost: cost.amount,
+            cost_source: cost.source,
+            provider_model: answer.provider_model.clone(),
+            provider_request_id: answer.provider_request_id.clone(),
+            latency_ms: u64::try_from(answer.latency.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// Writes the intent. The fence must have been passed in the same transaction.
+pub async fn open_attempt(
+    tx: &TenantTx,
+    fence: Fence,
+    attempt: &NewAttempt,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let row = ActiveModel {
+        id: Set(attempt.id.uuid()),
+        run_id: Set(fence.run.uuid()),
+        task_key: Set(attempt.task.to_string()),
+        number: Set(attempt.number as i32),
+        claim: Set(fence.claim),
+        status: Set("open".to_owned()),
+        provider: Set(attempt.provider.clone()),
+        model: Set(attempt.model.clone()),
+        provider_key_id: Set(attempt.provider_key.uuid()),
+        key_source: Set(attempt.key_source.to_owned()),
+        reserved: Set(attempt.reserved.map(Usd::pico)),
+        started_at: Set(now),
+        ..Default::default()
+    };
+    Entity::insert(row).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Settles an open attempt; whether it was still open.
+pub async fn settle_attempt(
+    tx: &TenantTx,
+    attempt: AttemptId,
+    outcome: &AttemptOutcome,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let status = match outcome {
+        AttemptOutcome { error_class: None, .. } => "answered",
+        AttemptOutcome { in_doubt: true, .. } => "in_doubt",
+        _ => "failed",
+    };
+    let updated = Entity::update_many()
+        .col_expr(Column::Status, Expr::value(status))
+        .col_expr(Column::Cost, Expr::value(outcome.cost.map(Usd::pico)))
+        .col_expr(Column::ErrorClass, Expr::value(outcome.error_class.map(serde_word)))
+        .col_expr(Column::ErrorMessage, Expr::value(outcome.error_message.clone()))
+        .col_expr(Column::HttpStatus, Expr::value(outcome.http_status.map(i32::from)))
+        .col_expr(Column::ProviderCode, Expr::value(outcome.provider_code.clone()))
+        .col_expr(Column::ProviderRequestId, Expr::value(outcome.provider_request_id.clone()))
+        .col_expr(Column::FinishedAt, Expr::value(Some(now)))
+        .filter(Column::Id.eq(attempt.uuid()))
+        .filter(Column::Status.eq("open"))
+        .exec(tx)
+        .await?;
+    Ok(updated.rows_affected == 1)
+}
+
+/// Whether there is an attempt of this id: its transaction was applied.
+pub async fn attempt_exists(tx: &TenantTx, attempt: AttemptId) -> Result<bool, StoreError> {
+    Ok(Entity::find_by_id(attempt.uuid()).one(tx).await?.is_some())
+}
+
+/// Keeps an answer whose worker has lost the run: whoever holds it now uses it instead of calling again. Passes no fence, for
+/// it changes nothing but the attempt and the money, which was spent whoever holds the run. Whether the attempt was in doubt.
+pub async fn settle_late(
+    tx: &TenantTx,
+    run: RunId,
+    attempt: AttemptId,
+    answer: &StoredAnswer,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let update = Query::update()
+        .table("attempts")
+        .value("status", "late")
+        .value("cost", answer.cost.map(Usd::pico))
+        .value("provider_request_id", answer.provider_request_id.clone())
+        .value("late_answer", to_json("attempts.late_answer", answer)?)
+        .value("finished_at", now)
+        .and_where(Expr::col("id").eq(attempt.uuid()))
+        .and_where(Expr::col("status").eq("in_doubt"))
+        .returning(Query::returning().columns(["reserved"]))
+        .to_owned();
+    let Some(row) = tx.query_one(&update).await? else { return Ok(false) };
+    let reserved = row.try_get_by::<Option<i64>, _>("reserved")?.unwrap_or(0);
+    let money = Query::update()
+        .table("runs")
+        .value("in_doubt", Expr::col("in_doubt").sub(reserved))
+        .value("spent", Expr::col("spent").add(answer.cost.map_or(0, Usd::pico)))
+        .value("unknown_costs", Expr::col("unknown_costs").add(i32::from(answer.cost.is_none())))
+        .and_where(Expr::col("id").eq(run.uuid()))
+        .to_owned();
+    tx.execute(&money).await?;
+    Ok(true)
+}
+
+/// A late answer of a task, with the number of its attempt.
+pub async fn find_late_answer(
+    tx: &TenantTx,
+    run: RunId,
+    task: &TaskKey,
+) -> Result<Option<(u32, StoredAnswer)>, StoreError> {
+    let row = Entity::find()
+        .filter(Column::RunId.eq(run.uuid()))
+        .filter(Column::TaskKey.eq(task.as_str()))
+        .filter(Column::Status.eq("late"))
+        .order_by_asc(Column::Number)
+        .one(tx)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let Some(answer) = row.late_answer else { return Ok(None) };
+    let number = u32::try_from(row.number).unwrap_or(0);
+    Ok(Some((number, from_json("attempts.late_answer", &answer)?)))
+}
+
+/// All attempts of a run, oldest first.
+pub async fn list_attempts(tx: &TenantTx, run: RunId) -> Result<Vec<AttemptRow>, StoreError> {
+    let rows = Entity::find().filter(Column::RunId.eq(run.uuid())).order_by_asc(Column::Id).all(tx).await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(AttemptRow {
+                id: row.id.into(),
+                task_key: row.task_key,
+                number: u32::try_from(row.number).unwrap_or(0),
+                status: row.status,
+                provider_key: row.provider_key_id.into(),
+                reserved: row.reserved.map(Usd::from_pico),
+                cost: row.cost.map(Usd::from_pico),
+                error_class: row
+                    .error_class
+                    .as_deref()
+                    .map(|text| from_serde_word("attempts.error_class", text))
+                    .transpose()?,
+                started_at: row.started_at,
+                finished_at: row.finished_at,
+            })
+        })
+        .collect()
+}
+
+/// An attempt that nobody will settle any more.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Doubtful {
+    /// Its id.
+    pub(super) id: AttemptId,
+    /// The task's key.
+    pub(super) task_key: String,
+    /// What it may have cost.
+    pub(super) reserved: Option<Usd>,
+}
+
+/// Turns open attempts of claims up to `claim` in doubt.
+pub(super) async fn doubt_open_attempts(
+    tx: &TenantTx,
+    run: RunId,
+    claim: i64,
+    now: DateTime<Utc>,
+) -> Result<Vec<Doubtful>, StoreError> {
+    let update = Query::update()
+        .table("attempts")
+        .value("status", "in_doubt")
+        .value("finished_at", now)
+        .and_where(Expr::col("run_id").eq(run.uuid()))
+        .and_where(Expr::col("status").eq("open"))
+        .and_where(Expr::col("claim").lte(claim))
+        .returning(Query::returning().columns(["id", "task_key", "reserved"]))
+        .to_owned();
+    let mut doubtful = Vec::new();
+    for row in tx.query_all(&update).await? {
+        doubtful.push(Doubtful {
+            id: AttemptId::from(row.try_get_by::<uuid::Uuid, _>("id")?),
+            task_key: row.try_get_by("task_key")?,
+            reserved: row.try_get_by::<Option<i64>, _>("reserved")?.map(Usd::from_pico),
+        });
+    }
+    Ok(doubtful)
+}

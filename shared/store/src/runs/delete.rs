@@ -1,0 +1,31 @@
+//! Deleting a run that has ended, with its tasks, attempts and events. Its deliveries stay: they are owed.
+
+use acm2_domain::ids::RunId;
+use acm2_domain::run::RunStatus;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+
+use super::row::find;
+use super::run_entity::{Column, Entity};
+use crate::{StoreError, TenantTx};
+
+/// What became of the wish to delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteOutcome {
+    /// It is gone.
+    Deleted,
+    /// There is no such run.
+    Missing,
+    /// It has not ended; cancel it first.
+    NotEnded(RunStatus),
+}
+
+/// Deletes the run if it has ended.
+pub async fn delete(tx: &TenantTx, run: RunId) -> Result<DeleteOutcome, StoreError> {
+    let terminal = RunStatus::ALL.into_iter().filter(|status| status.is_terminal()).map(RunStatus::as_str);
+    let deleted =
+        Entity::delete_many().filter(Column::Id.eq(run.uuid())).filter(Column::Status.is_in(terminal)).exec(tx).await?;
+    if deleted.rows_affected > 0 {
+        return Ok(DeleteOutcome::Deleted);
+    }
+    Ok(find(tx, run).await?.map_or(DeleteOutcome::Missing, |row| DeleteOutcome::NotEnded(row.status)))
+}

@@ -1,0 +1,56 @@
+//! The timeline: written only with numbers that the fence gave, read in pages.
+
+use acm2_domain::ids::RunId;
+use acm2_domain::run::{Event, NewEvent};
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::convert::{from_json, signed, to_json, unsigned, word};
+use super::event_entity::{ActiveModel, Column, Entity};
+use crate::{StoreError, TenantTx};
+
+/// Writes events; the first gets the number `first`.
+pub(super) async fn insert_events(
+    tx: &TenantTx,
+    run: RunId,
+    first: u64,
+    events: &[NewEvent],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Vec::with_capacity(events.len());
+    for (offset, event) in events.iter().enumerate() {
+        rows.push(ActiveModel {
+            run_id: Set(run.uuid()),
+            number: Set(signed(first + offset as u64)),
+            event_type: Set(event.event_type.as_str().to_owned()),
+            data: Set(to_json("events.data", &event.data)?),
+            at: Set(now),
+        });
+    }
+    Entity::insert_many(rows).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// The events after number `after`, oldest first, at most `limit`.
+pub async fn list_events(tx: &TenantTx, run: RunId, after: u64, limit: u64) -> Result<Vec<Event>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::RunId.eq(run.uuid()))
+        .filter(Column::Number.gt(signed(after)))
+        .order_by_asc(Column::Number)
+        .limit(limit)
+        .all(tx)
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Event {
+                number: unsigned(row.number),
+                event_type: word("events.event_type", &row.event_type)?,
+                at: row.at,
+                data: from_json("events.data", &row.data)?,
+            })
+        })
+        .collect()
+}

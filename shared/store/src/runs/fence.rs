@@ -1,0 +1,153 @@
+//! The fence (PROTOCOL rule 6): every transaction of a worker begins with one UPDATE that succeeds only while the worker's claim
+//! stands. It numbers the events, moves the money and brings commands.
+
+use acm2_domain::ids::RunId;
+use acm2_domain::money::Usd;
+use acm2_domain::run::{NewEvent, Requested, RunStatus};
+use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
+
+use super::convert::{signed, unsigned, word};
+use super::events::insert_events;
+use crate::{StoreError, TenantTx};
+
+/// A claim on a run: proof that its holder may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fence {
+    /// The run.
+    pub run: RunId,
+    /// The value of `runs.claim` that the claim set.
+    pub claim: i64,
+}
+
+/// By how much a write moves the run's counters. Amounts may be negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Change {
+    /// Known cost, in picodollars.
+    pub spent: i64,
+    /// What calls under way may cost, in picodollars.
+    pub reserved: i64,
+    /// What attempts in doubt may have cost, in picodollars.
+    pub in_doubt: i64,
+    /// Tasks that got their answer.
+    pub completed: u32,
+    /// Tasks that failed.
+    pub failed: u32,
+    /// Answered calls whose cost is unknown.
+    pub unknown_costs: u32,
+}
+
+/// What the fence tells its holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fenced {
+    /// The number of the last event.
+    pub last_event: u64,
+    /// A command that stands.
+    pub requested: Option<Requested>,
+    /// What the ceiling leaves after this write; `None` without a ceiling.
+    pub room: Option<Usd>,
+}
+
+/// Why a fenced write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum FenceError {
+    /// Another claim stands, or the run has ended.
+    #[error("the run is no longer held")]
+    Lost,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sea_orm::DbErr> for FenceError {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Passes the fence, moves the counters and writes the events. A committed answer proves progress, so it clears the poison.
+pub async fn write(
+    tx: &TenantTx,
+    fence: Fence,
+    change: Change,
+    events: &[NewEvent],
+    now: DateTime<Utc>,
+) -> Result<Fenced, FenceError> {
+    let mut update = Query::update();
+    update.table("runs").value("last_event", Expr::col("last_event").add(signed(events.len() as u64)));
+    if change.spent != 0 {
+        update.value("spent", Expr::col("spent").add(change.spent));
+    }
+    if change.reserved != 0 {
+        update.value("reserved", Expr::col("reserved").add(change.reserved));
+    }
+    if change.in_doubt != 0 {
+        update.value("in_doubt", Expr::col("in_doubt").add(change.in_doubt));
+    }
+    if change.completed > 0 {
+        update.value("tasks_completed", Expr::col("tasks_completed").add(change.completed as i32));
+        update.value("poison", 0);
+    }
+    if change.failed > 0 {
+        update.value("tasks_failed", Expr::col("tasks_failed").add(change.failed as i32));
+    }
+    if change.unknown_costs > 0 {
+        update.value("unknown_costs", Expr::col("unknown_costs").add(change.unknown_costs as i32));
+    }
+    let fenced = pass(tx, fence, &mut update).await?;
+    insert_events(tx, fence.run, fenced.last_event + 1 - events.len() as u64, events, now).await?;
+    Ok(fenced)
+}
+
+/// Moves the reservation alone. The row must be locked by a `write` of the same transaction.
+pub async fn reserve(tx: &TenantTx, fence: Fence, amount: Usd) -> Result<Fenced, FenceError> {
+    let mut update = Query::update();
+    update.table("runs").value("reserved", Expr::col("reserved").add(amount.pico()));
+    pass(tx, fence, &mut update).await
+}
+
+/// The command that stands on a run, or none, while the fence holds; `None` where it does not. Writes nothing.
+pub async fn find_standing(tx: &TenantTx, fence: Fence) -> Result<Option<Option<Requested>>, StoreError> {
+    let select = Query::select()
+        .columns(["requested", "claim", "status"])
+        .from("runs")
+        .and_where(Expr::col("id").eq(fence.run.uuid()))
+        .and_where(Expr::col("claim").eq(fence.claim))
+        .and_where(Expr::col("status").eq(RunStatus::Running.as_str()))
+        .to_owned();
+    let Some(row) = tx.query_one(&select).await? else { return Ok(None) };
+    let requested: Option<String> = row.try_get_by("requested")?;
+    Ok(Some(requested.map(|text| word("runs.requested", &text)).transpose()?))
+}
+
+/// Runs an UPDATE of the run under the fence.
+pub(super) async fn pass(tx: &TenantTx, fence: Fence, update: &mut UpdateStatement) -> Result<Fenced, FenceError> {
+    update
+        .and_where(Expr::col("id").eq(fence.run.uuid()))
+        .and_where(Expr::col("claim").eq(fence.claim))
+        .and_where(Expr::col("status").is_in([
+            RunStatus::Queued.as_str(),
+            RunStatus::Running.as_str(),
+            RunStatus::Paused.as_str(),
+        ]))
+        .returning(Query::returning().columns([
+            "last_event",
+            "requested",
+            "max_cost",
+            "spent",
+            "reserved",
+            "in_doubt",
+        ]));
+    let Some(row) = tx.query_one(update).await? else { return Err(FenceError::Lost) };
+    let requested: Option<String> = row.try_get_by("requested")?;
+    let ceiling: Option<i64> = row.try_get_by("max_cost")?;
+    let used = row.try_get_by::<i64, _>("spent")?
+        + row.try_get_by::<i64, _>("reserved")?
+        + row.try_get_by::<i64, _>("in_doubt")?;
+    Ok(Fenced {
+        last_event: unsigned(row.try_get_by("last_event")?),
+        requested: requested.map(|text| word("runs.requested", &text)).transpose()?,
+        room: ceiling.map(|ceiling| Usd::from_pico(Ord::max(ceiling - used, 0))),
+    })
+}

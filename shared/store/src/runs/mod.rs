@@ -1,0 +1,36 @@
+//! Runs and all that belongs to one: tasks, attempts, events. Every function takes a `&TenantTx`; every write of a worker goes
+//! through `fence`, so that a worker that lost a run cannot change it. Called by api (submit, read, command) and worker.
+
+mod attempt_entity;
+mod attempts;
+mod claim;
+mod command;
+mod convert;
+mod delete;
+mod end;
+mod event_entity;
+mod events;
+mod fence;
+mod list;
+mod row;
+mod run_entity;
+mod submit;
+mod task_entity;
+mod tasks;
+mod view;
+
+pub use attempts::{
+    AttemptOutcome, AttemptRow, NewAttempt, StoredAnswer, attempt_exists, find_late_answer, list_attempts,
+    open_attempt, settle_attempt, settle_late,
+};
+pub use claim::{Claimed, claim, release};
+pub use command::{CancelOutcome, request_cancel};
+pub use delete::{DeleteOutcome, delete};
+pub use end::{Ended, Ending, end};
+pub use events::list_events;
+pub use fence::{Change, Fence, FenceError, Fenced, find_standing, reserve, write};
+pub use list::{Filter, list};
+pub use row::{RunRow, find};
+pub use submit::{NewRunRow, insert};
+pub use tasks::{TaskOutcome, TaskRow, find_task, insert_task, list_tasks};
+pub use view::assemble;

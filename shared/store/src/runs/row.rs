@@ -1,0 +1,108 @@
+//! A run as it is stored.
+
+use std::collections::BTreeMap;
+
+use acm2_domain::ids::{ApiKeyId, JobId, RunId, WorkerId};
+use acm2_domain::money::Usd;
+use acm2_domain::run::{Requested, RunProblem, RunSpec, RunStatus};
+use chrono::{DateTime, Utc};
+use sea_orm::EntityTrait;
+
+use super::convert::{from_json, unsigned, word};
+use super::run_entity::{Entity, Model};
+use crate::{StoreError, TenantTx};
+
+/// A run as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRow {
+    /// Its id.
+    pub id: RunId,
+    /// The job that works on it.
+    pub job: JobId,
+    /// The API key that submitted it.
+    pub api_key: Option<ApiKeyId>,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// A command that stands.
+    pub requested: Option<Requested>,
+    /// The fence: rises at every claim.
+    pub claim: i64,
+    /// Who claimed it last.
+    pub claimed_by: Option<WorkerId>,
+    /// Claims by theft since the last committed answer.
+    pub poison: u32,
+    /// What it does.
+    pub spec: RunSpec,
+    /// The caller's notes.
+    pub metadata: BTreeMap<String, String>,
+    /// The caller's tags.
+    pub tags: Vec<String>,
+    /// Tasks that it consists of.
+    pub tasks_expected: u32,
+    /// Tasks with an answer.
+    pub tasks_completed: u32,
+    /// Tasks that failed.
+    pub tasks_failed: u32,
+    /// The known cost of settled attempts.
+    pub spent: Usd,
+    /// What calls under way may cost.
+    pub reserved: Usd,
+    /// What attempts in doubt may have cost.
+    pub in_doubt: Usd,
+    /// Answered calls whose cost is unknown.
+    pub unknown_costs: u32,
+    /// The ceiling.
+    pub max_cost: Option<Usd>,
+    /// The number of its last event.
+    pub last_event: u64,
+    /// Why it ended before its tasks did.
+    pub problem: Option<RunProblem>,
+    /// When it was submitted.
+    pub created_at: DateTime<Utc>,
+    /// When it was first claimed.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When it ends at the latest.
+    pub deadline_at: DateTime<Utc>,
+}
+
+impl TryFrom<Model> for RunRow {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        let count = |count: i32| u32::try_from(count).unwrap_or(0);
+        Ok(Self {
+            id: row.id.into(),
+            job: row.job_id.into(),
+            api_key: row.api_key_id.map(ApiKeyId::from),
+            status: word("runs.status", &row.status)?,
+            requested: row.requested.as_deref().map(|text| word("runs.requested", text)).transpose()?,
+            claim: row.claim,
+            claimed_by: row.claimed_by.map(WorkerId::from),
+            poison: count(row.poison),
+            spec: from_json("runs.spec", &row.spec)?,
+            metadata: from_json("runs.metadata", &row.metadata)?,
+            tags: from_json("runs.tags", &row.tags)?,
+            tasks_expected: count(row.tasks_expected),
+            tasks_completed: count(row.tasks_completed),
+            tasks_failed: count(row.tasks_failed),
+            spent: Usd::from_pico(row.spent),
+            reserved: Usd::from_pico(row.reserved),
+            in_doubt: Usd::from_pico(row.in_doubt),
+            unknown_costs: count(row.unknown_costs),
+            max_cost: row.max_cost.map(Usd::from_pico),
+            last_event: unsigned(row.last_event),
+            problem: row.problem_code.map(|code| RunProblem { code, detail: row.problem_detail.unwrap_or_default() }),
+            created_at: row.created_at,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            deadline_at: row.deadline_at,
+        })
+    }
+}
+
+/// The run, if there is one.
+pub async fn find(tx: &TenantTx, run: RunId) -> Result<Option<RunRow>, StoreError> {
+    Entity::find_by_id(run.uuid()).one(tx).await?.map(RunRow::try_from).transpose()
+}

@@ -1,0 +1,118 @@
+//! A run as callers see it, put together from its row, its settled tasks and its plan. What the plan has and the tasks have not
+//! is pending, or, once the run has ended, missing.
+
+use std::collections::BTreeMap;
+
+use acm2_domain::call::ErrorClass;
+use acm2_domain::run::{
+    Missing, ModelSpec, Progress, Run, RunStatus, Task, TaskError, TaskStatus, Totals, display_cost,
+};
+use acm2_domain::stages::{self, PlannedTask};
+
+use super::row::RunRow;
+use super::tasks::{TaskOutcome, TaskRow};
+
+/// The run; with results, missing and totals where `tasks` are given.
+pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run {
+    let results: Option<Vec<Task>> = tasks.map(|tasks| {
+        stages::plan(&row.spec).iter().map(|planned| task(row, planned, tasks.get(planned.key.as_str()))).collect()
+    });
+    let missing = results.as_ref().map(|results| {
+        if row.status.is_terminal() { results.iter().filter_map(missing_of).collect() } else { Vec::new() }
+    });
+    let cost_usd = (row.unknown_costs == 0).then_some(row.spent);
+    Run {
+        id: row.id,
+        status: row.status,
+        requested: row.requested,
+        models: row.spec.models.iter().map(ModelSpec::full_name).collect(),
+        progress: Progress {
+            tasks_expected: row.tasks_expected,
+            tasks_completed: row.tasks_completed,
+            tasks_failed: row.tasks_failed,
+        },
+        totals: results.as_deref().map(Totals::of),
+        missing,
+        results,
+        cost_usd,
+        cost: display_cost(cost_usd),
+        known_cost_usd: row.spent,
+        in_doubt_usd: row.in_doubt,
+        max_cost_usd: row.max_cost,
+        metadata: row.metadata.clone(),
+        tags: row.tags.clone(),
+        problem: row.problem.clone(),
+        last_event: row.last_event,
+        created_at: row.created_at,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+        deadline_at: row.deadline_at,
+    }
+}
+
+fn task(run: &RunRow, planned: &PlannedTask, settled: Option<&TaskRow>) -> Task {
+    let mut task = Task {
+        key: planned.key.to_string(),
+        model: run.spec.models[planned.model_index].full_name(),
+        iteration: planned.iteration,
+        status: TaskStatus::Pending,
+        text: None,
+        finish_reason: None,
+        usage: None,
+        cost_usd: None,
+        cost_source: None,
+        latency_ms: None,
+        provider_model: None,
+        provider_request_id: None,
+        attempts: settled.map_or(0, |settled| settled.attempts),
+        error: None,
+        finished_at: settled.map(|settled| settled.finished_at),
+    };
+    match settled.map(|settled| &settled.outcome) {
+        Some(TaskOutcome::Answered(answer)) => {
+            task.status = TaskStatus::Completed;
+            task.text = Some(answer.text.clone());
+            task.finish_reason = Some(answer.finish_reason);
+            task.usage = answer.usage;
+            task.cost_usd = answer.cost;
+            task.cost_source = Some(answer.cost_source);
+            task.latency_ms = Some(answer.latency_ms);
+            task.provider_model.clone_from(&answer.provider_model);
+            task.provider_request_id.clone_from(&answer.provider_request_id);
+        }
+        Some(TaskOutcome::Failed(error)) => {
+            task.status = TaskStatus::Failed;
+            task.error = Some(error.clone());
+        }
+        None if run.status == RunStatus::Cancelled => {
+            task.status = TaskStatus::Cancelled;
+            task.error = Some(unsettled(ErrorClass::Cancelled, "the run was cancelled before this task had an answer"));
+        }
+        None if run.status.is_terminal() => {
+            task.status = TaskStatus::Failed;
+            task.error = run.problem.as_ref().map(|problem| {
+                let class = match problem.code.as_str() {
+                    "deadline_exceeded" => ErrorClass::DeadlineExceeded,
+                    _ => ErrorClass::Poisoned,
+                };
+                unsettled(class, &problem.detail)
+            });
+        }
+        None => {}
+    }
+    task
+}
+
+fn unsettled(class: ErrorClass, message: &str) -> TaskError {
+    TaskError { class, message: message.to_owned(), http_status: None, provider_code: None }
+}
+
+fn missing_of(task: &Task) -> Option<Missing> {
+    let error = task.error.as_ref();
+    (task.status != TaskStatus::Completed).then(|| Missing {
+        key: task.key.clone(),
+        model: task.model.clone(),
+        class: error.map(|error| error.class),
+        reason: error.map_or_else(|| "it was never started".to_owned(), |error| error.message.clone()),
+    })
+}

@@ -1,0 +1,241 @@
+//! Making the next try of a webhook delivery (PROTOCOL rule 11): claim, sign, send once, record, and come back when the
+//! schedule says so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acm2_domain::ids::{DeliveryId, WebhookEndpointId};
+use acm2_domain::job::Job;
+use acm2_outbound::{WebhookOutcome, WebhookRequest};
+use acm2_store::control::TenantRow;
+use acm2_store::deliveries::{self, DeliveryClaim, DeliveryRow, DeliveryStatus, Next, Tried};
+use acm2_store::runs::FenceError;
+use acm2_store::webhook_endpoints::{self, PreviousSecret};
+use acm2_store::{StoreError, TenantTx, webhook_secret};
+use acm2_vault::places::Place;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
+use secrecy::SecretString;
+
+use crate::consume::Outcome;
+use crate::context::Context;
+
+/// Makes one try of the delivery, if it is due and no live worker makes one.
+pub(super) async fn work(context: Arc<Context>, job: Job, delivery: DeliveryId) -> Outcome {
+    match try_once(&context, job, delivery).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            tracing::warn!(%error, delivery.id = %delivery, tenant.id = %job.tenant, "the delivery waits");
+            Outcome::GiveBack(context.timing.claim_retry)
+        }
+    }
+}
+
+async fn try_once(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Result<Outcome, StoreError> {
+    let tenant = match context.store.tenants().find(job.tenant).await? {
+        Some(tenant) => tenant,
+        None => return done(context, job).await,
+    };
+    let tx = context.store.tenant(tenant.id).begin().await?;
+    let Some(seen) = deliveries::find(&tx, delivery).await? else { return done(context, job).await };
+    drop(tx);
+    if seen.status != DeliveryStatus::Pending {
+        return done(context, job).await;
+    }
+    if let Ok(early) = (seen.next_attempt_at - context.clock.now()).to_std()
+        && !early.is_zero()
+    {
+        return Ok(Outcome::GiveBack(early));
+    }
+    if let Some(holder) = seen.claimed_by
+        && holder != context.me
+        && !(context.liveness.may_steal()
+            && context.store.workers().is_stale(holder, context.timing.heartbeat_stale).await?)
+    {
+        return Ok(Outcome::GiveBack(context.timing.claim_retry));
+    }
+    let Some((claim, prepared)) = prepare(context, &tenant, &seen).await? else {
+        return Ok(Outcome::GiveBack(context.timing.claim_retry));
+    };
+    let at = context.clock.now();
+    let sent = match prepared {
+        Prepared::Send(secrets) => {
+            context
+                .outbound
+                .send_webhook(WebhookRequest {
+                    url: seen.url.clone(),
+                    delivery: seen.id,
+                    timestamp: at,
+                    secrets,
+                    payload: seen.payload.clone(),
+                    private_hosts: tenant.private_hosts.clone(),
+                    timeout: context.timing.delivery_timeout,
+                })
+                .await
+        }
+        Prepared::Hopeless(reason) => return give_up(context, job, &tenant, claim, at, reason).await,
+    };
+    record(context, job, &tenant, &seen, claim, at, sent).await
+}
+
+/// The job is no longer needed.
+async fn done(context: &Arc<Context>, job: Job) -> Result<Outcome, StoreError> {
+    context.store.jobs().delete(job.id).await?;
+    Ok(Outcome::Done)
+}
+
+enum Prepared {
+    Send(Vec<SecretString>),
+    Hopeless(&'static str),
+}
+
+/// Claims the delivery and opens the secrets that sign it.
+async fn prepare(
+    context: &Arc<Context>,
+    tenant: &TenantRow,
+    seen: &DeliveryRow,
+) -> Result<Option<(DeliveryClaim, Prepared)>, StoreError> {
+    let tx = context.store.tenant(tenant.id).begin().await?;
+    let Some(claim) = deliveries::claim(&tx, seen, context.me).await? else { return Ok(None) };
+    let prepared = match seen.endpoint {
+        Some(endpoint) => endpoint_secrets(context, tenant, &tx, endpoint).await?,
+        None => match webhook_secret::find(&tx).await? {
+            Some(row) => {
+                let places = (Place::TenantWebhookSecret, Place::PreviousTenantWebhookSecret);
+                open(context, tenant, places, &row.sealed, row.previous.as_ref())
+            }
+            None => Prepared::Hopeless("the tenant has no webhook secret"),
+        },
+    };
+    tx.commit().await?;
+    Ok(Some((claim, prepared)))
+}
+
+async fn endpoint_secrets(
+    context: &Arc<Context>,
+    tenant: &TenantRow,
+    tx: &TenantTx,
+    id: WebhookEndpointId,
+) -> Result<Prepared, StoreError> {
+    let Some(endpoint) = webhook_endpoints::find(tx, id).await? else {
+        return Ok(Prepared::Hopeless("the webhook endpoint was deleted"));
+    };
+    if !endpoint.is_enabled {
+        return Ok(Prepared::Hopeless("the webhook endpoint is disabled"));
+    }
+    let places = (Place::WebhookSecret(id), Place::PreviousWebhookSecret(id));
+    Ok(open(context, tenant, places, &endpoint.secret, endpoint.previous_secret.as_ref()))
+}
+
+/// The current secret first; the one before it too, while it still signs.
+fn open(
+    context: &Context,
+    tenant: &TenantRow,
+    (place, previous_place): (Place<'_>, Place<'_>),
+    sealed: &[u8],
+    previous: Option<&PreviousSecret>,
+) -> Prepared {
+    let Ok(secret) = context.open_secret(tenant, place, sealed) else {
+        return Prepared::Hopeless("the webhook secret cannot be opened; rotate it");
+    };
+    let previous = previous
+        .filter(|previous| previous.until > context.clock.now())
+        .and_then(|previous| context.open_secret(tenant, previous_place, &previous.sealed).ok());
+    Prepared::Send(std::iter::once(secret).chain(previous).collect())
+}
+
+async fn record(
+    context: &Arc<Context>,
+    job: Job,
+    tenant: &TenantRow,
+    seen: &DeliveryRow,
+    claim: DeliveryClaim,
+    at: DateTime<Utc>,
+    sent: WebhookOutcome,
+) -> Result<Outcome, StoreError> {
+    let delivered = sent.status.is_some_and(|status| (200..300).contains(&status));
+    let gone = sent.gone;
+    let retry_in = delay(context, seen.attempts, sent.retry_after);
+    let now = context.clock.now();
+    let next = match retry_in {
+        _ if delivered => Next::Delivered,
+        Some(delay) if !gone => Next::RetryAt(now + TimeDelta::from_std(delay).unwrap_or(TimeDelta::MAX)),
+        _ => Next::Failed,
+    };
+    let tried = Tried {
+        at,
+        status_code: sent.status,
+        duration_ms: u64::try_from(sent.duration.as_millis()).unwrap_or(u64::MAX),
+        excerpt: sent.excerpt,
+        error: sent.error,
+    };
+    let recorded = context
+        .stored(|_| {
+            let tried = tried.clone();
+            async move {
+                let tx = context.store.tenant(tenant.id).begin().await?;
+                if deliveries::record(&tx, claim, &tried, next, now).await? {
+                    note_on_endpoint(context, &tx, seen.endpoint, delivered, gone, now).await?;
+                    tx.commit().await?;
+                }
+                Ok::<(), FenceError>(())
+            }
+            .boxed()
+        })
+        .await;
+    if recorded.is_err() {
+        return Ok(Outcome::GiveBack(context.timing.claim_retry));
+    }
+    match (next, retry_in) {
+        (Next::RetryAt(_), Some(delay)) => {
+            context.store.jobs().reschedule(job.id, delay + context.timing.job_due).await?;
+            Ok(Outcome::GiveBack(delay))
+        }
+        _ => done(context, job).await,
+    }
+}
+
+async fn note_on_endpoint(
+    context: &Context,
+    tx: &TenantTx,
+    endpoint: Option<WebhookEndpointId>,
+    delivered: bool,
+    gone: bool,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let Some(endpoint) = endpoint else { return Ok(()) };
+    if delivered {
+        return webhook_endpoints::record_success(tx, endpoint).await;
+    }
+    if gone {
+        webhook_endpoints::disable(tx, endpoint, "it answered 410 Gone", now).await?;
+        return Ok(());
+    }
+    let disable_after = TimeDelta::from_std(context.timing.endpoint_disable).unwrap_or(TimeDelta::MAX);
+    webhook_endpoints::record_failure(tx, endpoint, now, disable_after).await?;
+    Ok(())
+}
+
+/// The delay after a failed try, with up to a tenth of jitter; `None` where the schedule is at its end. What the receiver asks
+/// for counts where it is later.
+fn delay(context: &Context, failed_before: u32, asked: Option<Duration>) -> Option<Duration> {
+    let scheduled = *context.timing.delivery_delays.get(failed_before as usize)?;
+    let jittered = scheduled.mul_f64(1.0 + rand::random::<f64>() / 10.0);
+    let longest = context.timing.delivery_delays.iter().max().copied().unwrap_or(jittered);
+    Some(asked.map_or(jittered, |asked| asked.min(longest).max(jittered)))
+}
+
+async fn give_up(
+    context: &Arc<Context>,
+    job: Job,
+    tenant: &TenantRow,
+    claim: DeliveryClaim,
+    at: DateTime<Utc>,
+    reason: &str,
+) -> Result<Outcome, StoreError> {
+    let tried = Tried { at, status_code: None, duration_ms: 0, excerpt: None, error: Some(reason.to_owned()) };
+    let tx = context.store.tenant(tenant.id).begin().await?;
+    deliveries::record(&tx, claim, &tried, Next::Failed, context.clock.now()).await?;
+    tx.commit().await?;
+    done(context, job).await
+}

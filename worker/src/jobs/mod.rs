@@ -1,0 +1,28 @@
+//! What a worker does: one file for each kind of job.
+
+mod deliver;
+mod run;
+mod tail;
+
+use std::sync::Arc;
+
+use acm2_domain::job::{Job, Work};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::consume::{Handler, Held, Outcome};
+use crate::context::Context;
+
+/// Hands each job to its file.
+#[derive(Debug)]
+pub(crate) struct Jobs(pub(crate) Arc<Context>);
+
+impl Handler for Jobs {
+    fn handle(&self, job: Job, held: Held) -> BoxFuture<'static, Outcome> {
+        let context = Arc::clone(&self.0);
+        match job.work {
+            Work::RunV1(id) => run::work(context, job, id, held).boxed(),
+            Work::DeliverV1(id) => deliver::work(context, job, id).boxed(),
+        }
+    }
+}

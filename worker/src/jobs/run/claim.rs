@@ -1,0 +1,92 @@
+//! Claiming a run (PROTOCOL rule 5): who may, and what the claimant must know of earlier claims.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use acm2_domain::ids::{JobId, RunId, TenantId};
+use acm2_domain::run::{EventType, RunStatus};
+use acm2_store::runs::{self, AttemptRow, Claimed, RunRow, TaskRow};
+use acm2_store::{StoreError, deliveries};
+
+use crate::context::Context;
+use crate::jobs::tail;
+
+/// What became of the wish to work on a run.
+pub(super) enum Claim {
+    /// It is ours.
+    Got(Box<Claimed>, Memory),
+    /// It has ended; its tail may not be done. The job is the one that its row names.
+    Ended(JobId),
+    /// It is not there.
+    Missing,
+    /// It waits for a command.
+    Paused,
+    /// A live worker has it, or may have.
+    Held,
+}
+
+/// What earlier claims of the run left behind.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Settled tasks.
+    pub(super) tasks: BTreeMap<String, TaskRow>,
+    /// Attempts.
+    pub(super) attempts: Vec<AttemptRow>,
+}
+
+/// Claims the run if it may be claimed.
+pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) -> Result<Claim, StoreError> {
+    let tx = context.store.tenant(tenant).begin().await?;
+    let Some(seen) = runs::find(&tx, run).await? else { return Ok(Claim::Missing) };
+    match seen.status {
+        RunStatus::Queued => take(context, tenant, tx, &seen, false).await,
+        RunStatus::Running => {
+            // No transaction is held open while the control store is asked.
+            drop(tx);
+            if !may_steal(context, &seen).await? {
+                return Ok(Claim::Held);
+            }
+            let tx = context.store.tenant(tenant).begin().await?;
+            take(context, tenant, tx, &seen, true).await
+        }
+        RunStatus::Paused => Ok(Claim::Paused),
+        RunStatus::Completed | RunStatus::CompletedWithErrors | RunStatus::Failed | RunStatus::Cancelled => {
+            Ok(Claim::Ended(seen.job))
+        }
+    }
+}
+
+/// The holder is this process, which has no live handler for the run (that was checked), or it is dead.
+async fn may_steal(context: &Context, seen: &RunRow) -> Result<bool, StoreError> {
+    match seen.claimed_by {
+        None => Ok(true),
+        Some(holder) if holder == context.me => Ok(true),
+        Some(holder) => Ok(context.liveness.may_steal()
+            && context.store.workers().is_stale(holder, context.timing.heartbeat_stale).await?),
+    }
+}
+
+async fn take(
+    context: &Arc<Context>,
+    tenant: TenantId,
+    tx: acm2_store::TenantTx,
+    seen: &RunRow,
+    theft: bool,
+) -> Result<Claim, StoreError> {
+    let now = context.clock.now();
+    let Some(claimed) = runs::claim(&tx, seen, context.me, theft, now).await? else { return Ok(Claim::Held) };
+    let mut memory = Memory::default();
+    let mut started = Vec::new();
+    if claimed.first {
+        let view = runs::assemble(&claimed.run, None);
+        started = deliveries::create(&tx, EventType::RunStarted, &view, None, now).await?;
+    } else {
+        memory.tasks = runs::list_tasks(&tx, seen.id).await?;
+        memory.attempts = runs::list_attempts(&tx, seen.id).await?;
+    }
+    tx.commit().await?;
+    if let Err(error) = tail::enqueue_deliveries(context, tenant, &started).await {
+        tracing::warn!(%error, run.id = %seen.id, "deliveries wait for the end of the run");
+    }
+    Ok(Claim::Got(Box::new(claimed), memory))
+}

@@ -1,0 +1,152 @@
+//! What stops a run while a worker has it: a command, its deadline, its loss, the end of the process (PROTOCOL rules 8, 9, 15).
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use acm2_broker::signals::Signal;
+use acm2_domain::ids::TenantId;
+use acm2_domain::run::Requested;
+use acm2_store::runs::{self, Fence};
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use crate::consume::Held;
+use crate::context::{Context, Trouble};
+
+/// Why a run stops here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StopCause {
+    /// A command.
+    Cancelled,
+    /// Its deadline passed.
+    Deadline,
+    /// Another worker has it, or it has ended.
+    Lost,
+    /// The process ends; another takes the run on.
+    ShuttingDown,
+    /// Every task that is left waits longer than a worker should be held.
+    Waiting(Duration),
+    /// The store refuses.
+    Defect,
+}
+
+/// Stops the calls of one run.
+#[derive(Debug)]
+pub(super) struct Control {
+    pub(super) fence: Fence,
+    cause: Mutex<Option<StopCause>>,
+    /// No new call starts.
+    pub(super) drain: CancellationToken,
+    /// Calls in flight are dropped, their sockets closed.
+    pub(super) abort: CancellationToken,
+}
+
+impl Control {
+    pub(super) fn new(fence: Fence) -> Self {
+        Self { fence, cause: Mutex::new(None), drain: CancellationToken::new(), abort: CancellationToken::new() }
+    }
+
+    /// Why the run stops, if it does.
+    pub(super) fn cause(&self) -> Option<StopCause> {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops the run. The first cause stands, but a loss overrides: after it nothing may be written; and what aborts overrides
+    /// what drains.
+    pub(super) fn stop(&self, cause: StopCause) {
+        let drains = |cause: StopCause| matches!(cause, StopCause::ShuttingDown | StopCause::Waiting(_));
+        {
+            let mut stands = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
+            let overrides = match *stands {
+                None => true,
+                Some(old) => cause == StopCause::Lost || (drains(old) && !drains(cause)),
+            };
+            if overrides {
+                *stands = Some(cause);
+            }
+        }
+        self.drain.cancel();
+        if !drains(cause) {
+            self.abort.cancel();
+        }
+    }
+
+    /// Acts on a command that a fenced write brought. Pausing is not offered yet, so no run can have that command.
+    pub(super) fn obey(&self, requested: Requested) {
+        if requested == Requested::Cancel {
+            self.stop(StopCause::Cancelled);
+        }
+    }
+
+    /// Acts on a write that did not happen.
+    pub(super) fn trouble(&self, trouble: &Trouble) {
+        match trouble {
+            Trouble::Lost => self.stop(StopCause::Lost),
+            Trouble::Ending => self.stop(StopCause::ShuttingDown),
+            Trouble::Defect(error) => {
+                tracing::error!(%error, run.id = %self.fence.run, "the store refuses a write of the run");
+                self.stop(StopCause::Defect);
+            }
+        }
+    }
+}
+
+/// Watches over a run while it is worked on.
+pub(super) async fn watch(
+    context: &Arc<Context>,
+    tenant: TenantId,
+    control: &Control,
+    held: &Held,
+    time_left: Duration,
+) -> Infallible {
+    let shutting_down = held.shutting_down();
+    let mut signals = context.broker.signals.subscribe();
+    let deadline = tokio::time::sleep(time_left);
+    tokio::pin!(deadline);
+    let mut polls = tokio::time::interval(context.timing.command_poll);
+    polls.reset();
+    loop {
+        tokio::select! {
+            () = &mut deadline, if !control.abort.is_cancelled() => control.stop(StopCause::Deadline),
+            () = shutting_down.cancelled(), if !control.drain.is_cancelled() => control.stop(StopCause::ShuttingDown),
+            () = held.taken_hint() => {
+                if look(context, tenant, control).await {
+                    held.restore().await;
+                }
+            }
+            signal = signals.recv() => match signal {
+                Ok(Signal::Command { run, .. }) if run == control.fence.run => { look(context, tenant, control).await; }
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => { look(context, tenant, control).await; }
+                // The broker's side is gone for good: the polls go on.
+                Err(RecvError::Closed) => tokio::time::sleep(context.timing.command_poll).await,
+            },
+            _ = polls.tick() => { look(context, tenant, control).await; }
+        }
+    }
+}
+
+/// Reads the run's claim and command; whether it is still held here.
+async fn look(context: &Arc<Context>, tenant: TenantId, control: &Control) -> bool {
+    let read = async {
+        let tx = context.store.tenant(tenant).begin().await?;
+        runs::find_standing(&tx, control.fence).await
+    };
+    match read.await {
+        Ok(Some(requested)) => {
+            if let Some(requested) = requested {
+                control.obey(requested);
+            }
+            true
+        }
+        Ok(None) => {
+            control.stop(StopCause::Lost);
+            false
+        }
+        Err(error) => {
+            tracing::debug!(%error, run.id = %control.fence.run, "the run could not be looked at");
+            false
+        }
+    }
+}

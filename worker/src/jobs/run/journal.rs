@@ -1,0 +1,185 @@
+//! The Journal (PROTOCOL rule 7): the only retry loop. A finished task answers from memory; any other is made durable step by
+//! step: intent, one call, answer, each committed before the next depends on it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use acm2_domain::call::{Call, ErrorClass};
+use acm2_domain::ids::TenantId;
+use acm2_domain::journal::{Journal, TaskAnswer, TaskFailure, TaskKey};
+use acm2_domain::retry::{self, Limits, Verdict};
+use acm2_store::control::TenantRow;
+use acm2_store::runs::{Claimed, TaskOutcome};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, sleep};
+use tokio_util::task::TaskTracker;
+
+use super::attempt::{self, Attempted};
+use super::claim::Memory;
+use super::control::{Control, StopCause};
+use super::settle;
+use super::waits::Waits;
+use crate::context::{Context, Trouble};
+
+/// Makes the calls of one run durable.
+pub(super) struct RunJournal {
+    run: Arc<RunCalls>,
+    /// Calls go on by themselves: a stage that stops listening must not lose an answer that was paid for.
+    calls: TaskTracker,
+}
+
+/// What all calls of one run share.
+pub(super) struct RunCalls {
+    pub(super) context: Arc<Context>,
+    pub(super) tenant: TenantRow,
+    pub(super) control: Arc<Control>,
+    pub(super) deadline: Instant,
+    /// Whether the run has a ceiling.
+    pub(super) ceiling: bool,
+    /// Tasks that have neither been settled nor reserved their money.
+    pub(super) unreserved: AtomicU32,
+    memory: Memory,
+    waits: Waits,
+}
+
+impl RunJournal {
+    pub(super) fn new(
+        context: Arc<Context>,
+        tenant: TenantRow,
+        claimed: &Claimed,
+        memory: Memory,
+        control: Arc<Control>,
+        time_left: Duration,
+    ) -> Self {
+        let settled = u32::try_from(memory.tasks.len()).unwrap_or(u32::MAX);
+        Self {
+            run: Arc::new(RunCalls {
+                context,
+                tenant,
+                control: Arc::clone(&control),
+                deadline: Instant::now() + time_left,
+                ceiling: claimed.run.max_cost.is_some(),
+                unreserved: AtomicU32::new(claimed.run.tasks_expected.saturating_sub(settled)),
+                memory,
+                waits: Waits::new(Arc::clone(&control)),
+            }),
+            calls: TaskTracker::new(),
+        }
+    }
+
+    /// Waits until every call that was begun has been written down or given up.
+    pub(super) async fn settled(&self) {
+        self.calls.close();
+        self.calls.wait().await;
+    }
+}
+
+impl Journal for RunJournal {
+    fn call(&self, key: TaskKey, call: Call) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>> {
+        if let Some(settled) = self.run.memory.tasks.get(key.as_str()) {
+            return std::future::ready(match &settled.outcome {
+                TaskOutcome::Answered(answer) => {
+                    Ok(TaskAnswer { text: answer.text.clone(), finish_reason: answer.finish_reason })
+                }
+                TaskOutcome::Failed(error) => Err(TaskFailure::Failed(error.class)),
+            })
+            .boxed();
+        }
+        let working = self.calls.spawn(Arc::clone(&self.run).perform(key, call));
+        async move {
+            match working.await {
+                Ok(result) => result,
+                Err(_) => {
+                    // A panic; its message may hold anything, so it is not repeated.
+                    tracing::error!(run.id = %self.run.control.fence.run, "a call of the run panicked");
+                    self.run.control.stop(StopCause::Defect);
+                    Err(TaskFailure::Stopped)
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+impl RunCalls {
+    pub(super) fn tenant_id(&self) -> TenantId {
+        self.tenant.id
+    }
+
+    /// The time until the run's deadline.
+    pub(super) fn time_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    async fn perform(self: Arc<Self>, key: TaskKey, call: Call) -> Result<TaskAnswer, TaskFailure> {
+        let _at_work = self.waits.at_work();
+        match self.attempts(&key, call).await {
+            Ok(result) => result,
+            Err(trouble) => {
+                self.control.trouble(&trouble);
+                Err(TaskFailure::Stopped)
+            }
+        }
+    }
+
+    async fn attempts(&self, key: &TaskKey, call: Call) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
+        let mine = || self.memory.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
+        if mine().any(|attempt| attempt.status == "late") {
+            if let Some(answer) = settle::use_late_answer(self, key).await? {
+                return Ok(Ok(answer));
+            }
+        }
+        let mut number = mine().map(|attempt| attempt.number).max().unwrap_or(0);
+        let mut failures = u32::try_from(mine().filter(|attempt| attempt.error_class.is_some()).count()).unwrap_or(0);
+        loop {
+            let Some(permit) = self.permit().await else { return Ok(Err(TaskFailure::Stopped)) };
+            number += 1;
+            let (attempt, error) = match attempt::make(self, key, &call, number).await? {
+                Attempted::Answered(answer) => return Ok(Ok(answer)),
+                Attempted::Refused(class) => return Ok(Err(TaskFailure::Failed(class))),
+                Attempted::Stopped => return Ok(Err(TaskFailure::Stopped)),
+                Attempted::Failed(attempt, error) => (attempt, error),
+            };
+            drop(permit);
+            failures += 1;
+            let limits = Limits {
+                max_retries: call.max_retries,
+                backoff: self.context.timing.attempt_backoff,
+                time_left: self.time_left(),
+            };
+            match retry::after_failure(&error, failures, limits, rand::random()) {
+                Verdict::GiveUp => {
+                    settle::failed(self, key, &attempt, &error, number, None).await?;
+                    return Ok(Err(TaskFailure::Failed(error.class)));
+                }
+                Verdict::Retry(delay) => {
+                    settle::failed(self, key, &attempt, &error, number, Some(delay)).await?;
+                    if !self.wait(delay).await {
+                        return Ok(Err(TaskFailure::Stopped));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A permit to have a call under way in this process; `None` where the run stops first.
+    async fn permit(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        tokio::select! {
+            biased;
+            () = self.control.drain.cancelled() => None,
+            permit = self.context.calls.acquire() => permit.ok(),
+        }
+    }
+
+    /// Waits before the next attempt; whether the run goes on.
+    async fn wait(&self, delay: Duration) -> bool {
+        let _long = (delay > self.context.timing.release_after).then(|| self.waits.wait_long(Instant::now() + delay));
+        tokio::select! {
+            biased;
+            () = self.control.drain.cancelled() => false,
+            () = sleep(delay) => true,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Working on a run: claim, stages, end, tail. Each file holds one part of the run protocol; `jobs` calls `work`.
+
+mod attempt;
+mod claim;
+mod control;
+mod journal;
+mod money;
+mod route;
+mod settle;
+mod waits;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acm2_domain::ids::{JobId, RunId, TenantId};
+use acm2_domain::job::Job;
+use acm2_domain::run::RunProblem;
+use acm2_domain::stages;
+use acm2_store::StoreError;
+use acm2_store::control::TenantRow;
+use acm2_store::runs::{self, Claimed, Ending, Fence, FenceError};
+use futures_util::FutureExt;
+
+use self::claim::Claim;
+use self::control::{Control, StopCause};
+use self::journal::RunJournal;
+use super::tail;
+use crate::consume::{Held, Outcome};
+use crate::context::{Context, Trouble};
+
+/// Claims by theft without progress after which a run is given up.
+const POISONED_AFTER: u32 = 5;
+
+/// What becomes of a run after its stages.
+enum Next {
+    /// It ends.
+    End(Ending),
+    /// It goes back to the queue, ready after this time.
+    Release(Duration),
+    /// Nothing may be written any more: another worker has it, or the store refuses. Whoever claims next finds out.
+    Leave,
+}
+
+/// Works on a run until it ends, or gives it back.
+pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held) -> Outcome {
+    let again = Outcome::GiveBack(context.timing.claim_retry);
+    let Some(_live) = context.live_runs.enter(run) else { return again };
+    let (claimed, memory) = match claim::claim(&context, job.tenant, run).await {
+        Ok(Claim::Got(claimed, memory)) => (claimed, memory),
+        Ok(Claim::Ended(run_job)) => return finish(&context, job, run, run_job).await,
+        Ok(Claim::Missing) | Err(StoreError::NotFound(_)) => return missing(&context, job).await,
+        Ok(Claim::Paused) => return Outcome::Done,
+        Ok(Claim::Held) => return again,
+        Err(error) => {
+            tracing::warn!(%error, run.id = %run, tenant.id = %job.tenant, "the run could not be claimed");
+            return again;
+        }
+    };
+    let next = if claimed.run.poison >= POISONED_AFTER {
+        Next::End(Ending::Cut(RunProblem {
+            code: "poisoned".to_owned(),
+            detail: format!(
+                "{POISONED_AFTER} workers died over this run without an answer in between, so it was given up"
+            ),
+        }))
+    } else {
+        match context.store.tenants().find(job.tenant).await {
+            Ok(Some(tenant)) => drive(&context, tenant, &claimed, memory, &held).await,
+            Ok(None) | Err(_) => Next::Release(context.timing.claim_retry),
+        }
+    };
+    let written = match next {
+        Next::End(ending) => end(&context, job.tenant, claimed.fence, ending).await,
+        Next::Release(wait) => match release(&context, job.tenant, claimed.fence).await {
+            Ok(()) => return Outcome::GiveBack(wait),
+            Err(trouble) => Err(trouble),
+        },
+        Next::Leave => return again,
+    };
+    match written {
+        Ok(()) => finish(&context, job, run, claimed.run.job).await,
+        Err(Trouble::Lost | Trouble::Ending) => again,
+        Err(Trouble::Defect(error)) => {
+            tracing::error!(%error, run.id = %run, tenant.id = %job.tenant, "the store refuses what became of the run");
+            again
+        }
+    }
+}
+
+/// Runs the stages.
+async fn drive(
+    context: &Arc<Context>,
+    tenant: TenantRow,
+    claimed: &Claimed,
+    memory: claim::Memory,
+    held: &Held,
+) -> Next {
+    let tenant_id = tenant.id;
+    let control = Arc::new(Control::new(claimed.fence));
+    if let Some(requested) = claimed.run.requested {
+        control.obey(requested);
+    }
+    let time_left = (claimed.run.deadline_at - context.clock.now()).to_std().unwrap_or_default();
+    let journal = RunJournal::new(Arc::clone(context), tenant, claimed, memory, Arc::clone(&control));
+    let stages = async {
+        let through = stages::run(&journal, &claimed.run.spec).await;
+        // Answers that come in while the run is being stopped are still written down.
+        journal.settled().await;
+        through
+    };
+    let through = tokio::select! {
+        through = stages => through,
+        never = control::watch(context, tenant_id, &control, held, time_left) => match never {},
+    };
+    match (through, control.cause()) {
+        (Ok(()), _) => Next::End(Ending::Settled),
+        (Err(_), Some(StopCause::Cancelled)) => Next::End(Ending::Cancelled),
+        (Err(_), Some(StopCause::Deadline)) => Next::End(Ending::Cut(RunProblem {
+            code: "deadline_exceeded".to_owned(),
+            detail: "the run's deadline passed before all its tasks had an answer".to_owned(),
+        })),
+        (Err(_), Some(StopCause::ShuttingDown)) => Next::Release(Duration::ZERO),
+        (Err(_), Some(StopCause::Waiting(wait))) => Next::Release(wait),
+        (Err(_), Some(StopCause::Lost | StopCause::Defect) | None) => Next::Leave,
+    }
+}
+
+async fn end(context: &Arc<Context>, tenant: TenantId, fence: Fence, ending: Ending) -> Result<(), Trouble> {
+    context
+        .stored(|number| {
+            let ending = ending.clone();
+            async move {
+                let tx = context.store.tenant(tenant).begin().await?;
+                match runs::end(&tx, fence, ending, context.clock.now()).await {
+                    Ok(_) => tx.commit().await.map_err(FenceError::from),
+                    // An earlier try was applied after all; if not, the tail finds the run as it is.
+                    Err(FenceError::Lost) if number > 0 => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
+            .boxed()
+        })
+        .await
+}
+
+async fn release(context: &Arc<Context>, tenant: TenantId, fence: Fence) -> Result<(), Trouble> {
+    context
+        .stored(|_| {
+            async move {
+                let tx = context.store.tenant(tenant).begin().await?;
+                runs::release(&tx, fence).await?;
+                tx.commit().await.map_err(FenceError::from)
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// The tail of a run that has ended. While it cannot be done, the job stays.
+async fn finish(context: &Arc<Context>, job: Job, run: RunId, run_job: JobId) -> Outcome {
+    let mut done = tail::run_ended(context, job.tenant, run, run_job).await;
+    if done.is_ok() && run_job != job.id {
+        done = context.store.jobs().delete(job.id).await.map(|_| ());
+    }
+    match done {
+        Ok(()) => Outcome::Done,
+        Err(error) => {
+            tracing::warn!(%error, run.id = %run, "the tail of the run will be repeated");
+            Outcome::GiveBack(context.timing.claim_retry)
+        }
+    }
+}
+
+/// A job whose run is not there: its transaction is still under way, or it never came to be, or the run was deleted. The row
+/// goes when it is too old for the first.
+async fn missing(context: &Arc<Context>, job: Job) -> Outcome {
+    match context.store.jobs().delete_orphan(job.id, context.timing.orphan_job).await {
+        Ok(_) => Outcome::Done,
+        Err(error) => {
+            tracing::warn!(%error, job.id = %job.id, "a job without a run could not be looked at");
+            Outcome::GiveBack(context.timing.claim_retry)
+        }
+    }
+}

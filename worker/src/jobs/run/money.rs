@@ -1,0 +1,110 @@
+//! What a call may cost before it is made: its reservation, and the limit of its output that keeps it under the run's ceiling.
+
+use acm2_domain::call::Call;
+use acm2_domain::money::Usd;
+use acm2_domain::prices::Price;
+
+/// What a call may cost and how long its answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reservation {
+    /// The most that it can cost; `None` where that is unknown.
+    pub(super) amount: Option<Usd>,
+    /// The most tokens of its answer, where there is a limit.
+    pub(super) max_output_tokens: Option<u32>,
+}
+
+/// The call does not fit under the ceiling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoRoom {
+    /// Not even one token of output can be paid for.
+    CeilingReached,
+    /// The model's price is not known.
+    PriceUnknown,
+}
+
+/// Reserves without a ceiling: the worst case, where it is known.
+pub(super) fn without_ceiling(call: &Call, price: Option<&Price>) -> Reservation {
+    let most = most_output(call, price);
+    let amount = price.zip(most).map(|(price, most)| price.at_most(call.input_tokens_at_most(), most));
+    Reservation { amount, max_output_tokens: call.max_output_tokens }
+}
+
+/// Reserves under a ceiling that leaves `room` for `tasks_left` tasks, this one among them. Each gets its share, so that the
+/// first does not take all; where a share buys nothing, the first takes what it needs.
+pub(super) fn under_ceiling(
+    call: &Call,
+    price: Option<&Price>,
+    room: Usd,
+    tasks_left: u32,
+) -> Result<Reservation, NoRoom> {
+    let price = price.ok_or(NoRoom::PriceUnknown)?;
+    let input = call.input_tokens_at_most();
+    let share = Usd::from_pico(room.pico() / i64::from(tasks_left.max(1)));
+    let affordable = price
+        .output_tokens_for(share, input)
+        .or_else(|| price.output_tokens_for(room, input))
+        .ok_or(NoRoom::CeilingReached)?;
+    let output = most_output(call, Some(price)).map_or(affordable, |most| most.min(affordable));
+    let amount = price.at_most(input, output);
+    Ok(Reservation { amount: Some(amount), max_output_tokens: Some(u32::try_from(output).unwrap_or(u32::MAX)) })
+}
+
+fn most_output(call: &Call, price: Option<&Price>) -> Option<u64> {
+    call.max_output_tokens.map(u64::from).into_iter().chain(price.and_then(|price| price.max_output)).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use acm2_domain::call::{Message, Role, Sampling};
+    use acm2_domain::prices::Prices;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn call(prompt_bytes: usize, max_output_tokens: Option<u32>) -> Call {
+        Call {
+            provider: "openai".to_owned(),
+            model: "gpt-4o".to_owned(),
+            provider_key: None,
+            system: None,
+            messages: vec![Message { role: Role::User, content: "x".repeat(prompt_bytes) }],
+            sampling: Sampling::default(),
+            max_output_tokens,
+            timeout: Duration::from_secs(1),
+            max_retries: 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_reservation_never_exceeds_the_room(
+            room in 0_i64..10_000_000_000_000, tasks in 0_u32..50, bytes in 0_usize..20_000,
+            asked in proptest::option::of(1_u32..100_000),
+        ) {
+            let prices = Prices::built_in();
+            let price = prices.find("openai", "gpt-4o");
+            if let Ok(reservation) = under_ceiling(&call(bytes, asked), price, Usd::from_pico(room), tasks) {
+                prop_assert!(reservation.amount.unwrap() <= Usd::from_pico(room));
+                prop_assert!(reservation.max_output_tokens.unwrap() >= 1);
+                prop_assert!(asked.is_none_or(|asked| reservation.max_output_tokens.unwrap() <= asked));
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_price_has_no_room_under_a_ceiling() {
+        assert_eq!(under_ceiling(&call(1, None), None, Usd::MAX, 1), Err(NoRoom::PriceUnknown));
+    }
+
+    #[test]
+    fn two_tasks_share_the_room() {
+        let prices = Prices::built_in();
+        let price = prices.find("openai", "gpt-4o");
+        let room: Usd = "0.10".parse().unwrap();
+        let first = under_ceiling(&call(100, None), price, room, 2).unwrap();
+        let second = under_ceiling(&call(100, None), price, room - first.amount.unwrap(), 1);
+        assert!(second.is_ok());
+    }
+}

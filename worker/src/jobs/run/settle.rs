@@ -1,0 +1,271 @@
+//! Writing down what came of an attempt, each in one fenced transaction: answer, money, event, task (PROTOCOL rules 6, 7).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acm2_domain::call::{Answer, Call, CallError, ErrorClass};
+use acm2_domain::journal::{TaskAnswer, TaskKey};
+use acm2_domain::money::Usd;
+use acm2_domain::run::{EventType, NewEvent, TaskError};
+use acm2_store::provider_keys::{self, KeyStatus, ProviderKeyRow};
+use acm2_store::runs::{self, AttemptOutcome, Change, FenceError, StoredAnswer, TaskOutcome};
+use acm2_store::{StoreError, TenantTx};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
+use serde_json::json;
+
+use super::attempt::OpenAttempt;
+use super::journal::RunCalls;
+use super::route::Refusal;
+use crate::context::Trouble;
+
+/// Commits an answer. If the run was lost meanwhile, the answer is kept with its attempt for whoever has it now.
+pub(super) async fn answered(
+    run: &RunCalls,
+    key: &TaskKey,
+    call: &Call,
+    attempt: &OpenAttempt,
+    answer: &Answer,
+    number: u32,
+) -> Result<TaskAnswer, Trouble> {
+    let context = &run.context;
+    let cost = context.prices.cost(&call.provider, &call.model, answer);
+    let stored = Arc::new(StoredAnswer::of(answer, cost));
+    let change = Change {
+        spent: cost.amount.map_or(0, Usd::pico),
+        reserved: -attempt.reserved.map_or(0, Usd::pico),
+        completed: 1,
+        unknown_costs: u32::from(cost.amount.is_none()),
+        ..Change::default()
+    };
+    let event = completed_event(key, call, &stored);
+    let outcome = AttemptOutcome {
+        provider_request_id: stored.provider_request_id.clone(),
+        cost: cost.amount,
+        ..AttemptOutcome::default()
+    };
+    let written = context
+        .stored(|_| {
+            let (stored, event, outcome) = (Arc::clone(&stored), event.clone(), outcome.clone());
+            async move {
+                let now = context.clock.now();
+                let tx = context.store.tenant(run.tenant_id()).begin().await?;
+                let fenced = runs::write(&tx, run.control.fence, change, &[event], now).await?;
+                if !runs::settle_attempt(&tx, attempt.id, &outcome, now).await? {
+                    // The claim is ours, so it was an earlier try of this transaction that settled it.
+                    return Ok(None);
+                }
+                let outcome = TaskOutcome::Answered(StoredAnswer::clone(&stored));
+                runs::insert_task(&tx, run.control.fence.run, key, &outcome, number, now).await?;
+                touch_key(run, &tx, &attempt.key, now).await?;
+                tx.commit().await?;
+                Ok(fenced.requested)
+            }
+            .boxed()
+        })
+        .await;
+    match written {
+        Ok(requested) => {
+            if let Some(requested) = requested {
+                run.control.obey(requested);
+            }
+            Ok(TaskAnswer { text: stored.text.clone(), finish_reason: stored.finish_reason })
+        }
+        Err(Trouble::Lost) => {
+            keep_late(run, attempt, &stored).await;
+            Err(Trouble::Lost)
+        }
+        Err(trouble) => Err(trouble),
+    }
+}
+
+fn completed_event(key: &TaskKey, call: &Call, stored: &StoredAnswer) -> NewEvent {
+    NewEvent::new(
+        EventType::TaskCompleted,
+        json!({
+            "task_key": key.as_str(),
+            "model": format!("{}/{}", call.provider, call.model),
+            "finish_reason": stored.finish_reason,
+            "cost_usd": stored.cost,
+            "latency_ms": stored.latency_ms,
+        }),
+    )
+}
+
+async fn keep_late(run: &RunCalls, attempt: &OpenAttempt, stored: &Arc<StoredAnswer>) {
+    let context = &run.context;
+    let kept = context
+        .stored(|_| {
+            let stored = Arc::clone(stored);
+            async move {
+                let tx = context.store.tenant(run.tenant_id()).begin().await?;
+                runs::settle_late(&tx, run.control.fence.run, attempt.id, &stored, context.clock.now()).await?;
+                tx.commit().await.map_err(FenceError::from)
+            }
+            .boxed()
+        })
+        .await;
+    if let Err(trouble) = kept {
+        tracing::error!(%trouble, attempt.id = %attempt.id, "an answer that came late could not be kept");
+    }
+}
+
+/// Uses an answer that came late to an earlier claim, if there still is one.
+pub(super) async fn use_late_answer(run: &RunCalls, key: &TaskKey) -> Result<Option<TaskAnswer>, Trouble> {
+    let context = &run.context;
+    context
+        .stored(|_| {
+            async move {
+                let now = context.clock.now();
+                let fence = run.control.fence;
+                let tx = context.store.tenant(run.tenant_id()).begin().await?;
+                if let Some(settled) = runs::find_task(&tx, fence.run, key).await? {
+                    // An earlier try of this transaction did it.
+                    return Ok(match settled.outcome {
+                        TaskOutcome::Answered(answer) => {
+                            Some(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason })
+                        }
+                        TaskOutcome::Failed(_) => None,
+                    });
+                }
+                let Some((number, answer)) = runs::find_late_answer(&tx, fence.run, key).await? else {
+                    return Ok(None);
+                };
+                let event = NewEvent::new(
+                    EventType::TaskCompleted,
+                    json!({"task_key": key.as_str(), "cost_usd": answer.cost, "late": true}),
+                );
+                runs::write(&tx, fence, Change { completed: 1, ..Change::default() }, &[event], now).await?;
+                let outcome = TaskOutcome::Answered(answer.clone());
+                runs::insert_task(&tx, fence.run, key, &outcome, number, now).await?;
+                tx.commit().await?;
+                Ok(Some(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason }))
+            }
+            .boxed()
+        })
+        .await
+}
+
+/// Commits a failed attempt; with `retry_in`, another follows, else the task has failed.
+pub(super) async fn failed(
+    run: &RunCalls,
+    key: &TaskKey,
+    attempt: &OpenAttempt,
+    error: &CallError,
+    number: u32,
+    retry_in: Option<Duration>,
+) -> Result<(), Trouble> {
+    let context = &run.context;
+    let reserved = attempt.reserved.map_or(0, Usd::pico);
+    let in_doubt = error.sent && error.class.may_have_cost();
+    let change = Change {
+        reserved: -reserved,
+        in_doubt: if in_doubt { reserved } else { 0 },
+        failed: u32::from(retry_in.is_none()),
+        ..Change::default()
+    };
+    let event_type = if retry_in.is_some() { EventType::AttemptFailed } else { EventType::TaskFailed };
+    let event = NewEvent::new(
+        event_type,
+        json!({
+            "task_key": key.as_str(),
+            "attempt": number,
+            "class": error.class,
+            "http_status": error.http_status,
+            "message": error.message,
+            "retry_in_ms": retry_in.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
+        }),
+    );
+    let outcome = AttemptOutcome {
+        error_class: Some(error.class),
+        error_message: Some(error.message.clone()),
+        http_status: error.http_status,
+        provider_code: error.provider_code.clone(),
+        provider_request_id: error.provider_request_id.clone(),
+        cost: None,
+        in_doubt,
+    };
+    let task_error = TaskError {
+        class: error.class,
+        message: error.message.clone(),
+        http_status: error.http_status,
+        provider_code: error.provider_code.clone(),
+    };
+    let requested = context
+        .stored(|_| {
+            let (event, outcome, task_error) = (event.clone(), outcome.clone(), task_error.clone());
+            async move {
+                let now = context.clock.now();
+                let fence = run.control.fence;
+                let tx = context.store.tenant(run.tenant_id()).begin().await?;
+                let fenced = runs::write(&tx, fence, change, &[event], now).await?;
+                if !runs::settle_attempt(&tx, attempt.id, &outcome, now).await? {
+                    return Ok(None);
+                }
+                if retry_in.is_none() {
+                    runs::insert_task(&tx, fence.run, key, &TaskOutcome::Failed(task_error), number, now).await?;
+                }
+                mark_key(&tx, &attempt.key, &outcome, now).await?;
+                tx.commit().await?;
+                Ok(fenced.requested)
+            }
+            .boxed()
+        })
+        .await?;
+    if let Some(requested) = requested {
+        run.control.obey(requested);
+    }
+    Ok(())
+}
+
+/// A provider that refuses the key itself says something about the key, which its owner should see.
+async fn mark_key(
+    tx: &TenantTx,
+    key: &ProviderKeyRow,
+    outcome: &AttemptOutcome,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let status = match outcome.error_class {
+        Some(ErrorClass::ProviderAuth) => KeyStatus::Invalid,
+        Some(ErrorClass::ProviderQuota) => KeyStatus::Quota,
+        _ => return Ok(()),
+    };
+    provider_keys::mark_status(tx, key, status, outcome.error_message.as_deref(), now).await
+}
+
+/// An answered call shows that the key was used; written only where the time that stands there has grown old.
+async fn touch_key(run: &RunCalls, tx: &TenantTx, key: &ProviderKeyRow, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let every = TimeDelta::from_std(run.context.timing.last_used).unwrap_or(TimeDelta::zero());
+    if key.last_used_at.is_none_or(|used| used <= now - every) {
+        provider_keys::touch_last_used(tx, key.id, now, every).await?;
+    }
+    Ok(())
+}
+
+/// Commits that a task failed before anything was sent.
+pub(super) async fn refused(run: &RunCalls, key: &TaskKey, refusal: &Refusal, attempts: u32) -> Result<(), Trouble> {
+    let context = &run.context;
+    let event = NewEvent::new(
+        EventType::TaskFailed,
+        json!({"task_key": key.as_str(), "class": refusal.class, "message": refusal.message}),
+    );
+    let error =
+        TaskError { class: refusal.class, message: refusal.message.clone(), http_status: None, provider_code: None };
+    context
+        .stored(|tried| {
+            let (event, error) = (event.clone(), error.clone());
+            async move {
+                let now = context.clock.now();
+                let fence = run.control.fence;
+                let tx = context.store.tenant(run.tenant_id()).begin().await?;
+                if tried > 0 && runs::find_task(&tx, fence.run, key).await?.is_some() {
+                    return Ok(());
+                }
+                runs::write(&tx, fence, Change { failed: 1, ..Change::default() }, &[event], now).await?;
+                runs::insert_task(&tx, fence.run, key, &TaskOutcome::Failed(error), attempts, now).await?;
+                tx.commit().await.map_err(FenceError::from)
+            }
+            .boxed()
+        })
+        .await
+}

@@ -1,0 +1,46 @@
+//! What follows a committed end (PROTOCOL rule 10): jobs for the deliveries, then no job for the run. Every step may be
+//! repeated, and is, by whoever finds the run terminal.
+
+use std::time::Duration;
+
+use acm2_broker::signals::Signal;
+use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
+use acm2_domain::job::{Job, Work};
+use acm2_store::StoreError;
+use acm2_store::deliveries;
+
+use crate::context::Context;
+
+/// Does all that is left to do for a run that has ended; the caller acks afterwards.
+pub(super) async fn run_ended(context: &Context, tenant: TenantId, run: RunId, job: JobId) -> Result<(), StoreError> {
+    let tx = context.store.tenant(tenant).begin().await?;
+    let pending = deliveries::pending_of_run(&tx, run).await?;
+    drop(tx);
+    enqueue_deliveries(context, tenant, &pending).await?;
+    context.store.jobs().delete(job).await?;
+    if let Err(error) = context.broker.signals.publish(Signal::Ended { tenant, run }).await {
+        tracing::debug!(%error, run.id = %run, "nobody was told that the run ended");
+    }
+    Ok(())
+}
+
+/// Makes a job for each delivery. The job has the delivery's id, so that doing it twice makes one.
+pub(super) async fn enqueue_deliveries(
+    context: &Context,
+    tenant: TenantId,
+    pending: &[DeliveryId],
+) -> Result<(), StoreError> {
+    let jobs: Vec<Job> = pending
+        .iter()
+        .map(|delivery| Job { id: JobId::from(delivery.uuid()), tenant, work: Work::DeliverV1(*delivery), priority: 0 })
+        .collect();
+    for job in &jobs {
+        context.store.jobs().insert(job, context.timing.job_due, None).await?;
+    }
+    if !jobs.is_empty() {
+        if let Err(error) = context.broker.dispatch.push(&jobs, Duration::ZERO).await {
+            tracing::debug!(%error, "the sweeper will push the deliveries");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! One worker process: what it is started with, what it runs side by side, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acm2_broker::Broker;
+use acm2_domain::clock::SharedClock;
+use acm2_domain::ids::WorkerId;
+use acm2_domain::job::Queue;
+use acm2_domain::prices::Prices;
+use acm2_domain::timing::Timing;
+use acm2_outbound::Outbound;
+use acm2_store::control::NewWorker;
+use acm2_store::{Store, StoreError};
+use acm2_vault::keyring::Keyring;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::consume::{ConsumerOptions, Handler, ShutdownTokens, consume};
+use crate::context::{Context, LiveRuns};
+use crate::jobs::Jobs;
+use crate::liveness::{Liveness, beat};
+use crate::sweeper::sweep;
+
+/// How much a worker process does at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permits {
+    /// Runs.
+    pub runs: usize,
+    /// Calls of providers, over all runs.
+    pub calls: usize,
+    /// Deliveries of webhooks.
+    pub deliveries: usize,
+}
+
+/// What a worker process is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The stores.
+    pub store: Store,
+    /// Opens tenants' secrets.
+    pub keyring: Arc<Keyring>,
+    /// The fair queue and the signals.
+    pub broker: Broker,
+    /// Calls providers and webhook endpoints.
+    pub outbound: Arc<Outbound>,
+    /// What tokens cost.
+    pub prices: Arc<Prices>,
+    /// The time.
+    pub clock: SharedClock,
+    /// The durations of the protocol.
+    pub timing: Timing,
+    /// How much at once.
+    pub permits: Permits,
+    /// How the process names itself to the others.
+    pub process: NewWorker,
+    /// No other process can serve from this store (the folder's lock is held): whatever was held before is free.
+    pub alone: bool,
+}
+
+/// Pages of jobs that are pushed at start.
+const START_PAGE: u64 = 1_000;
+
+/// Works until shutdown; returns when all is drained.
+///
+/// # Errors
+/// Where the store refuses the process's own row at the start. Nothing ends it afterwards but shutdown.
+pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreError> {
+    let liveness = Liveness::new(parts.timing.clone(), parts.alone);
+    if parts.alone {
+        parts.store.workers().delete_all().await?;
+    }
+    parts.store.workers().register(&parts.process).await?;
+    let me: WorkerId = parts.process.id;
+    let context = Arc::new(Context {
+        store: parts.store.clone(),
+        keyring: parts.keyring,
+        broker: parts.broker,
+        outbound: parts.outbound,
+        prices: parts.prices,
+        clock: parts.clock,
+        timing: parts.timing.clone(),
+        me,
+        liveness: Arc::clone(&liveness),
+        calls: Semaphore::new(parts.permits.calls.max(1)),
+        live_runs: LiveRuns::default(),
+        hard_stop: shutdown.hard.clone(),
+    });
+    if parts.alone {
+        push_all(&context).await?;
+    }
+
+    let ended = CancellationToken::new();
+    let beating = tokio::spawn(beat(parts.store, parts.process, liveness, parts.timing.clone(), ended.clone()));
+    let sweeping = tokio::spawn(sweep(Arc::clone(&context), shutdown.soft.clone()));
+    let jobs: Arc<dyn Handler> = Arc::new(Jobs(Arc::clone(&context)));
+    let consumer = |queue, permits| {
+        let options = ConsumerOptions { worker: me, queue, permits, timing: parts.timing.clone() };
+        consume(Arc::clone(&context.broker.dispatch), Arc::clone(&jobs), options, shutdown.clone())
+    };
+    tokio::join!(consumer(Queue::Runs, parts.permits.runs), consumer(Queue::Deliveries, parts.permits.deliveries));
+    // The heartbeat outlives the last handler: nobody may steal what is still being finished.
+    ended.cancel();
+    sweeping.abort();
+    let _ = beating.await;
+    Ok(())
+}
+
+/// Makes every unfinished job ready at once; the broker of a process that is alone was empty.
+async fn push_all(context: &Context) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let page = context.store.jobs().list(after, START_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id);
+        tracing::info!(jobs = page.len(), "taking up unfinished work");
+        if let Err(error) = context.broker.dispatch.push(&page, Duration::ZERO).await {
+            tracing::warn!(%error, "the sweeper will push what is left");
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The sweeper (PROTOCOL rule 3): pushes jobs that are due but perhaps in no queue. It opens no tenant's store; whoever claims
+//! finds out. One process at a time does it, by a lease in the control store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use acm2_domain::job::Job;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
+
+const LEASE: &str = "sweeper";
+const PAGE: u64 = 500;
+
+/// Sweeps until `ended`.
+pub(crate) async fn sweep(context: Arc<Context>, ended: CancellationToken) {
+    let mut ticks = interval(context.timing.sweep);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = ended.cancelled() => return,
+        }
+        if let Err(error) = sweep_once(&context).await {
+            tracing::warn!(%error, "the sweep failed; the next one tries again");
+        }
+    }
+}
+
+async fn sweep_once(context: &Context) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let timing = &context.timing;
+    if !context.store.leases().try_acquire(LEASE, context.me, timing.sweep * 3).await? {
+        return Ok(());
+    }
+    loop {
+        let (first, longest) = timing.sweep_backoff;
+        let due = context.store.jobs().take_due(PAGE, first, longest).await?;
+        let jobs: Vec<Job> = due.iter().map(|due| due.job).collect();
+        if jobs.is_empty() {
+            break;
+        }
+        tracing::info!(jobs = jobs.len(), "pushing jobs that are due");
+        context.broker.dispatch.push(&jobs, Duration::ZERO).await?;
+        if (jobs.len() as u64) < PAGE {
+            break;
+        }
+    }
+    Ok(())
+}
