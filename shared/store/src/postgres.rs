@@ -177,3 +177,50 @@ impl Schemas {
         Ok(changed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "the wrapper of the tests says where its server is")]
+    fn test_url() -> Option<SecretString> {
+        let url = std::env::var("TEST_DATABASE_URL").ok().filter(|url| !url.is_empty());
+        if url.is_none() {
+            eprintln!("SKIPPED, for want of TEST_DATABASE_URL: a test of the pools of PostgreSQL");
+        }
+        url.map(SecretString::from)
+    }
+
+    #[tokio::test]
+    async fn without_a_tenant_transaction_no_table_is_found() {
+        let Some(url) = test_url() else { return };
+        let opened = open(&url, None, 2, 2, Duration::from_secs(5)).await.unwrap();
+        let tenant = TenantId::generate();
+        opened.schemas.create(tenant).await.unwrap();
+        let count = "SELECT count(*) FROM provider_keys";
+        // The same connections serve a tenant before and after: nothing of it must stay.
+        for _ in 0..3 {
+            let tx = opened.schemas.begin(tenant).await.unwrap();
+            tx.execute_unprepared(count).await.unwrap();
+            tx.commit().await.unwrap();
+            drop(opened.schemas.begin(tenant).await.unwrap());
+            let bare = DatabaseConnection::from(opened.schemas.tenants.clone());
+            let error = bare.execute_unprepared(count).await.unwrap_err();
+            assert!(error.to_string().contains("does not exist"), "{error}");
+            let error = opened.control.execute_unprepared(count).await.unwrap_err();
+            assert!(error.to_string().contains("does not exist"), "{error}");
+        }
+        opened.schemas.destroy(tenant).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_statement_does_not_last_for_ever() {
+        let Some(url) = test_url() else { return };
+        let opened = open(&url, None, 1, 1, Duration::from_secs(5)).await.unwrap();
+        for pool in [&opened.schemas.tenants, &opened.schemas.migrations] {
+            let show = "SELECT current_setting('statement_timeout') || current_setting('lock_timeout')";
+            let limits: String = sqlx::query_scalar(show).fetch_one(pool).await.unwrap();
+            assert_eq!(limits, "1min10s");
+        }
+    }
+}

@@ -190,10 +190,12 @@ impl Files {
         }
     }
 
-    /// Files that are open now.
+    /// Whose files are open now.
     #[cfg(test)]
-    fn open_now(&self) -> usize {
-        self.cache.lock().files.len()
+    fn open_now(&self) -> Vec<TenantId> {
+        let mut tenants: Vec<_> = self.cache.lock().files.keys().copied().collect();
+        tenants.sort();
+        tenants
     }
 
     fn path(&self, tenant: TenantId) -> PathBuf {
@@ -255,5 +257,32 @@ impl Cache {
         let file = Arc::new(OpenFile::default());
         open.files.insert(tenant, (Arc::clone(&file), now));
         Some(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_more_files_are_open_than_allowed_and_the_longest_idle_goes_first() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let files = open(folder.path(), 2, Duration::from_secs(5)).unwrap().files;
+        let [a, b, c] = [(); 3].map(|()| TenantId::generate());
+        for tenant in [a, b, c] {
+            files.create(tenant).await.unwrap();
+            assert!(files.open_now().len() <= 2);
+        }
+        files.begin(b).await.unwrap().commit().await.unwrap();
+        files.begin(a).await.unwrap().commit().await.unwrap();
+        let mut expected = [a, b];
+        expected.sort();
+        assert_eq!(files.open_now(), expected);
+        let held = files.begin(b).await.unwrap();
+        files.begin(c).await.unwrap().commit().await.unwrap();
+        let mut expected = [b, c];
+        expected.sort();
+        assert_eq!(files.open_now(), expected);
+        held.commit().await.unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use acm2_domain::ids::{JobId, TenantId};
 use acm2_domain::job::{Job, Work};
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
 use super::job_entity::{Column, Entity, Model};
@@ -108,6 +108,8 @@ impl<'a> Jobs<'a> {
             .cond_where(Expr::col(Column::DueAt).lte(now()).or(deadline_passed()))
             .order_by(Column::DueAt, sea_orm::Order::Asc)
             .limit(limit)
+            // Another sweeper's rows are left to it.
+            .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
             .to_owned();
         let update = Query::update()
             .table(Entity)

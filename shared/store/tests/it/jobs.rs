@@ -1,0 +1,135 @@
+//! The index of unfinished work.
+
+use std::time::Duration;
+
+use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
+use acm2_domain::job::{Job, Work};
+use acm2_store::Store;
+use chrono::TimeDelta;
+
+use crate::fixture::{Fixture, eventually, now, on_both};
+
+on_both!(
+    a_job_is_written_once_and_reads_back_whole,
+    a_job_is_due_after_its_time_and_then_less_and_less_often,
+    a_passed_deadline_is_reported_once,
+    pages_hold_the_oldest_first_and_no_job_twice,
+    sweepers_that_race_take_no_job_twice,
+    an_orphan_is_deleted_only_when_it_is_old,
+    a_rescheduled_job_waits_anew,
+);
+
+const FIRST: Duration = Duration::from_millis(400);
+const LONGEST: Duration = Duration::from_hours(1);
+const LATER: Duration = Duration::from_hours(1);
+
+fn new_job() -> Job {
+    Job { id: JobId::generate(), tenant: TenantId::generate(), work: Work::RunV1(RunId::generate()), priority: -3 }
+}
+
+async fn due(store: &Store) -> Vec<(JobId, u32)> {
+    let due = store.jobs().take_due(100, FIRST, LONGEST).await.unwrap();
+    due.into_iter().map(|due| (due.job.id, due.tries)).collect()
+}
+
+async fn a_job_is_written_once_and_reads_back_whole(fixture: &Fixture) {
+    let jobs = fixture.store.jobs();
+    let job = Job { work: Work::DeliverV1(DeliveryId::generate()), ..new_job() };
+    assert!(jobs.insert(&job, LATER, Some(now())).await.unwrap());
+    assert!(!jobs.insert(&Job { priority: 9, ..job }, LATER, None).await.unwrap());
+    assert_eq!(jobs.list(None, 10).await.unwrap(), [job]);
+    assert_eq!(jobs.list_of(job.tenant, job.work).await.unwrap(), [job]);
+    assert!(jobs.list_of(TenantId::generate(), job.work).await.unwrap().is_empty());
+    assert!(jobs.delete(job.id).await.unwrap());
+    assert!(!jobs.delete(job.id).await.unwrap());
+    assert!(jobs.list(None, 10).await.unwrap().is_empty());
+}
+
+async fn a_job_is_due_after_its_time_and_then_less_and_less_often(fixture: &Fixture) {
+    let store = &fixture.store;
+    let (soon, late) = (new_job(), new_job());
+    store.jobs().insert(&late, LATER, None).await.unwrap();
+    store.jobs().insert(&soon, Duration::ZERO, None).await.unwrap();
+    assert_eq!(due(store).await, [(soon.id, 1)]);
+    assert!(due(store).await.is_empty(), "the same statement moved it on");
+    tokio::time::sleep(FIRST).await;
+    eventually("it is due again", async || due(store).await == [(soon.id, 2)]).await;
+    // The second step is twice the first: it is not due again after one.
+    tokio::time::sleep(FIRST).await;
+    assert!(due(store).await.is_empty());
+    eventually("it is due a third time", async || due(store).await == [(soon.id, 3)]).await;
+}
+
+async fn a_passed_deadline_is_reported_once(fixture: &Fixture) {
+    let store = &fixture.store;
+    let job = new_job();
+    store.jobs().insert(&job, LATER, Some(now() - TimeDelta::seconds(1))).await.unwrap();
+    store.jobs().insert(&new_job(), LATER, Some(now() + TimeDelta::hours(1))).await.unwrap();
+    assert_eq!(due(store).await, [(job.id, 1)]);
+    assert!(due(store).await.is_empty());
+    eventually("from then on it is due by back-off", async || due(store).await == [(job.id, 2)]).await;
+}
+
+async fn pages_hold_the_oldest_first_and_no_job_twice(fixture: &Fixture) {
+    let store = &fixture.store;
+    let made: Vec<_> = (0..5).map(|_| new_job()).collect();
+    for job in &made {
+        store.jobs().insert(job, Duration::ZERO, None).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    let mut taken = Vec::new();
+    for expected in [2, 2, 1, 0] {
+        let page = store.jobs().take_due(2, LATER, LATER).await.unwrap();
+        assert_eq!(page.len(), expected);
+        taken.extend(page.into_iter().map(|due| due.job));
+    }
+    assert_eq!(taken, made);
+    let first = store.jobs().list(None, 3).await.unwrap();
+    assert_eq!(first, made[..3]);
+    assert_eq!(store.jobs().list(Some(first[2].id), 3).await.unwrap(), made[3..]);
+}
+
+async fn sweepers_that_race_take_no_job_twice(fixture: &Fixture) {
+    for _ in 0..40 {
+        fixture.store.jobs().insert(&new_job(), Duration::ZERO, None).await.unwrap();
+    }
+    let other = fixture.another_process().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for index in 0..8 {
+        let store = if index % 2 == 0 { fixture.store.clone() } else { other.clone() };
+        tasks.spawn(async move { store.jobs().take_due(10, LATER, LATER).await.unwrap() });
+    }
+    let mut taken = Vec::new();
+    while let Some(page) = tasks.join_next().await {
+        taken.extend(page.unwrap().into_iter().map(|due| due.job.id));
+    }
+    while let page @ [_, ..] = &fixture.store.jobs().take_due(10, LATER, LATER).await.unwrap()[..] {
+        taken.extend(page.iter().map(|due| due.job.id));
+    }
+    let all = taken.len();
+    taken.sort();
+    taken.dedup();
+    assert_eq!((all, taken.len()), (40, 40));
+    other.close().await;
+}
+
+async fn an_orphan_is_deleted_only_when_it_is_old(fixture: &Fixture) {
+    let jobs = fixture.store.jobs();
+    let job = new_job();
+    jobs.insert(&job, LATER, None).await.unwrap();
+    assert!(!jobs.delete_orphan(job.id, LATER).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert!(jobs.delete_orphan(job.id, Duration::from_millis(5)).await.unwrap());
+    assert!(!jobs.delete_orphan(job.id, Duration::ZERO).await.unwrap());
+}
+
+async fn a_rescheduled_job_waits_anew(fixture: &Fixture) {
+    let store = &fixture.store;
+    let job = new_job();
+    store.jobs().insert(&job, Duration::ZERO, None).await.unwrap();
+    assert!(store.jobs().reschedule(job.id, LATER).await.unwrap());
+    assert!(due(store).await.is_empty());
+    assert!(store.jobs().reschedule(job.id, Duration::ZERO).await.unwrap());
+    assert_eq!(due(store).await, [(job.id, 1)]);
+    assert!(!store.jobs().reschedule(JobId::generate(), LATER).await.unwrap());
+}

@@ -1,0 +1,13 @@
+//! The store over SQLite and over PostgreSQL: the same tests for both.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod api_keys;
+mod fixture;
+mod idempotency;
+mod jobs;
+mod provider_keys;
+mod sqlite;
+mod tenants;
+mod webhooks;
+mod workers;
