@@ -330,7 +330,8 @@ async fn a_job_whose_outcome_is_under_way_is_not_restored() {
     fake.ledger().renewal = Some(Renewal::Unknown);
     let consumer = Consumer::start(fake.clone(), options(1), |_, _| async { Outcome::Done }.boxed());
     until(|| fake.ledger().failures > 1).await;
-    let (renewals, restored) = (fake.ledger().renewed.len(), fake.ledger().restored.len());
+    let restored = fake.ledger().restored.len();
+    let renewals = fake.ledger().renewed.len();
     until(|| fake.ledger().renewed.len() > renewals + 3).await;
     assert_eq!(fake.ledger().restored.len(), restored);
     fake.ledger().refused_acks = 0;
@@ -353,8 +354,9 @@ async fn a_taken_lease_is_hinted_to_its_handler_which_may_take_it_back() {
     });
     consumer.until_acked(1).await;
     consumer.stopped().await;
-    assert_eq!(fake.ledger().restored, fake.ledger().acked);
-    assert!(fake.ledger().renewed.len() >= 2, "a hint is repeated by the next renewal");
+    let ledger = fake.ledger();
+    assert_eq!(ledger.restored, ledger.acked);
+    assert!(ledger.renewed.len() >= 2, "a hint is repeated by the next renewal");
 }
 
 #[tokio::test]
