@@ -1,0 +1,443 @@
+//! The run protocol's writes: fence, claims, money, events, end, deliveries.
+
+use std::collections::BTreeMap;
+
+use acm2_domain::call::{Answer, Cost, CostSource, FinishReason};
+use acm2_domain::ids::{ApiKeyId, AttemptId, JobId, ProviderKeyId, RunId, TenantId, WorkerId};
+use acm2_domain::journal::TaskKey;
+use acm2_domain::money::Usd;
+use acm2_domain::prices::Prices;
+use acm2_domain::run::{EventType, NewEvent, NewRun, Requested, RunStatus};
+use acm2_store::runs::{
+    self, AttemptOutcome, CancelOutcome, Change, Claimed, DeleteOutcome, Ending, Fence, FenceError, Filter, NewAttempt,
+    NewRunRow, RunRow, StoredAnswer, TaskOutcome,
+};
+use acm2_store::{TenantTx, deliveries};
+use serde_json::json;
+
+use crate::fixture::{Fixture, now, on_both};
+
+on_both!(
+    a_run_goes_from_submission_to_its_end,
+    a_worker_that_lost_the_run_writes_nothing,
+    of_two_claims_at_once_one_wins,
+    open_attempts_of_a_lost_worker_become_in_doubt_with_their_money,
+    a_late_answer_is_kept_and_its_money_moved,
+    a_settled_attempt_is_settled_once,
+    events_are_numbered_without_gaps,
+    a_ceiling_leaves_room_until_it_is_reserved,
+    a_run_that_waits_is_cancelled_at_once,
+    a_running_run_is_asked_to_cancel,
+    an_ended_run_takes_no_command_and_can_be_deleted,
+    a_theft_counts_towards_the_poison_and_an_answer_clears_it,
+    runs_are_listed_newest_first_by_tag_and_status,
+    the_end_writes_a_delivery_with_its_bytes,
+    a_released_run_can_be_claimed_without_theft,
+);
+
+fn spec(body: serde_json::Value) -> acm2_domain::run::RunSpec {
+    serde_json::from_value::<NewRun>(body).unwrap().compile(&Prices::built_in()).unwrap()
+}
+
+fn new_run(body: serde_json::Value) -> NewRunRow {
+    NewRunRow {
+        id: RunId::generate(),
+        job: JobId::generate(),
+        api_key: Some(ApiKeyId::generate()),
+        spec: spec(body),
+        metadata: BTreeMap::from([("order".to_owned(), "7".to_owned())]),
+        tags: vec!["100%".to_owned(), "a_b".to_owned()],
+    }
+}
+
+fn two_models() -> NewRunRow {
+    new_run(json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/fast"]}))
+}
+
+struct Bench<'a> {
+    fixture: &'a Fixture,
+    tenant: TenantId,
+}
+
+impl<'a> Bench<'a> {
+    async fn new(fixture: &'a Fixture) -> Self {
+        Self { fixture, tenant: fixture.new_tenant().await }
+    }
+
+    async fn begin(&self) -> TenantTx {
+        self.fixture.store.tenant(self.tenant).begin().await.unwrap()
+    }
+
+    async fn submit(&self, run: &NewRunRow) -> RunRow {
+        let tx = self.begin().await;
+        let row = runs::insert(&tx, run, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        row
+    }
+
+    async fn find(&self, run: RunId) -> RunRow {
+        runs::find(&self.begin().await, run).await.unwrap().unwrap()
+    }
+
+    async fn claim(&self, run: RunId, theft: bool) -> Claimed {
+        let tx = self.begin().await;
+        let seen = runs::find(&tx, run).await.unwrap().unwrap();
+        let claimed = runs::claim(&tx, &seen, WorkerId::generate(), theft, now()).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        claimed
+    }
+
+    async fn open(&self, fence: Fence, task: &TaskKey, reserved: i64) -> AttemptId {
+        let id = AttemptId::generate();
+        let tx = self.begin().await;
+        let change = Change { reserved, ..Change::default() };
+        runs::write(&tx, fence, change, &[], now()).await.unwrap();
+        let attempt = NewAttempt {
+            id,
+            task: task.clone(),
+            number: 1,
+            provider: "sandbox".to_owned(),
+            model: "echo".to_owned(),
+            provider_key: ProviderKeyId::generate(),
+            key_source: "tenant",
+            reserved: Some(Usd::from_pico(reserved)),
+        };
+        runs::open_attempt(&tx, fence, &attempt, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    async fn answer(&self, fence: Fence, attempt: AttemptId, task: &TaskKey, reserved: i64, cost: i64) {
+        let tx = self.begin().await;
+        let change = Change { spent: cost, reserved: -reserved, completed: 1, ..Change::default() };
+        let event = NewEvent::new(EventType::TaskCompleted, json!({"task_key": task.as_str()}));
+        runs::write(&tx, fence, change, &[event], now()).await.unwrap();
+        assert!(runs::settle_attempt(&tx, attempt, &AttemptOutcome::default(), now()).await.unwrap());
+        runs::insert_task(&tx, fence.run, task, &TaskOutcome::Answered(stored(cost)), 1, now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    async fn end(&self, fence: Fence, ending: Ending) -> runs::Ended {
+        let tx = self.begin().await;
+        let ended = runs::end(&tx, fence, ending, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        ended
+    }
+}
+
+fn stored(cost: i64) -> StoredAnswer {
+    let answer = Answer {
+        text: "hello".to_owned(),
+        finish_reason: FinishReason::Stop,
+        usage: None,
+        reported_cost: None,
+        provider_model: None,
+        provider_request_id: Some("req-1".to_owned()),
+        latency: std::time::Duration::from_millis(12),
+    };
+    StoredAnswer::of(&answer, Cost { amount: Some(Usd::from_pico(cost)), source: CostSource::Estimated })
+}
+
+fn task(model_index: usize) -> TaskKey {
+    TaskKey::new("generate", "prompt", model_index, 1)
+}
+
+async fn a_run_goes_from_submission_to_its_end(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    let row = bench.submit(&run).await;
+    assert_eq!((row.status, row.tasks_expected, row.last_event), (RunStatus::Queued, 2, 1));
+    assert_eq!(bench.find(run.id).await, row);
+    let claimed = bench.claim(run.id, false).await;
+    assert!(claimed.first);
+    assert_eq!(bench.find(run.id).await, claimed.run);
+    for index in 0..2 {
+        let attempt = bench.open(claimed.fence, &task(index), 500).await;
+        bench.answer(claimed.fence, attempt, &task(index), 500, 300).await;
+    }
+    let ended = bench.end(claimed.fence, Ending::Settled).await;
+    assert_eq!(ended.status, RunStatus::Completed);
+    let tx = bench.begin().await;
+    let tasks = runs::list_tasks(&tx, run.id).await.unwrap();
+    let row = runs::find(&tx, run.id).await.unwrap().unwrap();
+    let view = runs::assemble(&row, Some(&tasks));
+    assert_eq!((view.cost_usd, view.in_doubt_usd, row.reserved), (Some(Usd::from_pico(600)), Usd::ZERO, Usd::ZERO));
+    assert_eq!(view.missing, Some(Vec::new()));
+    assert_eq!(view.results.unwrap()[1].text.as_deref(), Some("hello"));
+    assert_eq!(view.metadata["order"], "7");
+}
+
+async fn a_worker_that_lost_the_run_writes_nothing(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let loser = bench.claim(run.id, false).await.fence;
+    let attempt = bench.open(loser, &task(0), 500).await;
+    let winner = bench.claim(run.id, true).await.fence;
+    let before = bench.find(run.id).await;
+
+    let tx = bench.begin().await;
+    let lost = runs::write(&tx, loser, Change { spent: 1, ..Change::default() }, &[], now()).await;
+    assert!(matches!(lost, Err(FenceError::Lost)));
+    assert!(matches!(runs::end(&tx, loser, Ending::Settled, now()).await, Err(FenceError::Lost)));
+    assert!(matches!(runs::release(&tx, loser).await, Err(FenceError::Lost)));
+    assert!(runs::find_standing(&tx, loser).await.unwrap().is_none());
+    assert!(runs::find_standing(&tx, winner).await.unwrap().is_some());
+    assert!(!runs::settle_attempt(&tx, attempt, &AttemptOutcome::default(), now()).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(bench.find(run.id).await, before);
+}
+
+async fn of_two_claims_at_once_one_wins(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    let seen = bench.submit(&run).await;
+    let claim = || async {
+        let tx = bench.begin().await;
+        let claimed = runs::claim(&tx, &seen, WorkerId::generate(), false, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        claimed.is_some()
+    };
+    let won = tokio::join!(claim(), claim(), claim(), claim());
+    assert_eq!([won.0, won.1, won.2, won.3].into_iter().filter(|won| *won).count(), 1);
+    assert_eq!(bench.find(run.id).await.claim, 1);
+}
+
+async fn open_attempts_of_a_lost_worker_become_in_doubt_with_their_money(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let first = bench.claim(run.id, false).await;
+    bench.open(first.fence, &task(0), 500).await;
+    bench.open(first.fence, &task(1), 700).await;
+    assert_eq!(bench.find(run.id).await.reserved, Usd::from_pico(1_200));
+    let second = bench.claim(run.id, true).await;
+    assert_eq!((second.run.reserved, second.run.in_doubt), (Usd::ZERO, Usd::from_pico(1_200)));
+    assert_eq!(bench.find(run.id).await, second.run);
+    let tx = bench.begin().await;
+    let attempts = runs::list_attempts(&tx, run.id).await.unwrap();
+    assert!(attempts.iter().all(|attempt| attempt.status == "in_doubt"), "{attempts:?}");
+    let events = runs::list_events(&tx, run.id, 2, 100).await.unwrap();
+    let types: Vec<EventType> = events.iter().map(|event| event.event_type).collect();
+    assert_eq!(types, [EventType::AttemptInDoubt, EventType::AttemptInDoubt, EventType::RunResumed]);
+}
+
+async fn a_late_answer_is_kept_and_its_money_moved(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let first = bench.claim(run.id, false).await;
+    let attempt = bench.open(first.fence, &task(0), 500).await;
+    let second = bench.claim(run.id, true).await;
+
+    let tx = bench.begin().await;
+    assert!(runs::settle_late(&tx, run.id, attempt, &stored(300), now()).await.unwrap());
+    assert!(!runs::settle_late(&tx, run.id, attempt, &stored(300), now()).await.unwrap());
+    tx.commit().await.unwrap();
+    let row = bench.find(run.id).await;
+    assert_eq!((row.spent, row.in_doubt, row.claim), (Usd::from_pico(300), Usd::ZERO, second.fence.claim));
+    let tx = bench.begin().await;
+    let (number, answer) = runs::find_late_answer(&tx, run.id, &task(0)).await.unwrap().unwrap();
+    assert_eq!((number, answer), (1, stored(300)));
+    assert!(runs::find_late_answer(&tx, run.id, &task(1)).await.unwrap().is_none());
+}
+
+async fn a_settled_attempt_is_settled_once(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let fence = bench.claim(run.id, false).await.fence;
+    let attempt = bench.open(fence, &task(0), 500).await;
+    bench.answer(fence, attempt, &task(0), 500, 300).await;
+    let tx = bench.begin().await;
+    assert!(!runs::settle_attempt(&tx, attempt, &AttemptOutcome::default(), now()).await.unwrap());
+    assert!(runs::attempt_exists(&tx, attempt).await.unwrap());
+    let again = runs::insert_task(&tx, run.id, &task(0), &TaskOutcome::Answered(stored(1)), 1, now()).await;
+    assert!(again.is_err(), "an answer can never be replaced");
+}
+
+async fn events_are_numbered_without_gaps(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = new_run(json!({"prompt": "hi", "models": ["sandbox/echo"], "iterations": 10}));
+    bench.submit(&run).await;
+    let fence = bench.claim(run.id, false).await.fence;
+    let write = |number: u32| {
+        let bench = &bench;
+        async move {
+            let tx = bench.begin().await;
+            let event = || NewEvent::new(EventType::TaskCompleted, json!({"n": number}));
+            runs::write(&tx, fence, Change::default(), &[event(), event()], now()).await.unwrap();
+            // Every third writer dies before it commits.
+            if !number.is_multiple_of(3) {
+                tx.commit().await.unwrap();
+            }
+        }
+    };
+    tokio::join!(write(0), write(1), write(2), write(3), write(4), write(5));
+    let events = runs::list_events(&bench.begin().await, run.id, 0, 100).await.unwrap();
+    let numbers: Vec<u64> = events.iter().map(|event| event.number).collect();
+    assert_eq!(numbers, (1..=10).collect::<Vec<u64>>());
+    assert_eq!(bench.find(run.id).await.last_event, 10);
+    let page = runs::list_events(&bench.begin().await, run.id, 3, 2).await.unwrap();
+    assert_eq!(page.iter().map(|event| event.number).collect::<Vec<_>>(), [4, 5]);
+}
+
+async fn a_ceiling_leaves_room_until_it_is_reserved(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = new_run(json!({"prompt": "hi", "models": ["sandbox/echo"], "max_cost_usd": "0.000000001"}));
+    bench.submit(&run).await;
+    let fence = bench.claim(run.id, false).await.fence;
+    let tx = bench.begin().await;
+    let fenced = runs::write(&tx, fence, Change::default(), &[], now()).await.unwrap();
+    assert_eq!(fenced.room, Some(Usd::from_pico(1_000)));
+    assert_eq!(runs::reserve(&tx, fence, Usd::from_pico(800)).await.unwrap().room, Some(Usd::from_pico(200)));
+    let change = Change { reserved: -800, in_doubt: 800, spent: 300, ..Change::default() };
+    let fenced = runs::write(&tx, fence, change, &[], now()).await.unwrap();
+    assert_eq!(fenced.room, Some(Usd::ZERO));
+}
+
+async fn a_run_that_waits_is_cancelled_at_once(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    let seen = bench.submit(&run).await;
+    let tx = bench.begin().await;
+    let outcome = runs::request_cancel(&tx, run.id, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(matches!(outcome, CancelOutcome::Ended(row, _) if row.status == RunStatus::Cancelled));
+    // The worker that read the run before comes too late.
+    let tx = bench.begin().await;
+    assert!(runs::claim(&tx, &seen, WorkerId::generate(), false, now()).await.unwrap().is_none());
+    let view = runs::assemble(&bench.find_in(&tx, run.id).await, Some(&BTreeMap::new()));
+    assert_eq!(view.missing.unwrap().len(), 2);
+}
+
+async fn a_running_run_is_asked_to_cancel(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let fence = bench.claim(run.id, false).await.fence;
+    for new in [true, false] {
+        let tx = bench.begin().await;
+        let outcome = runs::request_cancel(&tx, run.id, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(outcome, CancelOutcome::Requested(new));
+    }
+    let tx = bench.begin().await;
+    let fenced = runs::write(&tx, fence, Change::default(), &[], now()).await.unwrap();
+    assert_eq!(fenced.requested, Some(Requested::Cancel));
+    drop(tx);
+    let ended = bench.end(fence, Ending::Cancelled).await;
+    assert_eq!(ended.status, RunStatus::Cancelled);
+    assert_eq!(bench.find(run.id).await.requested, None);
+}
+
+async fn an_ended_run_takes_no_command_and_can_be_deleted(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let fence = bench.claim(run.id, false).await.fence;
+    let tx = bench.begin().await;
+    assert_eq!(runs::delete(&tx, run.id).await.unwrap(), DeleteOutcome::NotEnded(RunStatus::Running));
+    drop(tx);
+    bench.open(fence, &task(0), 5).await;
+    bench.end(fence, Ending::Settled).await;
+    let tx = bench.begin().await;
+    let outcome = runs::request_cancel(&tx, run.id, now()).await.unwrap();
+    assert_eq!(outcome, CancelOutcome::AlreadyEnded(RunStatus::Failed));
+    assert_eq!(runs::delete(&tx, run.id).await.unwrap(), DeleteOutcome::Deleted);
+    assert_eq!(runs::delete(&tx, run.id).await.unwrap(), DeleteOutcome::Missing);
+    assert!(runs::list_attempts(&tx, run.id).await.unwrap().is_empty());
+    assert!(runs::list_events(&tx, run.id, 0, 10).await.unwrap().is_empty());
+}
+
+async fn a_theft_counts_towards_the_poison_and_an_answer_clears_it(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    bench.claim(run.id, false).await;
+    bench.claim(run.id, true).await;
+    let third = bench.claim(run.id, true).await;
+    assert_eq!(third.run.poison, 2);
+    let attempt = bench.open(third.fence, &task(0), 1).await;
+    bench.answer(third.fence, attempt, &task(0), 1, 1).await;
+    assert_eq!(bench.find(run.id).await.poison, 0);
+}
+
+async fn runs_are_listed_newest_first_by_tag_and_status(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let all: Vec<RunRow> = [
+        bench.submit(&two_models()).await,
+        bench.submit(&NewRunRow { tags: vec!["axb".to_owned(), "100".to_owned()], ..two_models() }).await,
+        bench.submit(&NewRunRow { tags: vec!["quo\"te".to_owned()], ..two_models() }).await,
+    ]
+    .into();
+    bench.claim(all[1].id, false).await;
+    let list = |filter: Filter| {
+        let bench = &bench;
+        async move {
+            let rows = runs::list(&bench.begin().await, &filter, 10).await.unwrap();
+            rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+        }
+    };
+    let tag = |tag: &str| Filter { tag: Some(tag.to_owned()), ..Filter::default() };
+    assert_eq!(list(Filter::default()).await, [all[2].id, all[1].id, all[0].id]);
+    assert_eq!(list(tag("a_b")).await, [all[0].id]);
+    assert_eq!(list(tag("100%")).await, [all[0].id]);
+    assert_eq!(list(tag("quo\"te")).await, [all[2].id]);
+    assert_eq!(list(tag("100\",\"")).await, []);
+    let running = Filter { status: Some(RunStatus::Running), ..Filter::default() };
+    assert_eq!(list(running).await, [all[1].id]);
+    assert_eq!(list(Filter { after: Some(all[1].id), ..Filter::default() }).await, [all[0].id]);
+    let from = Filter { created_from: Some(all[1].created_at), ..Filter::default() };
+    assert_eq!(list(from).await, [all[2].id, all[1].id]);
+}
+
+async fn the_end_writes_a_delivery_with_its_bytes(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = new_run(
+        json!({"prompt": "hi", "models": ["sandbox/echo"], "webhook_url": "https://example.org/hook"}),
+    );
+    bench.submit(&run).await;
+    let fence = bench.claim(run.id, false).await.fence;
+    let ended = bench.end(fence, Ending::Settled).await;
+    let tx = bench.begin().await;
+    assert_eq!(deliveries::pending_of_run(&tx, run.id).await.unwrap(), ended.deliveries);
+    let row = deliveries::find(&tx, ended.deliveries[0]).await.unwrap().unwrap();
+    let payload: serde_json::Value = serde_json::from_str(&row.payload).unwrap();
+    assert_eq!((payload["type"].as_str(), row.url.as_str()), (Some("run.failed"), "https://example.org/hook"));
+    assert_eq!(payload["data"]["id"], run.id.to_string());
+    let me = WorkerId::generate();
+    let claim = deliveries::claim(&tx, &row, me).await.unwrap().unwrap();
+    assert!(deliveries::claim(&tx, &row, me).await.unwrap().is_none());
+    let tried = deliveries::Tried { at: now(), status_code: Some(500), duration_ms: 3, excerpt: None, error: None };
+    let later = now() + chrono::TimeDelta::seconds(5);
+    assert!(deliveries::record(&tx, claim, &tried, deliveries::Next::RetryAt(later), now()).await.unwrap());
+    let row = deliveries::find(&tx, row.id).await.unwrap().unwrap();
+    assert_eq!((row.attempts, row.next_attempt_at, row.claimed_by), (1, later, None));
+    let claim = deliveries::claim(&tx, &row, me).await.unwrap().unwrap();
+    assert!(deliveries::redeliver(&tx, row.id, now()).await.unwrap());
+    let stale = deliveries::record(&tx, claim, &tried, deliveries::Next::Failed, now()).await.unwrap();
+    assert!(!stale, "a redelivery takes the claim away");
+    assert_eq!(deliveries::list_attempts(&tx, row.id).await.unwrap().len(), 1);
+}
+
+async fn a_released_run_can_be_claimed_without_theft(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let fence = bench.claim(run.id, false).await.fence;
+    let tx = bench.begin().await;
+    runs::release(&tx, fence).await.unwrap();
+    tx.commit().await.unwrap();
+    let row = bench.find(run.id).await;
+    assert_eq!((row.status, row.claimed_by), (RunStatus::Queued, None));
+    let again = bench.claim(run.id, false).await;
+    assert!(!again.first);
+    assert_eq!(again.run.poison, 0);
+}
+
+impl Bench<'_> {
+    async fn find_in(&self, tx: &TenantTx, run: RunId) -> RunRow {
+        runs::find(tx, run).await.unwrap().unwrap()
+    }
+}
