@@ -10,6 +10,9 @@ use acm2_broker::signals::Signal;
 use acm2_broker::{Broker, BrokerOptions, open};
 use acm2_domain::ids::{RunId, TenantId};
 use acm2_domain::job::Queue;
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::home::{LEASE, NOW, claimant, job};
@@ -45,8 +48,7 @@ impl Server {
     }
 
     fn broker(&self, password: &str) -> Broker {
-        let url = format!("redis://:{password}@127.0.0.1:{}", self.port).parse().unwrap();
-        open(&url, BrokerOptions::new(LEASE)).unwrap()
+        broker_at(self.port, password)
     }
 
     fn signal(&self, name: &str) {
@@ -68,6 +70,44 @@ impl Drop for Server {
         // It may be stopped already.
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+fn broker_at(port: u16, password: &str) -> Broker {
+    let url = format!("redis://:{password}@127.0.0.1:{port}").parse().unwrap();
+    open(&url, BrokerOptions::new(LEASE)).unwrap()
+}
+
+/// A way to a server that can be cut without either end being told, as by a firewall that forgets.
+struct Wire {
+    port: u16,
+    cuts: watch::Sender<()>,
+}
+
+impl Wire {
+    async fn to(server: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wire = Self { port: listener.local_addr().unwrap().port(), cuts: watch::Sender::new(()) };
+        let cuts = wire.cuts.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut near, _) = listener.accept().await.unwrap();
+                let mut far = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                let mut cut = cuts.subscribe();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut near, &mut far) => {}
+                        // Both stay open, and silent.
+                        _ = cut.changed() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        wire
+    }
+
+    fn cut(&self) {
+        self.cuts.send_replace(());
     }
 }
 
@@ -145,6 +185,18 @@ async fn a_server_that_hangs_is_away_until_it_answers() {
     server.signal("-STOP");
     all_fail(&broker).await;
     server.signal("-CONT");
+    ready(&broker).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_was_cut_silently_is_replaced() {
+    let Some(server) = Server::start() else { return };
+    ready(&server.broker(PASSWORD)).await;
+    let wire = Wire::to(server.port).await;
+    let broker = broker_at(wire.port, PASSWORD);
+    ready(&broker).await;
+    wire.cut();
+    all_fail(&broker).await;
     ready(&broker).await;
 }
 

@@ -7,6 +7,7 @@ use acm2_broker::{Broker, BrokerOptions, BrokerUrl, open};
 use acm2_domain::ids::{JobId, RunId, TenantId, WorkerId};
 use acm2_domain::job::{Job, Queue, Work};
 use redis::aio::MultiplexedConnection;
+use secrecy::ExposeSecret;
 
 /// Long enough that no lease ends unless a test lets time pass.
 pub(crate) const LEASE: Duration = Duration::from_mins(1);
@@ -92,10 +93,10 @@ impl Home {
         self.broker = open(&self.url, self.options.clone()).unwrap();
     }
 
-    pub(crate) async fn clear(&self) {
+    async fn clear(&self) {
         let Some(mut server) = self.server.clone() else { return };
-        for key in self.keys().await {
-            redis::cmd("DEL").arg(key).exec_async(&mut server).await.unwrap();
+        for keys in self.keys().await.chunks(1_000) {
+            redis::cmd("UNLINK").arg(keys).exec_async(&mut server).await.unwrap();
         }
     }
 
@@ -123,6 +124,21 @@ impl Home {
     /// Claims runs without waiting.
     pub(crate) async fn claim(&self, claimant: Claimant, most: usize) -> Vec<Lease> {
         self.queue().claim(Queue::Runs, claimant, most, NOW).await.unwrap()
+    }
+}
+
+impl Drop for Home {
+    /// Leaves nothing on a server that may be somebody's.
+    fn drop(&mut self) {
+        let BrokerUrl::Redis(url) = &self.url else { return };
+        let cleared = redis::Client::open(url.expose_secret()).and_then(|client| {
+            let mut server = client.get_connection()?;
+            let keys: Vec<String> =
+                redis::cmd("KEYS").arg(format!("{}:*", self.options.namespace)).query(&mut server)?;
+            keys.chunks(1_000).try_for_each(|keys| redis::cmd("UNLINK").arg(keys).exec(&mut server))
+        });
+        // A test that failed has more to say than this.
+        drop(cleared);
     }
 }
 

@@ -142,7 +142,6 @@ async fn follows_the_model(home: Home, steps: Vec<Step>) {
     for step in steps {
         world.take(step).await;
     }
-    world.home.clear().await;
 }
 
 fn runtime() -> tokio::runtime::Runtime {
