@@ -63,13 +63,14 @@ async fn try_once(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Res
             context
                 .outbound
                 .send_webhook(WebhookRequest {
-                    url: seen.url.clone(),
+                    url: &seen.url,
                     delivery: seen.id,
                     timestamp: at,
                     secrets,
                     payload: seen.payload.clone(),
-                    private_hosts: tenant.private_hosts.clone(),
+                    private_hosts: &tenant.private_hosts,
                     timeout: context.timing.delivery_timeout,
+                    keep_body: true,
                 })
                 .await
         }
@@ -153,7 +154,7 @@ async fn record(
     at: DateTime<Utc>,
     sent: WebhookOutcome,
 ) -> Result<Outcome, StoreError> {
-    let delivered = sent.status.is_some_and(|status| (200..300).contains(&status));
+    let delivered = sent.is_success();
     let gone = sent.gone;
     let retry_in = delay(context, seen.attempts, sent.retry_after);
     let now = context.clock.now();

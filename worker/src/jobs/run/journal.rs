@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-use acm2_domain::call::{Call, ErrorClass};
+use acm2_domain::call::Call;
 use acm2_domain::ids::TenantId;
 use acm2_domain::journal::{Journal, TaskAnswer, TaskFailure, TaskKey};
 use acm2_domain::retry::{self, Limits, Verdict};
