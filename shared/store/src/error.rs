@@ -92,6 +92,12 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+/// Whether a statement gave up waiting for another transaction.
+pub(crate) fn is_lock_timeout(error: &DbErr) -> bool {
+    matches!(error, DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))
+        if cause.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03"))
+}
+
 fn of_sqlx(error: &sqlx::Error) -> Option<StoreError> {
     use sqlx::Error as Sqlx;
     match error {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::column::{from_json, to_json};
 use crate::entities::idempotency_key::{ActiveModel, Column, Entity, Model};
-use crate::error::StoreError;
+use crate::error::{StoreError, is_lock_timeout};
 use crate::tenant_tx::TenantTx;
 
 /// An answer that is kept to be given again.
@@ -33,7 +33,7 @@ pub enum Begun {
     New,
     /// The same request was answered before: answer like this.
     Replay(SavedAnswer),
-    /// The same request was committed without an answer: it is still being worked on, or its process died.
+    /// The same request has no answer yet: it is still being worked on, or its process died. The transaction may be unusable now.
     InProgress {
         /// The thing that was created, if it is known.
         subject: Option<Uuid>,
@@ -42,11 +42,8 @@ pub enum Begun {
     Mismatch,
 }
 
-/// Takes a key, or tells what it stands for. While another transaction that took it is open, this waits for its end, at most
-/// for the database's lock time-out.
-///
-/// # Errors
-/// `Unavailable` after that time-out.
+/// Takes a key, or tells what it stands for. While another transaction that took it is open, this waits for its end; after the
+/// database's lock time-out it is `InProgress`.
 pub async fn begin(
     tx: &TenantTx,
     key_hash: &str,
@@ -68,9 +65,12 @@ pub async fn begin(
     let inserted = Entity::insert(values)
         .on_conflict(OnConflict::column(Column::KeyHash).do_nothing().to_owned())
         .exec_without_returning(tx)
-        .await?;
-    if inserted == 1 {
-        return Ok(Begun::New);
+        .await;
+    match inserted {
+        Ok(1) => return Ok(Begun::New),
+        Ok(_) => {}
+        Err(error) if is_lock_timeout(&error) => return Ok(Begun::InProgress { subject: None }),
+        Err(error) => return Err(error.into()),
     }
     let row = Entity::find_by_id(key_hash).one(tx).await?.ok_or_else(|| {
         // Deleted between the two statements by whoever removes expired rows.

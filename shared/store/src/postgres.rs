@@ -14,6 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
 
 use crate::error::StoreError;
+use crate::options::Options;
 use crate::schema;
 use crate::tenant_tx::TenantTx;
 
@@ -48,10 +49,9 @@ pub(crate) struct Opened {
 pub(crate) async fn open(
     url: &SecretString,
     migrate_url: Option<&SecretString>,
-    tenant_connections: u32,
-    control_connections: u32,
-    acquire_timeout: Duration,
+    sizes: &Options,
 ) -> Result<Opened, StoreError> {
+    let acquire_timeout = sizes.acquire_timeout;
     let options = parse(url, "the database URL")?;
     let migrate_options = migrate_url.map(|url| parse(url, "the database URL for migrations")).transpose()?;
     for options in [Some(&options), migrate_options.as_ref()].into_iter().flatten() {
@@ -67,10 +67,10 @@ pub(crate) async fn open(
     let owner = migrate_options.as_ref().unwrap_or(&options);
     let grant_to = (owner.get_username() != options.get_username()).then(|| options.get_username().to_owned());
     Ok(Opened {
-        control: pool(&options, CONTROL_SCHEMA, control_connections).into(),
+        control: pool(&options, CONTROL_SCHEMA, sizes.control_connections).into(),
         heartbeats: pool(&options, CONTROL_SCHEMA, 1).into(),
         schemas: Schemas {
-            tenants: pool(&options, "", tenant_connections),
+            tenants: pool(&options, "", sizes.tenant_connections),
             migrations: pool(owner, "", MIGRATE_CONNECTIONS),
             grant_to,
         },
@@ -165,7 +165,7 @@ impl Schemas {
         ))
         .await?;
         let changed = schema::up::<M>(&tx).await?;
-        if let (true, Some(role)) = (changed, &self.grant_to) {
+        if let Some(role) = &self.grant_to {
             let role = role.replace('"', "\"\"");
             tx.execute_unprepared(&format!(
                 "GRANT USAGE ON SCHEMA \"{schema}\" TO \"{role}\"; \
@@ -181,6 +181,7 @@ impl Schemas {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Database;
 
     #[expect(clippy::disallowed_methods, reason = "the wrapper of the tests says where its server is")]
     fn test_url() -> Option<SecretString> {
@@ -191,10 +192,15 @@ mod tests {
         url.map(SecretString::from)
     }
 
+    fn options(url: &SecretString) -> Options {
+        let database = Database::Postgres { url: url.clone(), migrate_url: None };
+        Options { tenant_connections: 2, control_connections: 2, ..Options::new(database) }
+    }
+
     #[tokio::test]
     async fn without_a_tenant_transaction_no_table_is_found() {
         let Some(url) = test_url() else { return };
-        let opened = open(&url, None, 2, 2, Duration::from_secs(5)).await.unwrap();
+        let opened = open(&url, None, &options(&url)).await.unwrap();
         let tenant = TenantId::generate();
         opened.schemas.create(tenant).await.unwrap();
         let count = "SELECT count(*) FROM provider_keys";
@@ -216,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn a_statement_does_not_last_for_ever() {
         let Some(url) = test_url() else { return };
-        let opened = open(&url, None, 1, 1, Duration::from_secs(5)).await.unwrap();
+        let opened = open(&url, None, &options(&url)).await.unwrap();
         for pool in [&opened.schemas.tenants, &opened.schemas.migrations] {
             let show = "SELECT current_setting('statement_timeout') || current_setting('lock_timeout')";
             let limits: String = sqlx::query_scalar(show).fetch_one(pool).await.unwrap();

@@ -12,11 +12,10 @@ use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
 use crate::control::{self, ApiKeys, Jobs, Leases, Tenants, Workers};
 use crate::data_dir::DataDirLock;
 use crate::error::StoreError;
-use crate::options::{Database, Options};
+use crate::options::Options;
 use crate::schema::{self, Standing};
 use crate::tenant::Tenant;
-use crate::tenants::TenantStores;
-use crate::{postgres, sqlite};
+use crate::tenants::{self, Opened, TenantStores};
 
 /// How long this process relies on a tenant's existing and being migrated before it looks again.
 const READY_FOR: Duration = Duration::from_mins(1);
@@ -43,18 +42,7 @@ impl Store {
     /// # Errors
     /// `Setup` for a URL or folder that cannot be right, `Unavailable` if the server does not answer.
     pub async fn open(options: Options) -> Result<Self, StoreError> {
-        let timeout = options.acquire_timeout;
-        let (control, heartbeats, tenants, data_dir) = match options.database {
-            Database::Sqlite { dir } => {
-                let opened = sqlite::open(&dir, options.max_open_files, timeout)?;
-                (opened.control, opened.heartbeats, TenantStores::Sqlite(opened.files), Some(dir))
-            }
-            Database::Postgres { url, migrate_url } => {
-                let sizes = (options.tenant_connections, options.control_connections);
-                let opened = postgres::open(&url, migrate_url.as_ref(), sizes.0, sizes.1, timeout).await?;
-                (opened.control, opened.heartbeats, TenantStores::Postgres(opened.schemas), None)
-            }
-        };
+        let Opened { control, heartbeats, tenants, data_dir } = tenants::open(options).await?;
         let ready = Cache::builder().max_capacity(READY_CAPACITY).time_to_live(READY_FOR).build();
         Ok(Self(Arc::new(Inner { control, heartbeats, tenants, ready, data_dir })))
     }
@@ -118,7 +106,7 @@ impl Store {
 
     /// A transaction in the control store that may read first and then write.
     pub(crate) async fn begin_control(&self) -> Result<DatabaseTransaction, StoreError> {
-        Ok(self.control().begin_with_options(sqlite::IMMEDIATE).await?)
+        Ok(self.control().begin_with_options(tenants::READ_THEN_WRITE).await?)
     }
 
     pub(crate) fn heartbeats(&self) -> &DatabaseConnection {

@@ -1,13 +1,46 @@
-//! THE match between a schema of PostgreSQL and a file of SQLite for each tenant. `Tenant`, `migrate` and
+//! THE match between a schema of PostgreSQL and a file of SQLite for each tenant. `store`, `tenant`, `migrate` and
 //! `control::tenants` call it; nothing else in the house asks which of the two it is.
+
+use std::path::PathBuf;
 
 use acm2_domain::ids::TenantId;
 use sea_orm::DatabaseConnection;
 
 use crate::error::StoreError;
-use crate::postgres::Schemas;
+use crate::options::{Database, Options};
+use crate::postgres::{self, Schemas};
 use crate::sqlite::{self, Files};
 use crate::tenant_tx::TenantTx;
+
+/// Takes the write lock at once where there is one for the whole store: a transaction that reads first is not refused in its
+/// middle.
+pub(crate) use crate::sqlite::IMMEDIATE as READ_THEN_WRITE;
+
+/// What `open` makes.
+pub(crate) struct Opened {
+    pub(crate) control: DatabaseConnection,
+    /// To the same data as `control`, so that a heartbeat never waits for other work.
+    pub(crate) heartbeats: DatabaseConnection,
+    pub(crate) tenants: TenantStores,
+    /// The folder that one process at a time serves from.
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// Opens the back-end that the options name.
+pub(crate) async fn open(options: Options) -> Result<Opened, StoreError> {
+    match &options.database {
+        Database::Postgres { url, migrate_url } => {
+            let opened = postgres::open(url, migrate_url.as_ref(), &options).await?;
+            let tenants = TenantStores::Postgres(opened.schemas);
+            Ok(Opened { control: opened.control, heartbeats: opened.heartbeats, tenants, data_dir: None })
+        }
+        Database::Sqlite { dir } => {
+            let opened = sqlite::open(dir, options.max_open_files, options.acquire_timeout)?;
+            let tenants = TenantStores::Sqlite(opened.files);
+            Ok(Opened { control: opened.control, heartbeats: opened.heartbeats, tenants, data_dir: Some(dir.clone()) })
+        }
+    }
+}
 
 /// Where tenants' data is.
 #[derive(Debug)]

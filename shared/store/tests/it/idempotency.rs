@@ -6,6 +6,7 @@ use acm2_domain::ids::TenantId;
 use acm2_store::idempotency::{Begun, SavedAnswer, begin, finish, purge, set_subject};
 use acm2_store::{Store, TenantTx};
 use chrono::TimeDelta;
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, now, on_both};
@@ -113,4 +114,17 @@ async fn an_expired_key_is_new_again(fixture: &Fixture) {
     assert_eq!(begin(&tx, "key", "another", late, late + day).await.unwrap(), Begun::New);
     assert_eq!(purge(&tx, late + day).await.unwrap(), 2);
     assert_eq!(purge(&tx, late + day).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waited_too_long_is_told_that_it_is_in_progress() {
+    let Some(fixture) = Fixture::postgres("who_waited_too_long_is_told_that_it_is_in_progress").await else { return };
+    let tenant = fixture.new_tenant().await;
+    let first = begin_tx(&fixture.store, tenant).await;
+    assert_eq!(take(&first, "body").await, Begun::New);
+    let second = begin_tx(&fixture.store, tenant).await;
+    second.execute_unprepared("SET LOCAL lock_timeout = '50ms'").await.unwrap();
+    assert_eq!(take(&second, "body").await, Begun::InProgress { subject: None });
+    drop((first, second));
+    fixture.remove().await;
 }

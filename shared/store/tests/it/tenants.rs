@@ -298,10 +298,11 @@ async fn an_owner_role_may_do_the_migrations() {
     let Some(fixture) = Fixture::postgres("an_owner_role_may_do_the_migrations").await else { return };
     let admin = fixture.admin();
     let role = format!("acm2_app_{}", uuid::Uuid::now_v7().simple());
-    execute(&admin, &format!("CREATE ROLE {role} LOGIN PASSWORD 'secret'; DROP SCHEMA acm2 CASCADE")).await;
-    let url = url_of(&admin.clone().username(&role).password("secret"));
+    execute(&admin, &format!("CREATE ROLE {role} LOGIN PASSWORD 'hunter2'; DROP SCHEMA acm2 CASCADE")).await;
+    let url = url_of(&admin.clone().username(&role).password("hunter2"));
     let database = acm2_store::Database::Postgres { url, migrate_url: Some(url_of(&admin)) };
     let store = Store::open(acm2_store::Options { database, ..fixture.options.clone() }).await.unwrap();
+    assert!(!format!("{store:?}").contains("hunter2"));
     store.migrate_control().await.unwrap();
     let tenant = TenantId::generate();
     store.tenants().create(tenant, "somebody", data_key(1), now()).await.unwrap();
