@@ -71,7 +71,7 @@ impl Context {
                 Err(FenceError::Lost) => return Err(Trouble::Lost),
                 Err(FenceError::Store(error)) if !error.is_unavailable() => return Err(Trouble::Defect(error)),
                 Err(FenceError::Store(error)) if number == 0 => {
-                    tracing::warn!(%error, "the store is away; waiting for it")
+                    tracing::warn!(%error, "the store is away; waiting for it");
                 }
                 Err(FenceError::Store(_)) => {}
             }

@@ -32,10 +32,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, delivery: DeliveryId) 
 }
 
 async fn try_once(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Result<Outcome, StoreError> {
-    let tenant = match context.store.tenants().find(job.tenant).await? {
-        Some(tenant) => tenant,
-        None => return done(context, job).await,
-    };
+    let Some(tenant) = context.store.tenants().find(job.tenant).await? else { return done(context, job).await };
     let tx = context.store.tenant(tenant.id).begin().await?;
     let Some(seen) = deliveries::find(&tx, delivery).await? else { return done(context, job).await };
     drop(tx);

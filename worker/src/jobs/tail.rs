@@ -37,10 +37,10 @@ pub(super) async fn enqueue_deliveries(
     for job in &jobs {
         context.store.jobs().insert(job, context.timing.job_due, None).await?;
     }
-    if !jobs.is_empty() {
-        if let Err(error) = context.broker.dispatch.push(&jobs, Duration::ZERO).await {
-            tracing::debug!(%error, "the sweeper will push the deliveries");
-        }
+    if !jobs.is_empty()
+        && let Err(error) = context.broker.dispatch.push(&jobs, Duration::ZERO).await
+    {
+        tracing::debug!(%error, "the sweeper will push the deliveries");
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub(super) enum Attempted {
     /// The task has its answer, and it is committed.
     Answered(TaskAnswer),
     /// The provider, or the way to it, failed; the attempt is still open.
-    Failed(OpenAttempt, CallError),
+    Failed(Box<OpenAttempt>, Box<CallError>),
     /// Nothing was sent, and the task is settled as failed.
     Refused(ErrorClass),
     /// The run stops.
@@ -78,7 +78,7 @@ pub(super) async fn make(run: &RunCalls, key: &TaskKey, call: &Call, number: u32
     };
     match answer {
         Ok(answer) => settle::answered(run, key, &call, &open, &answer, number).await.map(Attempted::Answered),
-        Err(error) => Ok(Attempted::Failed(open, error)),
+        Err(error) => Ok(Attempted::Failed(Box::new(open), Box::new(error))),
     }
 }
 

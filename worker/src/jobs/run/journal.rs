@@ -50,7 +50,7 @@ impl RunJournal {
         tenant: TenantRow,
         claimed: &Claimed,
         memory: Memory,
-        control: Arc<Control>,
+        control: &Arc<Control>,
         time_left: Duration,
     ) -> Self {
         let settled = u32::try_from(memory.tasks.len()).unwrap_or(u32::MAX);
@@ -58,12 +58,12 @@ impl RunJournal {
             run: Arc::new(RunCalls {
                 context,
                 tenant,
-                control: Arc::clone(&control),
+                control: Arc::clone(control),
                 deadline: Instant::now() + time_left,
                 ceiling: claimed.run.max_cost.is_some(),
                 unreserved: AtomicU32::new(claimed.run.tasks_expected.saturating_sub(settled)),
                 memory,
-                waits: Waits::new(Arc::clone(&control)),
+                waits: Waits::new(Arc::clone(control)),
             }),
             calls: TaskTracker::new(),
         }
@@ -89,15 +89,13 @@ impl Journal for RunJournal {
         }
         let working = self.calls.spawn(Arc::clone(&self.run).perform(key, call));
         async move {
-            match working.await {
-                Ok(result) => result,
-                Err(_) => {
-                    // A panic; its message may hold anything, so it is not repeated.
-                    tracing::error!(run.id = %self.run.control.fence.run, "a call of the run panicked");
-                    self.run.control.stop(StopCause::Defect);
-                    Err(TaskFailure::Stopped)
-                }
+            if let Ok(result) = working.await {
+                return result;
             }
+            // A panic; its message may hold anything, so it is not repeated.
+            tracing::error!(run.id = %self.run.control.fence.run, "a call of the run panicked");
+            self.run.control.stop(StopCause::Defect);
+            Err(TaskFailure::Stopped)
         }
         .boxed()
     }
@@ -126,10 +124,10 @@ impl RunCalls {
 
     async fn attempts(&self, key: &TaskKey, call: Call) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
         let mine = || self.memory.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
-        if mine().any(|attempt| attempt.status == "late") {
-            if let Some(answer) = settle::use_late_answer(self, key).await? {
-                return Ok(Ok(answer));
-            }
+        if mine().any(|attempt| attempt.status == "late")
+            && let Some(answer) = settle::use_late_answer(self, key).await?
+        {
+            return Ok(Ok(answer));
         }
         let mut number = mine().map(|attempt| attempt.number).max().unwrap_or(0);
         let mut failures = u32::try_from(mine().filter(|attempt| attempt.error_class.is_some()).count()).unwrap_or(0);

@@ -101,7 +101,7 @@ async fn drive(
         control.obey(requested);
     }
     let time_left = (claimed.run.deadline_at - context.clock.now()).to_std().unwrap_or_default();
-    let journal = RunJournal::new(Arc::clone(context), tenant, claimed, memory, Arc::clone(&control), time_left);
+    let journal = RunJournal::new(Arc::clone(context), tenant, claimed, memory, &control, time_left);
     let stages = async {
         let through = stages::run(&journal, &claimed.run.spec).await;
         // Answers that come in while the run is being stopped are still written down.
