@@ -53,21 +53,22 @@ impl Control {
     }
 
     /// Stops the run. The first cause stands, but a loss overrides: after it nothing may be written; and what aborts overrides
-    /// what drains.
+    /// what only drains. Of a run that is lost the calls in flight go on: their answers are paid for, and are kept as late.
     pub(super) fn stop(&self, cause: StopCause) {
-        let drains = |cause: StopCause| matches!(cause, StopCause::ShuttingDown | StopCause::Waiting(_));
+        let aborts = |cause: StopCause| matches!(cause, StopCause::Cancelled | StopCause::Deadline | StopCause::Defect);
         {
             let mut stands = self.cause.lock().unwrap_or_else(PoisonError::into_inner);
             let overrides = match *stands {
                 None => true,
-                Some(old) => cause == StopCause::Lost || (drains(old) && !drains(cause)),
+                Some(StopCause::Lost) => false,
+                Some(old) => cause == StopCause::Lost || (aborts(cause) && !aborts(old)),
             };
             if overrides {
                 *stands = Some(cause);
             }
         }
         self.drain.cancel();
-        if !drains(cause) {
+        if aborts(cause) {
             self.abort.cancel();
         }
     }

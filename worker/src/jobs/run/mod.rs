@@ -16,9 +16,9 @@ use acm2_domain::ids::{JobId, RunId, TenantId};
 use acm2_domain::job::Job;
 use acm2_domain::run::RunProblem;
 use acm2_domain::stages;
-use acm2_store::StoreError;
 use acm2_store::control::TenantRow;
 use acm2_store::runs::{self, Claimed, Ending, Fence, FenceError};
+use acm2_store::{StoreError, TenantTx};
 use futures_util::FutureExt;
 
 use self::claim::Claim;
@@ -101,6 +101,9 @@ async fn drive(
         control.obey(requested);
     }
     let time_left = (claimed.run.deadline_at - context.clock.now()).to_std().unwrap_or_default();
+    if time_left.is_zero() {
+        control.stop(StopCause::Deadline);
+    }
     let journal = RunJournal::new(Arc::clone(context), tenant, claimed, memory, &control, time_left);
     let stages = async {
         let through = stages::run(&journal, &claimed.run.spec).await;
@@ -133,14 +136,18 @@ async fn end(context: &Arc<Context>, tenant: TenantId, fence: Fence, ending: End
                 let tx = context.store.tenant(tenant).begin().await?;
                 match runs::end(&tx, fence, ending, context.clock.now()).await {
                     Ok(_) => tx.commit().await.map_err(FenceError::from),
-                    // An earlier try was applied after all; if not, the tail finds the run as it is.
-                    Err(FenceError::Lost) if number > 0 => Ok(()),
+                    // An earlier try may have been applied after all.
+                    Err(FenceError::Lost) if number > 0 && has_ended(&tx, fence).await? => Ok(()),
                     Err(error) => Err(error),
                 }
             }
             .boxed()
         })
         .await
+}
+
+async fn has_ended(tx: &TenantTx, fence: Fence) -> Result<bool, StoreError> {
+    Ok(runs::find(tx, fence.run).await?.is_none_or(|run| run.claim == fence.claim && run.status.is_terminal()))
 }
 
 async fn release(context: &Arc<Context>, tenant: TenantId, fence: Fence) -> Result<(), Trouble> {
