@@ -1,1 +1,38 @@
-//! Placeholder.
+//! The HTTP API of ACM2 and the command line `acm2`. `main` calls `cli::run`; the rest is public for tests.
+//!
+//! - [`cli`]: one file per command; [`admin`]: what operators do, here or in the process that serves
+//! - [`app`], [`open`]: the parts of a process, and how they come about
+//! - [`server`], `middleware`, [`routes`]: HTTP; [`auth`]: who calls; [`body`], [`reply`], [`problem`]: what goes in and out
+//! - [`spec`]: the OpenAPI document and the docs page
+
+pub mod admin;
+mod api_keys;
+pub mod app;
+pub mod auth;
+pub mod body;
+pub mod cli;
+#[cfg(feature = "worker")]
+pub mod embedded;
+#[cfg(not(feature = "worker"))]
+#[path = "embedded_absent.rs"]
+pub mod embedded;
+pub mod first_start;
+pub mod idempotency;
+mod key_rotation;
+mod key_test;
+pub mod middleware;
+pub mod open;
+mod presence;
+pub mod problem;
+pub mod reply;
+pub mod routes;
+mod sealing;
+mod secret_text;
+pub mod server;
+pub mod spec;
+pub mod start_error;
+mod submit;
+mod tail;
+mod tenants;
+mod test_event;
+mod waiting;

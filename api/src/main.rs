@@ -1,2 +1,7 @@
-//! The acm2 binary.
-fn main() {}
+//! `acm2`: see `cli` for its commands.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    acm2_api::cli::run()
+}

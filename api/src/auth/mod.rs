@@ -1,0 +1,12 @@
+//! Who calls and what they may do: `credential` finds the one API key in a request, `scope` names the rights, `caller`
+//! checks the key against its row at every request.
+
+mod caller;
+mod credential;
+mod scope;
+
+pub use caller::{Allowed, Caller};
+pub use scope::{
+    ApiKeysRead, ApiKeysWrite, Needs, ProviderKeysRead, ProviderKeysWrite, RunsRead, RunsWrite, Scope, Scopes,
+    WebhooksRead, WebhooksWrite,
+};

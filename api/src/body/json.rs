@@ -1,0 +1,216 @@
+//! Strict JSON: a name that stands twice in an object is found instead of silently won by the last, and nesting is bounded.
+//! Called by `payload`. It knows no types and shows no values.
+
+use std::fmt;
+
+use acm2_domain::error::{Error, FieldError, Kind};
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// No body of ours nests deeper than a handful of levels.
+const MAX_DEPTH: usize = 32;
+
+/// Reads a body. Not JSON, or nested too deeply: one error that tells the place. Names that stand twice: all of them.
+pub(super) fn parse(bytes: &[u8]) -> Result<Value, Error> {
+    let mut state = State::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let parsed = Node(&mut state).deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    match parsed {
+        Ok(value) if state.duplicates.is_empty() => Ok(value),
+        Ok(_) => Err(Error::invalid(state.duplicates)),
+        Err(_) if state.too_deep => {
+            let place = FieldError::new(state.pointer(), format!("nests deeper than {MAX_DEPTH} levels"));
+            Err(malformed("the body nests too deeply", place))
+        }
+        Err(error) => {
+            let what = if bytes.is_empty() {
+                "is empty".to_owned()
+            } else if error.is_eof() {
+                "ends too early".to_owned()
+            } else {
+                format!("is not JSON: see line {} column {}", error.line(), error.column())
+            };
+            Err(malformed("the body is not JSON", FieldError::new("", format!("the body {what}"))))
+        }
+    }
+}
+
+fn malformed(detail: &str, place: FieldError) -> Error {
+    Error { fields: vec![place], ..Error::new(Kind::Malformed, "malformed_json", detail) }
+}
+
+/// A step from a value into a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Into an object.
+    Key(String),
+    /// Into an array.
+    Index(usize),
+}
+
+/// The JSON pointer of a place (RFC 6901). Names that are longer than any of ours are cut.
+pub(super) fn pointer(path: &[Step]) -> String {
+    const LONGEST_NAME: usize = 64;
+    path.iter().fold(String::new(), |mut pointer, step| {
+        pointer.push('/');
+        match step {
+            Step::Key(name) if name.chars().count() > LONGEST_NAME => {
+                pointer.extend(escape(name).chars().take(LONGEST_NAME));
+                pointer.push('…');
+            }
+            Step::Key(name) => pointer.push_str(&escape(name)),
+            Step::Index(index) => pointer.push_str(&index.to_string()),
+        }
+        pointer
+    })
+}
+
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+#[derive(Default)]
+struct State {
+    path: Vec<Step>,
+    duplicates: Vec<FieldError>,
+    too_deep: bool,
+}
+
+impl State {
+    fn pointer(&self) -> String {
+        pointer(&self.path)
+    }
+}
+
+struct Node<'a>(&'a mut State);
+
+impl Node<'_> {
+    fn deeper<E: de::Error>(&mut self, step: Step) -> Result<(), E> {
+        self.0.path.push(step);
+        if self.0.path.len() > MAX_DEPTH {
+            self.0.too_deep = true;
+            return Err(E::custom("too deep"));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        loop {
+            self.deeper(Step::Index(list.len()))?;
+            let Some(item) = items.next_element_seed(Node(self.0))? else { break };
+            self.0.path.pop();
+            list.push(item);
+        }
+        self.0.path.pop();
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(name) = entries.next_key::<String>()? {
+            self.deeper(Step::Key(name.clone()))?;
+            if map.contains_key(&name) && self.0.duplicates.len() < 20 {
+                let place = FieldError::new(self.0.pointer(), "stands there twice");
+                self.0.duplicates.push(place);
+            }
+            let value = entries.next_value_seed(Node(self.0))?;
+            self.0.path.pop();
+            map.insert(name, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pointers(json: &str) -> Vec<String> {
+        parse(json.as_bytes()).unwrap_err().fields.into_iter().map(|field| field.pointer).collect()
+    }
+
+    #[test]
+    fn names_that_stand_twice_are_all_found() {
+        assert_eq!(pointers(r#"{"a": 1, "b": [{"c": 1, "c": 2}], "a": 2}"#), ["/b/0/c", "/a"]);
+    }
+
+    #[test]
+    fn a_body_that_is_not_json_tells_the_line_and_no_value() {
+        for broken in ["", "{", "{\"canary\": canary}", "{\"a\": 1,}", "[1] canary", "\u{feff}{}", "{\"a\": 1e999}"] {
+            let error = parse(broken.as_bytes()).unwrap_err();
+            assert_eq!(error.kind, Kind::Malformed, "{broken}");
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+        assert_eq!(parse(b"{\"a\": \"\xff\"}").unwrap_err().code, "malformed_json");
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_before_it_costs_anything() {
+        let deep = "[".repeat(100_000);
+        assert!(parse(deep.as_bytes()).unwrap_err().fields[0].detail.contains("deeper"));
+        let fits = format!("{}1{}", "[".repeat(32), "]".repeat(32));
+        assert!(parse(fits.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn a_long_name_is_cut() {
+        let name = "x".repeat(1_000);
+        assert!(pointers(&format!("{{\"{name}\": 1, \"{name}\": 2}}"))[0].len() < 80);
+    }
+
+    proptest! {
+        #[test]
+        fn reads_what_serde_json_reads(text in r#"[\[\]{}:,"a0-9.e\\-]{0,40}"#) {
+            if let Ok(value) = parse(text.as_bytes()) {
+                prop_assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+            }
+        }
+    }
+}

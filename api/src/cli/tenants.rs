@@ -1,0 +1,54 @@
+//! `acm2 tenants create|list|delete|allow-host`.
+
+use acm2_domain::ids::TenantId;
+use acm2_runtime::config::Config;
+use clap::Subcommand;
+
+use super::admin;
+use crate::admin::Command;
+use crate::start_error::StartError;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Tenants {
+    /// Make a tenant; prints its id first.
+    Create {
+        /// For people.
+        name: String,
+    },
+    /// List tenants: id, when it was made, name, private hosts that it may reach.
+    List,
+    /// Delete a tenant with all its data, for good.
+    Delete {
+        /// `ten_…`
+        tenant: TenantId,
+        /// Say that you mean it.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Allow a tenant's webhooks and base URLs to reach hosts with private addresses.
+    AllowHost {
+        /// `ten_…`
+        tenant: TenantId,
+        /// `host` or `host:port`
+        hosts: Vec<String>,
+        /// Take the hosts away instead.
+        #[arg(long)]
+        remove: bool,
+    },
+}
+
+pub(super) async fn run(config: Config, arguments: Tenants) -> Result<(), StartError> {
+    let command = match arguments {
+        Tenants::Create { name } => Command::CreateTenant { name },
+        Tenants::List => Command::ListTenants,
+        Tenants::Delete { yes: false, .. } => {
+            return Err(StartError::misused("this destroys the tenant's data for good; add --yes if you mean it"));
+        }
+        Tenants::Delete { tenant, yes: true } => Command::DeleteTenant { tenant },
+        Tenants::AllowHost { tenant, hosts, remove } => {
+            let (add, remove) = if remove { (Vec::new(), hosts) } else { (hosts, Vec::new()) };
+            Command::AllowHosts { tenant, add, remove }
+        }
+    };
+    admin::run(config, command, None).await
+}

@@ -1,0 +1,63 @@
+//! The embedded roles: the only file that names the worker and the sandbox. Absent from a build without the feature `worker`
+//! (then `embedded_absent.rs` stands in its place).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use acm2_sandbox::{Options, Sandbox};
+use acm2_worker::consume::ShutdownTokens;
+use acm2_worker::{Parts, Permits};
+use url::Url;
+
+use crate::app::App;
+use crate::presence;
+use crate::start_error::StartError;
+
+/// Takes runs and deliveries until the process is told to end and all is drained. `alone`: this process holds the lock on the
+/// data folder.
+pub async fn work(app: App, role: &str, alone: bool) -> Result<(), StartError> {
+    let parts = Parts {
+        store: app.store.clone(),
+        keyring: app.keyring.clone(),
+        broker: app.broker.clone(),
+        outbound: app.outbound.clone(),
+        prices: app.prices.clone(),
+        clock: app.clock.clone(),
+        timing: app.timing.clone(),
+        permits: Permits {
+            runs: app.config.worker.runs,
+            calls: app.config.worker.calls,
+            deliveries: app.config.worker.deliveries,
+        },
+        process: presence::describe(&app, role),
+        alone,
+    };
+    let shutdown = ShutdownTokens { soft: app.shutdown.soft(), hard: app.shutdown.hard() };
+    Ok(acm2_worker::run(parts, shutdown).await?)
+}
+
+/// A running sandbox provider; it stops when dropped.
+#[derive(Debug)]
+pub struct RunningSandbox {
+    sandbox: Sandbox,
+}
+
+impl RunningSandbox {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.sandbox.address()
+    }
+
+    /// What the provider `sandbox` takes as its base URL: a wire that reports its cost.
+    pub fn base_url(&self) -> Option<Url> {
+        Url::parse(&format!("http://{}/openrouter/api/v1", self.address())).ok()
+    }
+}
+
+/// Starts a sandbox provider.
+pub async fn start_sandbox(bind: SocketAddr, log_file: Option<PathBuf>) -> Result<RunningSandbox, StartError> {
+    match Sandbox::start(Options { bind, log_file }).await {
+        Ok(sandbox) => Ok(RunningSandbox { sandbox }),
+        Err(error) => Err(StartError::failed(format!("the sandbox cannot listen on {bind}: {error}"))),
+    }
+}

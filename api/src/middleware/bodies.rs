@@ -1,0 +1,112 @@
+//! Reads request bodies, at most so many bytes, also after decompression. Later layers find the plain body in memory.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use acm2_domain::error::{Error, Kind};
+use flate2::read::MultiGzDecoder;
+use poem::error::ReadBodyError;
+use poem::http::header;
+use poem::{Endpoint, Request, Response, Result};
+
+use crate::problem::Failure;
+
+/// What a body may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// As it comes and as it is after decompression.
+    pub(super) most_bytes: usize,
+}
+
+pub(super) async fn limit<E>(next: Arc<E>, mut request: Request, limits: Limits) -> Result<Response>
+where
+    E: Endpoint<Output = Response>,
+{
+    let limit = limits.most_bytes;
+    let declared = request.header("content-length").and_then(|text| text.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > limit) {
+        return Err(Failure::TooLarge { limit }.into());
+    }
+    let encoding = encoding_of(&request)?;
+    let packed = match request.take_body().into_bytes_limit(limit).await {
+        Ok(bytes) => bytes,
+        Err(ReadBodyError::PayloadTooLarge) => return Err(Failure::TooLarge { limit }.into()),
+        Err(_) => return Err(Failure::from(unreadable("the body ended before its announced length")).into()),
+    };
+    match encoding {
+        Encoding::Plain => request.set_body(packed),
+        Encoding::Gzip => {
+            request.headers_mut().remove(header::CONTENT_ENCODING);
+            request.headers_mut().remove(header::CONTENT_LENGTH);
+            request.set_body(unpack(&packed, limit)?);
+        }
+    }
+    next.call(request).await
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Plain,
+    Gzip,
+}
+
+fn encoding_of(request: &Request) -> Result<Encoding, Failure> {
+    let mut lines = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    let refused = Failure::UnsupportedMediaType("Content-Encoding may be gzip or left out");
+    let (first, more) = (lines.next(), lines.next());
+    match (first.map(|line| line.to_str().map(str::trim)), more) {
+        (None, _) => Ok(Encoding::Plain),
+        (Some(Ok(coding)), None) if coding.eq_ignore_ascii_case("identity") => Ok(Encoding::Plain),
+        (Some(Ok(coding)), None) if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") => {
+            Ok(Encoding::Gzip)
+        }
+        _ => Err(refused),
+    }
+}
+
+fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+    let mut plain = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    match MultiGzDecoder::new(packed).take(most).read_to_end(&mut plain) {
+        Ok(_) if plain.len() > limit => Err(Failure::TooLarge { limit }),
+        Ok(_) => Ok(plain),
+        Err(_) => Err(Failure::from(unreadable("the body is not gzip, though Content-Encoding says so"))),
+    }
+}
+
+fn unreadable(detail: &str) -> Error {
+    Error::new(Kind::Malformed, "malformed_body", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn packed(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_bomb_is_stopped_at_the_limit() {
+        let bomb = packed(&vec![b' '; 10_000_000]);
+        assert!(bomb.len() < 20_000);
+        assert_eq!(unpack(&bomb, 1_000_000), Err(Failure::TooLarge { limit: 1_000_000 }));
+        assert_eq!(unpack(&packed(b"{}"), 2), Ok(b"{}".to_vec()));
+        assert_eq!(unpack(&packed(b"{ }"), 2), Err(Failure::TooLarge { limit: 2 }));
+    }
+
+    #[test]
+    fn what_is_not_gzip_is_malformed() {
+        for wrong in [&b"{}"[..], &[], &packed(b"{\"a\": 1}")[..15]] {
+            let Err(Failure::Domain(error)) = unpack(wrong, 100) else { panic!("accepted") };
+            assert_eq!(error.kind, Kind::Malformed);
+        }
+    }
+}

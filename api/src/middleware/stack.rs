@@ -1,0 +1,29 @@
+//! The middlewares in their order. Called once, by `server`.
+
+use std::sync::Arc;
+
+use poem::{Endpoint, EndpointExt, Response};
+
+use super::{bodies, compress, cors, in_flight, observe, paths, problems};
+use crate::app::App;
+
+/// Wraps the routes in everything that every request passes.
+pub fn stack<E>(routes: E, app: &App, known_paths: paths::Paths) -> impl Endpoint<Output = Response> + 'static
+where
+    E: Endpoint<Output = Response> + 'static,
+{
+    let known_paths = Arc::new(known_paths);
+    let limits = bodies::Limits { most_bytes: app.config.http.body_limit };
+    let in_flight = in_flight::InFlight::new(app.config.http.concurrency);
+    let cors = Arc::new(cors::Cors::new(&app.config.http.cors_origins));
+    let metrics = Arc::clone(&app.metrics);
+    routes
+        .data(app.clone())
+        .around(move |next, request| bodies::limit(next, request, limits))
+        .around(move |next, request| paths::check(next, request, Arc::clone(&known_paths)))
+        .around(move |next, request| in_flight::limit(next, request, in_flight.clone()))
+        .around(problems::convert)
+        .around(compress::gzip)
+        .around(move |next, request| cors::answer(next, request, Arc::clone(&cors)))
+        .around(move |next, request| observe::observe(next, request, Arc::clone(&metrics)))
+}

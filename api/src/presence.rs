@@ -1,0 +1,44 @@
+//! This process's row among the live ones (PROTOCOL rule 4), for processes without a worker: so that `keys rotate` sees which
+//! master keys they hold. A worker keeps its own row.
+
+use acm2_store::StoreError;
+use acm2_store::control::NewWorker;
+
+use crate::app::App;
+
+/// What this process says of itself.
+pub(crate) fn describe(app: &App, role: &str) -> NewWorker {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "unknown".to_owned());
+    NewWorker {
+        id: app.me,
+        role: role.to_owned(),
+        host: host.trim().to_owned(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        master_key_ids: app.keyring.master_keys().ids().map(str::to_owned).collect(),
+    }
+}
+
+/// Registers the process and keeps its heartbeat until `stopped`; then takes the row away.
+pub(crate) async fn keep(app: App, role: &str, stopped: tokio_util::sync::CancellationToken) -> Result<(), StoreError> {
+    let me = describe(&app, role);
+    app.store.workers().register(&me).await?;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(app.timing.heartbeat) => {}
+            () = stopped.cancelled() => break,
+        }
+        let beat = async {
+            if !app.store.workers().beat(me.id).await? {
+                app.store.workers().register(&me).await?;
+            }
+            Ok::<(), StoreError>(())
+        };
+        match tokio::time::timeout(app.timing.heartbeat_timeout, beat).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the heartbeat failed"),
+            Err(_) => tracing::warn!("the heartbeat took too long"),
+        }
+    }
+    app.store.workers().remove(me.id).await
+}

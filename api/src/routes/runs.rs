@@ -1,0 +1,234 @@
+//! `runs`: submit, estimate, look at one or many.
+
+use acm2_domain::error::Error;
+use acm2_domain::estimate::estimate;
+use acm2_domain::ids::RunId;
+use acm2_domain::run::{Estimate, Event, NewRun, Run, RunList, RunStatus, TaskList};
+use acm2_store::runs;
+use poem::http::{HeaderName, header};
+use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::{ApiResponse, Object, OpenApi};
+use serde::Serialize;
+
+use super::Tag;
+use super::page::{Page, bad_parameters};
+use super::run_query::RunQuery;
+use crate::auth::{Allowed, RunsRead, RunsWrite};
+use crate::body::Body;
+use crate::idempotency::Idempotency;
+use crate::problem::Failure;
+use crate::reply::{Accepted, Fresh, Reply};
+use crate::submit::{Submitted, submit};
+use crate::waiting::{self, Wait};
+
+/// How soon looking again makes sense, in seconds.
+const POLL_HINT: &str = "1";
+
+/// A page of a run's events.
+#[derive(Debug, Serialize, Object)]
+pub(super) struct EventList {
+    /// The events, oldest first.
+    pub items: Vec<Event>,
+    /// The number of the last event of this page: hand it in as `after` for what comes next.
+    pub last_number: u64,
+    /// Whether the run has ended and this page reaches its end: nothing comes any more.
+    pub is_complete: bool,
+}
+
+/// What a submission is answered with.
+#[derive(Debug)]
+pub(super) enum SubmitReply {
+    /// It ended while the caller waited.
+    Ended(Reply<Run>),
+    /// It will be done.
+    Accepted(Accepted<Run>),
+}
+
+impl poem::IntoResponse for SubmitReply {
+    fn into_response(self) -> poem::Response {
+        match self {
+            Self::Ended(reply) => reply.into_response(),
+            Self::Accepted(reply) => reply.into_response(),
+        }
+    }
+}
+
+impl ApiResponse for SubmitReply {
+    fn meta() -> poem_openapi::registry::MetaResponses {
+        let mut responses = <Accepted<Run> as ApiResponse>::meta().responses;
+        let mut ended = <Reply<Run> as ApiResponse>::meta().responses;
+        for response in &mut ended {
+            response.description = "it ended while you waited (`Prefer: wait=N`)";
+        }
+        responses.append(&mut ended);
+        poem_openapi::registry::MetaResponses { responses }
+    }
+
+    fn register(registry: &mut poem_openapi::registry::Registry) {
+        <Reply<Run> as ApiResponse>::register(registry);
+    }
+}
+
+/// `runs`, reading and submitting.
+pub(super) struct Runs;
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Runs")]
+impl Runs {
+    /// Submit a run.
+    ///
+    /// Needs the scope `runs:write`. The run is accepted at once and done by a worker; look at `Location`, or wait up to 60
+    /// seconds for its end with the header `Prefer: wait=N`. With an `Idempotency-Key`, sending the same body again within
+    /// 24 hours leads to the same run.
+    #[oai(path = "/runs", method = "post", operation_id = "runs.create")]
+    async fn create(
+        &self,
+        caller: Allowed<RunsWrite>,
+        /// Your own name for this submission, 1 to 255 characters.
+        #[oai(name = "Idempotency-Key")]
+        idempotency_key: Header<Option<String>>,
+        /// `wait=N`: answer when the run has ended, or after N seconds (at most 60).
+        #[oai(name = "Prefer")]
+        _prefer: Header<Option<String>>,
+        wait: Wait,
+        body: Body<NewRun>,
+    ) -> Result<SubmitReply, Failure> {
+        let idempotency = Idempotency::of(&caller, "runs.create", idempotency_key.0.as_deref(), &body.digest).await?;
+        Ok(match submit(&caller, &body.value, &idempotency).await? {
+            Submitted::New(run) if !wait.is_wanted() => submit_reply(*run, false, wait),
+            Submitted::New(run) => submit_reply(waiting::get_run(&caller, run.id, wait).await?, false, wait),
+            Submitted::Replayed(run, answer) if !wait.is_wanted() => SubmitReply::Accepted(
+                Accepted::again(answer).location(&path_of(run)).header(header::RETRY_AFTER, POLL_HINT),
+            ),
+            Submitted::Replayed(run, _) => submit_reply(waiting::get_run(&caller, run, wait).await?, true, wait),
+        })
+    }
+
+    /// Estimate a run.
+    ///
+    /// Needs the scope `runs:read`. Counts the calls and bounds the cost of what would be submitted; nothing is stored.
+    #[oai(path = "/runs/estimate", method = "post", operation_id = "runs.estimate")]
+    async fn estimate(&self, caller: Allowed<RunsRead>, body: Body<NewRun>) -> Result<Reply<Estimate>, Failure> {
+        let spec = body.value.compile(&caller.app.prices).map_err(Error::invalid)?;
+        Ok(Reply::new(estimate(&spec, &caller.app.prices)))
+    }
+
+    /// List runs.
+    ///
+    /// Needs the scope `runs:read`. Newest first, without results.
+    #[oai(path = "/runs", method = "get", operation_id = "runs.list")]
+    #[expect(clippy::too_many_arguments, reason = "one per query parameter")]
+    async fn list(
+        &self,
+        caller: Allowed<RunsRead>,
+        /// `next_cursor` of the page before.
+        cursor: Query<Option<String>>,
+        /// How many runs a page has, 1 to 100; 20 where absent.
+        limit: Query<Option<u32>>,
+        /// Only those of this status.
+        status: Query<Option<RunStatus>>,
+        /// Only those with this tag.
+        tag: Query<Option<String>>,
+        /// Only those submitted after this time (RFC 3339).
+        created_after: Query<Option<String>>,
+        /// Only those submitted before this time (RFC 3339).
+        created_before: Query<Option<String>>,
+    ) -> Result<Reply<RunList>, Failure> {
+        let page = Page::new(cursor.0.as_deref(), limit.0)?;
+        let query = RunQuery {
+            status: status.0,
+            tag: tag.0,
+            created_after: created_after.0.as_deref(),
+            created_before: created_before.0.as_deref(),
+        };
+        let filter = query.filter(page.after)?;
+        let tx = caller.store().begin().await?;
+        let mut rows = runs::list(&tx, &filter, page.fetch()).await?;
+        tx.commit().await?;
+        let next_cursor = page.cut(&mut rows, |row| row.id.uuid());
+        Ok(Reply::new(RunList { items: rows.iter().map(|row| runs::assemble(row, None)).collect(), next_cursor }))
+    }
+
+    /// Get a run.
+    ///
+    /// Needs the scope `runs:read`. With `If-None-Match`, a 304 while nothing has changed; with `Prefer: wait=N`, waits for its
+    /// end up to N seconds.
+    #[oai(path = "/runs/:run_id", method = "get", operation_id = "runs.get")]
+    async fn get(
+        &self,
+        caller: Allowed<RunsRead>,
+        run_id: Path<RunId>,
+        /// An `ETag` of an earlier answer.
+        #[oai(name = "If-None-Match")]
+        if_none_match: Header<Option<String>>,
+        /// `wait=N`: answer when the run has ended, or after N seconds (at most 60).
+        #[oai(name = "Prefer")]
+        _prefer: Header<Option<String>>,
+        wait: Wait,
+    ) -> Result<Fresh<Run>, Failure> {
+        let run = waiting::get_run(&caller, run_id.0, wait).await?;
+        let fresh = Fresh::new(&run, if_none_match.0.as_deref());
+        Ok(if run.status.is_terminal() { fresh } else { fresh.header(header::RETRY_AFTER, POLL_HINT) })
+    }
+
+    /// List the tasks of a run.
+    ///
+    /// Needs the scope `runs:read`. Every call that the run consists of, in its own order.
+    #[oai(path = "/runs/:run_id/tasks", method = "get", operation_id = "runs.tasks")]
+    async fn tasks(&self, caller: Allowed<RunsRead>, run_id: Path<RunId>) -> Result<Reply<TaskList>, Failure> {
+        let run = waiting::get_run(&caller, run_id.0, Wait::NONE).await?;
+        Ok(Reply::new(TaskList { items: run.results.unwrap_or_default() }))
+    }
+
+    /// List the events of a run.
+    ///
+    /// Needs the scope `runs:read`. Numbered from 1 without gaps, oldest first.
+    #[oai(path = "/runs/:run_id/events", method = "get", operation_id = "runs.events")]
+    async fn events(
+        &self,
+        caller: Allowed<RunsRead>,
+        run_id: Path<RunId>,
+        /// Only events after this number.
+        after: Query<Option<u64>>,
+        /// How many events a page has, 1 to 1000; 100 where absent.
+        limit: Query<Option<u32>>,
+    ) -> Result<Reply<EventList>, Failure> {
+        let limit = event_limit(limit.0)?;
+        let after = after.0.unwrap_or(0);
+        let tx = caller.store().begin().await?;
+        let row = runs::find(&tx, run_id.0).await?.ok_or_else(|| Error::not_found("run"))?;
+        let items = runs::list_events(&tx, run_id.0, after, limit).await?;
+        tx.commit().await?;
+        let last_number = items.last().map_or(after, |event| event.number);
+        let is_complete = row.status.is_terminal() && last_number >= row.last_event;
+        Ok(Reply::new(EventList { items, last_number, is_complete }))
+    }
+}
+
+fn event_limit(limit: Option<u32>) -> Result<u64, Failure> {
+    match limit.unwrap_or(100) {
+        limit @ 1..=1_000 => Ok(u64::from(limit)),
+        _ => Err(bad_parameters(vec![acm2_domain::FieldError::new("#query/limit", "must be from 1 to 1000")])),
+    }
+}
+
+/// The path of a run.
+pub(super) fn path_of(run: RunId) -> String {
+    format!("/api/v1/runs/{run}")
+}
+
+fn submit_reply(run: Run, replayed: bool, wait: Wait) -> SubmitReply {
+    let location = path_of(run.id);
+    let mut headers = Vec::new();
+    if replayed {
+        headers.push((HeaderName::from_static("idempotent-replayed"), "true".to_owned()));
+    }
+    if wait.is_wanted() {
+        headers.push((HeaderName::from_static("preference-applied"), wait.applied()));
+    }
+    if run.status.is_terminal() && wait.is_wanted() {
+        let reply = headers.into_iter().fold(Reply::new(run), |reply, (name, value)| reply.header(name, &value));
+        return SubmitReply::Ended(reply.location(&location));
+    }
+    let reply = headers.into_iter().fold(Accepted::new(run), |reply, (name, value)| reply.header(name, &value));
+    SubmitReply::Accepted(reply.location(&location).header(header::RETRY_AFTER, POLL_HINT))
+}

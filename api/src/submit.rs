@@ -1,0 +1,136 @@
+//! Submitting a run (PROTOCOL rule 2): the jobs row, one tenant transaction, the push. Called by `routes::runs`.
+
+use std::collections::BTreeMap;
+
+use acm2_domain::error::{Error, FieldError, Kind};
+use acm2_domain::ids::{JobId, RunId};
+use acm2_domain::job::{Job, Queue, Work};
+use acm2_domain::run::{NewRun, Run, RunSpec};
+use acm2_store::runs::{self, NewRunRow};
+use acm2_store::{StoreError, TenantTx, provider_keys};
+
+use crate::auth::Caller;
+use crate::body::Check;
+use crate::idempotency::Idempotency;
+use crate::problem::Failure;
+use crate::tail;
+
+impl Check for NewRun {
+    fn check(&self, app: &crate::app::App) -> Vec<FieldError> {
+        self.compile(&app.prices).err().unwrap_or_default()
+    }
+}
+
+/// What a submission led to.
+#[derive(Debug)]
+pub(crate) enum Submitted {
+    /// A new run.
+    New(Box<Run>),
+    /// The run that an earlier submission with the same `Idempotency-Key` made, and what was answered then.
+    Replayed(RunId, String),
+}
+
+/// Submits a run.
+pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempotency) -> Result<Submitted, Failure> {
+    let spec = body.compile(&caller.app.prices).map_err(Error::invalid)?;
+    refuse_full_queue(caller).await?;
+    let row = NewRunRow {
+        id: RunId::generate(),
+        job: JobId::generate(),
+        api_key: Some(caller.api_key),
+        spec,
+        metadata: body.metadata.clone(),
+        tags: body.tags.clone(),
+    };
+    let job = Job { id: row.job, tenant: caller.tenant, work: Work::RunV1(row.id), priority: 0 };
+    let now = caller.app.clock.now();
+    caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(row.deadline(now))).await?;
+    let outcome = write(caller, &row, idempotency).await;
+    if !matches!(outcome, Ok(Written::New(_)) | Err(Unsure::MayStand(_))) {
+        // Nothing was written, so nothing is to be done. If this fails, the sweeper finds a job without a run.
+        if let Err(error) = caller.app.store.jobs().delete(job.id).await {
+            tracing::warn!(%error, "the job of a refused run stays until it is swept");
+        }
+    }
+    match outcome {
+        Ok(Written::New(run)) => {
+            tail::push(&caller.app, &[job]).await;
+            Ok(Submitted::New(run))
+        }
+        Ok(Written::Replay(run, answer)) => Ok(Submitted::Replayed(run, answer)),
+        Err(Unsure::Not(failure) | Unsure::MayStand(failure)) => Err(failure),
+    }
+}
+
+enum Written {
+    New(Box<Run>),
+    Replay(RunId, String),
+}
+
+/// Whether a failed write may have been applied after all.
+enum Unsure {
+    Not(Failure),
+    MayStand(Failure),
+}
+
+impl From<StoreError> for Unsure {
+    fn from(error: StoreError) -> Self {
+        Self::Not(error.into())
+    }
+}
+
+impl From<Failure> for Unsure {
+    fn from(failure: Failure) -> Self {
+        Self::Not(failure)
+    }
+}
+
+async fn write(caller: &Caller, row: &NewRunRow, idempotency: &Idempotency) -> Result<Written, Unsure> {
+    let now = caller.app.clock.now();
+    let tx = caller.store().begin().await?;
+    if let Some(earlier) = idempotency.begin(&tx, now).await? {
+        return Ok(Written::Replay(RunId::from(earlier.subject), earlier.text));
+    }
+    check_keys(&tx, &row.spec).await?;
+    let written = runs::insert(&tx, row, now).await?;
+    let run = runs::assemble(&written, Some(&BTreeMap::new()));
+    idempotency.finish(&tx, 202, row.id.uuid(), Some(&run)).await?;
+    // Whether a commit that failed was applied cannot be known: then the job stays, and the sweeper finds out.
+    tx.commit().await.map_err(|error| Unsure::MayStand(error.into()))?;
+    Ok(Written::New(Box::new(run)))
+}
+
+/// A provider key that the caller names must be there, and of the provider that it is named for.
+async fn check_keys(tx: &TenantTx, spec: &RunSpec) -> Result<(), Failure> {
+    let mut wrong = Vec::new();
+    for (index, model) in spec.models.iter().enumerate() {
+        let Some(id) = model.provider_key_id else { continue };
+        let pointer = format!("/models/{index}/provider_key_id");
+        match provider_keys::get(tx, id).await {
+            Err(StoreError::NotFound(_)) => wrong.push(FieldError::new(pointer, "there is no such provider key")),
+            Err(error) => return Err(error.into()),
+            Ok(key) if key.provider != model.provider => {
+                wrong.push(FieldError::new(pointer, format!("is a key of another provider than {}", model.provider)));
+            }
+            Ok(_) => {}
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(wrong).into()) }
+}
+
+/// The broker's memory is bounded: so many runs of a tenant may wait. While the broker is away nobody counts.
+async fn refuse_full_queue(caller: &Caller) -> Result<(), Failure> {
+    const RETRY_AFTER: u64 = 30;
+    let most = caller.app.config.queue.tenant_quota;
+    match caller.app.broker.dispatch.waiting(Queue::Runs, caller.tenant).await {
+        Ok(waiting) if waiting >= most => {
+            let detail = format!("{most} runs of yours wait already; come back when some have begun");
+            Err(Error::new(Kind::TooMany, "queue_full", detail).retry_after(RETRY_AFTER).into())
+        }
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::warn!(%error, "the broker is away; the run is accepted all the same");
+            Ok(())
+        }
+    }
+}

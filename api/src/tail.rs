@@ -1,0 +1,58 @@
+//! What follows the end of a run that the api itself ended (PROTOCOL rules 9 and 10): jobs for its deliveries, then no job for
+//! the run. Every step may be repeated; whoever finds the run terminal repeats it.
+
+use std::time::Duration;
+
+use acm2_broker::signals::Signal;
+use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
+use acm2_domain::job::{Job, Queue, Work};
+use acm2_store::StoreError;
+
+use crate::app::App;
+
+/// Does all that is left to do for a run that has ended.
+pub(crate) async fn run_ended(
+    app: &App,
+    tenant: TenantId,
+    run: RunId,
+    job: JobId,
+    pending: &[DeliveryId],
+) -> Result<(), StoreError> {
+    enqueue_deliveries(app, tenant, pending).await?;
+    app.store.jobs().delete(job).await?;
+    if let Err(error) = app.broker.dispatch.remove(Queue::Runs, tenant, job).await {
+        tracing::debug!(%error, "the job of an ended run stays in the broker until a worker finds out");
+    }
+    tell(app, Signal::Ended { tenant, run }).await;
+    Ok(())
+}
+
+/// Makes a job for each delivery. The job has the delivery's id, so that doing it twice makes one.
+pub(crate) async fn enqueue_deliveries(app: &App, tenant: TenantId, pending: &[DeliveryId]) -> Result<(), StoreError> {
+    let jobs: Vec<Job> = pending
+        .iter()
+        .map(|delivery| Job { id: JobId::from(delivery.uuid()), tenant, work: Work::DeliverV1(*delivery), priority: 0 })
+        .collect();
+    for job in &jobs {
+        app.store.jobs().insert(job, app.timing.job_due, None).await?;
+    }
+    push(app, &jobs).await;
+    Ok(())
+}
+
+/// Pushes jobs whose rows stand. A push that fails is the sweeper's to repeat.
+pub(crate) async fn push(app: &App, jobs: &[Job]) {
+    if jobs.is_empty() {
+        return;
+    }
+    if let Err(error) = app.broker.dispatch.push(jobs, Duration::ZERO).await {
+        tracing::warn!(%error, "the broker is away; the sweeper will push the jobs");
+    }
+}
+
+/// Publishes a piece of news; nobody depends on it.
+pub(crate) async fn tell(app: &App, signal: Signal) {
+    if let Err(error) = app.broker.signals.publish(signal).await {
+        tracing::debug!(%error, "a signal was not published");
+    }
+}
