@@ -1,0 +1,88 @@
+//! The wire formats: one file each, pure, from a neutral call to an HTTP request and from an HTTP answer to a neutral answer
+//! or error. The sender and the key test use them; nothing here sends anything, and only `authorize` sees a key.
+//!
+//! A new wire is one file, one row in `acm2_domain::providers` and one arm of `format` below.
+
+mod anthropic_messages;
+pub(crate) mod failure;
+mod gemini_generate_content;
+mod headers;
+mod http_request;
+mod json;
+mod openai_chat;
+mod openai_responses;
+mod usage;
+
+use acm2_domain::call::{Answer, Call, CallError};
+use acm2_domain::providers::{Provider, Wire};
+use http::{HeaderMap, StatusCode};
+use secrecy::SecretString;
+use url::Url;
+
+pub use anthropic_messages::DEFAULT_MAX_TOKENS as ANTHROPIC_DEFAULT_MAX_TOKENS;
+pub use headers::UnusableKey;
+pub use http_request::HttpRequest;
+
+/// What a wire file provides.
+struct Format {
+    encode: fn(&Provider, &Call, &Url) -> HttpRequest,
+    decode: fn(&Provider, StatusCode, &HeaderMap, &[u8]) -> Result<Answer, CallError>,
+    authorize: fn(&mut HeaderMap, &SecretString) -> Result<(), UnusableKey>,
+    /// Headers that every request of the wire carries, the key test too.
+    fixed_headers: &'static [(&'static str, &'static str)],
+}
+
+/// THE match on the wire format.
+const fn format(wire: Wire) -> &'static Format {
+    match wire {
+        Wire::OpenaiChat => &openai_chat::FORMAT,
+        Wire::OpenaiResponses => &openai_responses::FORMAT,
+        Wire::AnthropicMessages => &anthropic_messages::FORMAT,
+        Wire::GeminiGenerateContent => &gemini_generate_content::FORMAT,
+    }
+}
+
+/// The HTTP request of a call, without the key.
+pub fn encode(provider: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
+    with_fixed_headers((format(provider.wire).encode)(provider, call, base_url), provider)
+}
+
+/// The cheap request that shows whether a key is accepted, without the key.
+pub fn encode_key_test(provider: &Provider, base_url: &Url) -> HttpRequest {
+    with_fixed_headers(HttpRequest::get(base_url, provider.quirks.key_test_path), provider)
+}
+
+fn with_fixed_headers(mut request: HttpRequest, provider: &Provider) -> HttpRequest {
+    for (name, value) in format(provider.wire).fixed_headers {
+        request.headers.insert(*name, http::HeaderValue::from_static(value));
+    }
+    request
+}
+
+/// Puts the key where the wire wants it: a header, marked sensitive, never the URL.
+pub fn authorize(wire: Wire, headers: &mut HeaderMap, key: &SecretString) -> Result<(), UnusableKey> {
+    (format(wire).authorize)(headers, key)
+}
+
+/// What an HTTP answer says. The latency of the answer is zero: the sender knows it. Texts of an error are as the provider
+/// wrote them: the sender, which knows the key, scrubs and cuts them.
+pub fn decode(provider: &Provider, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Answer, CallError> {
+    if status.is_success() {
+        (format(provider.wire).decode)(provider, status, headers, body)
+    } else {
+        Err(failure::from_answer(status, headers, body))
+    }
+}
+
+/// Whether the cheap request of a key test was answered as one that carries an accepted key is.
+pub fn decode_key_test(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<(), CallError> {
+    if !status.is_success() {
+        return Err(failure::from_answer(status, headers, body));
+    }
+    match json::read(body) {
+        Some(answer) if answer["error"].is_null() => Ok(()),
+        Some(answer) => Err(failure::inside_success(status, headers, &answer)),
+        // A web page says yes to every key.
+        None => Err(json::not_understood(status, "is not JSON; check the base URL")),
+    }
+}
