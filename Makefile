@@ -21,5 +21,5 @@ lint: ## Format, clippy, documentation, and who may know whom
 	else echo "cargo-deny is not installed: licences and duplicate packages were not checked"; fi
 
 openapi: ## Write the specification of the HTTP API
-	cargo run --quiet --locked --package acm2-api -- openapi > api/openapi.json.new
-	mv api/openapi.json.new api/openapi.json
+	cargo build --locked --package acm2-api
+	@text=$$(cargo run --quiet --locked --package acm2-api -- openapi) && printf '%s\n' "$$text" > api/openapi.json
