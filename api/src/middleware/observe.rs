@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use acm2_domain::ids::{RequestId, TenantId};
 use poem::http::{HeaderMap, HeaderName, HeaderValue, header};
-use poem::{Endpoint, Request, Response, Result};
+use poem::{Endpoint, PathPattern, Request, Response, Result};
 
 use super::metrics::Metrics;
 
@@ -32,7 +32,12 @@ impl RequestContext {
 
 /// The name of a response's route, put there by `problems` and by the router.
 pub(super) fn route_of(response: &Response) -> String {
-    response.data::<poem::PathPattern>().map_or_else(|| "unmatched".to_owned(), |pattern| pattern.0.to_string())
+    match response.data::<PathPattern>() {
+        None => "unmatched".to_owned(),
+        // The router's name for the root.
+        Some(pattern) if pattern.0.is_empty() => "/".to_owned(),
+        Some(pattern) => pattern.0.to_string(),
+    }
 }
 
 pub(super) async fn observe<E>(next: Arc<E>, mut request: Request, metrics: Arc<Metrics>) -> Result<Response>

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use acm2_domain::error::{Error, FieldError, Kind};
 use poem::http::Method;
-use poem::{Endpoint, Request, Response, Result};
+use poem::{Endpoint, PathPattern, Request, Response, Result};
 use serde_json::Value;
 
 use crate::problem::Failure;
@@ -17,6 +17,8 @@ pub struct Paths(Vec<KnownPath>);
 
 #[derive(Debug)]
 struct KnownPath {
+    /// As the router writes it: `/runs/:run_id`.
+    template: String,
     /// `None` stands for a parameter.
     parts: Vec<Option<String>>,
     /// Query parameters by method.
@@ -48,7 +50,8 @@ impl Paths {
     fn add(&mut self, path: &str, method: &str, query: BTreeSet<String>) {
         let parts: Vec<_> = path.split('/').map(|part| (!part.starts_with('{')).then(|| part.to_owned())).collect();
         let index = self.0.iter().position(|known| known.parts == parts).unwrap_or_else(|| {
-            self.0.push(KnownPath { parts, methods: BTreeMap::new() });
+            let template = path.replace('{', ":").replace('}', "");
+            self.0.push(KnownPath { template, parts, methods: BTreeMap::new() });
             self.0.len() - 1
         });
         self.0[index].methods.insert(method.to_owned(), query);
@@ -105,7 +108,14 @@ pub(super) async fn check<E>(next: Arc<E>, request: Request, paths: Arc<Paths>) 
 where
     E: Endpoint<Output = Response>,
 {
-    paths.check(request.method(), request.uri().path(), request.uri().query())?;
+    if let Err(failure) = paths.check(request.method(), request.uri().path(), request.uri().query()) {
+        let mut error = poem::Error::from(failure);
+        // For the log and the metrics, since the router has not seen the request.
+        if let Some(known) = paths.find(request.uri().path()) {
+            error.set_data(PathPattern(known.template.as_str().into()));
+        }
+        return Err(error);
+    }
     next.call(request).await
 }
 

@@ -82,9 +82,18 @@ fn parameter_error(name: &str, reason: &str) -> Error {
 /// poem-openapi's reason without the type's inner name and without the value that it may show.
 fn plain_reason(reason: &str) -> String {
     let reason = reason.split_once(", found ").map_or(reason, |(before, _)| before);
-    match reason.split_once("\": ") {
-        Some((start, rest)) if start.starts_with("failed to parse \"") => rest.to_owned(),
-        _ => reason.to_owned(),
+    let reason = reason.split_once(" (occurred while parsing ").map_or(reason, |(before, _)| before);
+    let reason = match reason.split_once("\": ") {
+        Some((start, rest)) if start.starts_with("failed to parse \"") => rest,
+        _ => reason,
+    };
+    match reason {
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            "must be a whole number, not negative".to_owned()
+        }
+        "number too large to fit in target type" => "is too large".to_owned(),
+        "Expect a valid enumeration value." => "must be one of the values that the specification lists".to_owned(),
+        other => other.to_owned(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::auth::{Allowed, Caller, RunsWrite};
 use crate::body::{Body, Check};
 use crate::problem::Failure;
-use crate::reply::{Accepted, NoContent, Reply};
+use crate::reply::{Accepted, Reply};
 use crate::tail;
 use crate::waiting::{self, Wait};
 
@@ -95,17 +95,6 @@ impl RunActions {
         Ok(Accepted::new(run).location(&location))
     }
 
-    /// Delete a run.
-    ///
-    /// Needs the scope `runs:write`. Only a run that has ended: cancel it first.
-    #[oai(path = "/runs/:run_id", method = "delete", operation_id = "runs.delete")]
-    async fn delete(&self, caller: Allowed<RunsWrite>, run_id: Path<RunId>) -> Result<NoContent, Failure> {
-        match delete(&caller, run_id.0).await? {
-            None => Ok(NoContent),
-            Some(error) => Err(error.into()),
-        }
-    }
-
     /// Delete many runs.
     ///
     /// Needs the scope `runs:write`. Those that have ended are deleted, the others are named with the reason.
@@ -129,7 +118,7 @@ impl RunActions {
 }
 
 /// `None` where it is gone.
-async fn delete(caller: &Caller, run: RunId) -> Result<Option<Error>, Failure> {
+pub(super) async fn delete(caller: &Caller, run: RunId) -> Result<Option<Error>, Failure> {
     let tx = caller.store().begin().await?;
     let outcome = runs::delete(&tx, run).await?;
     tx.commit().await?;

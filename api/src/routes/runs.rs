@@ -12,12 +12,13 @@ use serde::Serialize;
 
 use super::Tag;
 use super::page::{Page, bad_parameters};
+use super::run_actions::delete;
 use super::run_query::RunQuery;
 use crate::auth::{Allowed, RunsRead, RunsWrite};
 use crate::body::Body;
 use crate::idempotency::Idempotency;
 use crate::problem::Failure;
-use crate::reply::{Accepted, Fresh, Reply};
+use crate::reply::{Accepted, Fresh, NoContent, Reply};
 use crate::submit::{Submitted, submit};
 use crate::waiting::{self, Wait};
 
@@ -168,6 +169,17 @@ impl Runs {
         let run = waiting::get_run(&caller, run_id.0, wait).await?;
         let fresh = Fresh::new(&run, if_none_match.0.as_deref());
         Ok(if run.status.is_terminal() { fresh } else { fresh.header(header::RETRY_AFTER, POLL_HINT) })
+    }
+
+    /// Delete a run.
+    ///
+    /// Needs the scope `runs:write`. Only a run that has ended: cancel it first.
+    #[oai(path = "/runs/:run_id", method = "delete", operation_id = "runs.delete")]
+    async fn delete(&self, caller: Allowed<RunsWrite>, run_id: Path<RunId>) -> Result<NoContent, Failure> {
+        match delete(&caller, run_id.0).await? {
+            None => Ok(NoContent),
+            Some(error) => Err(error.into()),
+        }
     }
 
     /// List the tasks of a run.

@@ -1,8 +1,10 @@
 //! The error responses of every operation: they follow from what the operation takes, and all are problem documents.
 
+use poem_openapi::registry::Registry;
+use poem_openapi::types::Type;
 use serde_json::{Map, Value, json};
 
-use crate::problem::CONTENT_TYPE;
+use crate::problem::{CONTENT_TYPE, Problem};
 
 /// Status, name of the component, code of the example, description.
 const RESPONSES: [(&str, &str, &str, &str); 12] = [
@@ -55,6 +57,11 @@ pub(super) fn describe(path: &str, method: &str, public: bool, operation: &mut M
 
 /// Adds the responses that the operations refer to.
 pub(super) fn add_components(document: &mut Value) {
+    let mut registry = Registry::new();
+    Problem::register(&mut registry);
+    for (name, schema) in &registry.schemas {
+        document["components"]["schemas"][name] = json!(schema);
+    }
     let used = document["paths"].to_string();
     for (status, name, code, description) in RESPONSES {
         let reference = format!("#/components/responses/{name}");

@@ -80,7 +80,6 @@ fn run() -> Value {
     json!({
         "id": RUN,
         "status": "running",
-        "requested": null,
         "models": ["sandbox/echo"],
         "progress": {"tasks_expected": 1, "tasks_completed": 0, "tasks_failed": 0},
         "cost_usd": "0",
@@ -90,7 +89,6 @@ fn run() -> Value {
         "max_cost_usd": "0.5",
         "metadata": {},
         "tags": ["example"],
-        "problem": null,
         "last_event": 2,
         "created_at": "2026-11-20T12:00:00Z",
         "started_at": "2026-11-20T12:00:01Z",

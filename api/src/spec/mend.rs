@@ -21,8 +21,8 @@ pub fn document() -> Value {
     }
     schemas::close_request_bodies(&mut document);
     schemas::allow_null_in_answers(&mut document);
-    schemas::standard_formats(&mut document);
     errors::add_components(&mut document);
+    schemas::standard_formats(&mut document);
     document
 }
 

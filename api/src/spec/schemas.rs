@@ -30,15 +30,22 @@ fn close(schema: &mut Value) {
 /// Answers write what is not known as `null`, so that names never come and go. A member that is not required may be null.
 pub(super) fn allow_null_in_answers(document: &mut Value) {
     let requests = reachable(document, "requestBody");
+    let schemas = document["components"]["schemas"].clone();
     for name in reachable(document, "responses").difference(&requests) {
-        let schema = &mut document["components"]["schemas"][name];
+        let Some(schema) = document["components"]["schemas"].get_mut(name) else { continue };
         let required: Vec<Value> = schema["required"].as_array().cloned().unwrap_or_default();
-        for (property, schema) in schema["properties"].as_object_mut().into_iter().flatten() {
+        for (property, schema) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
             if required.iter().any(|name| name.as_str() == Some(property)) {
                 continue;
             }
             if let Some(reference) = schema.get("$ref").cloned() {
+                // A reference has no members beside it in 3.0.
                 *schema = json!({"allOf": [{"$ref": reference}]});
+            }
+            let name = schema.pointer("/allOf/0/$ref").and_then(Value::as_str).and_then(|text| text.rsplit('/').next());
+            if let Some(name) = name.map(str::to_owned) {
+                // `nullable` needs a type beside it.
+                schema["type"] = schemas[&name]["type"].clone();
             }
             if let Some(object) = schema.as_object_mut() {
                 object.insert("nullable".to_owned(), json!(true));
