@@ -1,0 +1,12 @@
+//! The real binary over its real HTTP: each test starts processes of its own, over SQLite + memory and over PostgreSQL + Redis
+//! (`TEST_DATABASE_URL` and `TEST_BROKER_URL`; without them that half is skipped, loudly).
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod auth;
+mod commands;
+mod harness;
+mod http_quality;
+mod provider_keys;
+mod spec;
+mod webhook_endpoints;
