@@ -1,6 +1,7 @@
 //! One attempt over real HTTP: what is sent, what is bounded, and what never gets out.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use acm2_domain::call::{Answer, CallError, ErrorClass};
@@ -277,38 +278,40 @@ fn shows_key(text: &str) -> bool {
     traces.iter().any(|trace| text.contains(trace))
 }
 
+/// What a hostile provider answers: the echo in every place of an answer.
+fn echoing_answers(echo: &str) -> Vec<Vec<Step>> {
+    let error = serde_json::json!({"message": format!("bad key {echo}!"), "code": echo, "type": echo});
+    let bodies = [
+        serde_json::json!({"error": error, "request_id": echo}).to_string(),
+        serde_json::json!({"error": echo}).to_string(),
+        serde_json::json!({"status": "failed", "type": "error", "error": {"message": echo}}).to_string(),
+        format!("plain {echo}"),
+        format!("<html><title>{echo}</title></html>"),
+        format!("{}{echo}", "x".repeat(1_990)),
+    ];
+    let location = format!("/{echo}");
+    let headers = [("x-request-id", echo), ("location", location.as_str())];
+    let statuses = [400, 401, 429, 500, 200, 302];
+    bodies.iter().flat_map(|body| statuses.map(|status| answer(status, &headers, body.as_bytes()))).collect()
+}
+
 #[tokio::test]
 async fn a_key_that_a_provider_echoes_stands_in_no_error() {
-    for echo in echoes() {
-        let json = serde_json::json!({"error": {"message": format!("bad key {echo}!"), "code": echo, "type": echo}, "request_id": echo});
-        let bodies = [
-            json.to_string(),
-            serde_json::json!({"error": echo}).to_string(),
-            serde_json::json!({"status": "failed", "type": "error", "error": {"message": echo}}).to_string(),
-            format!("plain {echo}"),
-            format!("<html><title>{echo}</title></html>"),
-            format!("{}{echo}", "x".repeat(1_990)),
-        ];
-        for (body, status) in bodies.iter().flat_map(|body| [400, 401, 429, 500, 200, 302].map(|status| (body, status)))
-        {
-            let server = Server::answering(
-                status,
-                &[("x-request-id", &echo), ("location", &format!("/{echo}"))],
-                body.as_bytes(),
-            )
-            .await;
-            for slug in ["sandbox", "openai", "anthropic", "google"] {
-                let error = attempt(&server, slug, OutboundOptions::default(), LONG).await.unwrap_err();
-                let text = format!("{error:?}");
-                assert!(!shows_key(&text), "{slug} {status} {echo}: {text}");
-                assert!(error.message.len() <= 2_000);
-            }
-            let tested = outbound(&server, OutboundOptions::default())
-                .test_key(&target("openai"), SecretString::from(KEY))
-                .await;
-            assert!(!shows_key(&format!("{tested:?}")), "{tested:?}");
+    let next = Arc::new(Mutex::new(Vec::new()));
+    let script = Arc::clone(&next);
+    let server = Server::start(move |_| script.lock().unwrap().clone()).await;
+    let outbound = outbound(&server, OutboundOptions::default());
+    for steps in echoes().iter().flat_map(|echo| echoing_answers(echo)) {
+        next.lock().unwrap().clone_from(&steps);
+        for slug in ["sandbox", "openai", "anthropic", "google"] {
+            let error = through(&outbound, slug, LONG).await.unwrap_err();
+            assert!(!shows_key(&format!("{error:?}")), "{slug} {steps:?}: {error:?}");
+            assert!(error.message.len() <= 2_000);
         }
+        let tested = outbound.test_key(&target("openai"), SecretString::from(KEY)).await;
+        assert!(!shows_key(&format!("{tested:?}")), "{steps:?}: {tested:?}");
     }
+    assert_eq!(server.seen().len(), echoes().len() * 36 * 5);
 }
 
 #[tokio::test]
