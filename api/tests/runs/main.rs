@@ -1,0 +1,10 @@
+//! Runs and what can go wrong with them: the real binary over SQLite + memory and over PostgreSQL + Redis, against a sandbox
+//! provider in this process, whose log says what was really called.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod basics;
+#[expect(dead_code, unused_imports, unused_macros, reason = "the other test binary uses the rest of it")]
+#[path = "../it/harness/mod.rs"]
+mod harness;
+mod house;
