@@ -55,10 +55,17 @@ async fn every_wrong_place_of_a_body_is_named(world: &World) {
     });
     let answer = client.post(RUNS, &body).await;
     let places = answer.problem(422, "validation_failed");
-    for place in
-        ["/promt", "/models/1", "/models/2/temprature", "/iterations", "/concurrency", "/metadata", "/max_cost_usd",
-         "/tags/1", "/webhook_url"]
-    {
+    for place in [
+        "/promt",
+        "/models/1",
+        "/models/2/temprature",
+        "/iterations",
+        "/concurrency",
+        "/metadata",
+        "/max_cost_usd",
+        "/tags/1",
+        "/webhook_url",
+    ] {
         assert!(places.iter().any(|found| found == place), "{place} is not among {places:?}");
     }
     assert!(answer.text.contains("did you mean prompt?"), "{}", answer.text);
@@ -74,7 +81,8 @@ async fn a_body_too_large_is_refused_also_after_decompression(world: &World) {
     let huge = json!({"prompt": "x".repeat(2 << 20), "models": ["sandbox/echo"]}).to_string();
     send(&client, "application/json", huge.clone().into_bytes()).await.problem(413, "body_too_large");
     // Without an announced length.
-    let pieces: Vec<Result<Vec<u8>, std::io::Error>> = huge.as_bytes().chunks(65_536).map(|piece| Ok(piece.to_vec())).collect();
+    let pieces: Vec<Result<Vec<u8>, std::io::Error>> =
+        huge.as_bytes().chunks(65_536).map(|piece| Ok(piece.to_vec())).collect();
     let stream = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
     let request = client.request(Method::POST, RUNS).header("content-type", "application/json").body(stream);
     // The server may cut the connection before all is sent.
@@ -162,7 +170,10 @@ async fn pages_of_allowed_origins_may_call_and_others_may_not(world: &World) {
         Answer::of(request.header("access-control-request-method", "POST"))
     };
     let answer = preflight("https://app.example.com").await;
-    assert_eq!((answer.status, answer.header("access-control-allow-origin").as_str()), (204, "https://app.example.com"));
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-origin").as_str()),
+        (204, "https://app.example.com")
+    );
     assert!(answer.header("access-control-allow-headers").contains("x-acm2-api-key"));
     let answer = preflight("https://evil.example.com").await;
     assert_eq!(answer.header("access-control-allow-origin"), "");
@@ -174,7 +185,8 @@ async fn pages_of_allowed_origins_may_call_and_others_may_not(world: &World) {
 
 async fn large_json_is_compressed_for_those_who_take_it(world: &World) {
     let (_process, _tenant, client) = world.ready();
-    let fetch = |path: &'static str, encoding: &'static str| async {
+    let client = &client;
+    let fetch = |path: &'static str, encoding: &'static str| async move {
         let response = client.request(Method::GET, path).header("accept-encoding", encoding).send().await.unwrap();
         let encoding = response.headers().get("content-encoding").map(|value| value.to_str().unwrap().to_owned());
         (encoding, response.bytes().await.unwrap().len())
@@ -191,12 +203,24 @@ async fn large_json_is_compressed_for_those_who_take_it(world: &World) {
 async fn nothing_that_is_sent_leads_to_a_server_error(world: &World) {
     let (_process, _tenant, client) = world.ready();
     let document = client.get("/openapi.json").await.expect(200);
-    let bodies = [json!(null), json!([]), json!({}), json!("canary-6f1c"), json!(1), json!({"\u{0}": "\u{0}"}), json!({"a": {"b": [1]}})];
+    let bodies = [
+        json!(null),
+        json!([]),
+        json!({}),
+        json!("canary-6f1c"),
+        json!(1),
+        json!({"\u{0}": "\u{0}"}),
+        json!({"a": {"b": [1]}}),
+    ];
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();
             for id in ["x", "run_01jd3v1m5zt0q8k6c2e4g6h8ja", "%00", "%F0%9F%92%A9"] {
-                let path: String = path.split('/').map(|part| if part.starts_with('{') { id } else { part }).collect::<Vec<_>>().join("/");
+                let path: String = path
+                    .split('/')
+                    .map(|part| if part.starts_with('{') { id } else { part })
+                    .collect::<Vec<_>>()
+                    .join("/");
                 let requests: Vec<_> = if operation["requestBody"] == Value::Null {
                     vec![client.request(method.clone(), &path)]
                 } else {
@@ -220,7 +244,11 @@ async fn what_tells_of_the_process_needs_no_key(world: &World) {
     assert_eq!(open("/readyz").await.expect(200)["status"], "ok");
     let metrics = open("/metrics").await;
     assert_eq!(metrics.status, 200);
-    assert!(metrics.text.contains(r#"acm2_http_requests_total{method="GET",route="/api/v1/runs",status="200"} 1"#), "{}", metrics.text);
+    assert!(
+        metrics.text.contains(r#"acm2_http_requests_total{method="GET",route="/api/v1/runs",status="200"} 1"#),
+        "{}",
+        metrics.text
+    );
     assert!(!metrics.text.contains(&tenant.id));
     let providers = open("/api/v1/providers").await.expect(200);
     assert!(providers["items"].as_array().unwrap().iter().any(|provider| provider["slug"] == "anthropic"));

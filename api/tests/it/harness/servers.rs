@@ -65,7 +65,8 @@ impl Redis {
         loop {
             // 0 is left to those who know nothing of these locks.
             for number in 1..16_u8 {
-                let path = std::env::temp_dir().join(format!("acm2-test-redis-{}-{number}.lock", address.replace(':', "-")));
+                let path =
+                    std::env::temp_dir().join(format!("acm2-test-redis-{}-{number}.lock", address.replace(':', "-")));
                 let lock = File::create(path).unwrap();
                 if lock.try_lock().is_ok() {
                     flush(&address, number);
