@@ -1,5 +1,6 @@
 //! Between what columns hold and what functions hand out. A value that cannot be read back is a damaged store.
 
+use acm2_domain::call::Usage;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,4 +28,38 @@ pub(crate) fn to_word<T: Serialize>(value: T) -> String {
 pub(crate) fn from_word<T: DeserializeOwned>(column: &str, word: &str) -> Result<T, StoreError> {
     serde_json::from_value(serde_json::Value::String(word.to_owned()))
         .map_err(|_| StoreError::Corrupt(format!("column {column} holds a word that this version does not know")))
+}
+
+/// A count that columns hold signed.
+pub(crate) fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
+/// A count for a column.
+pub(crate) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// The five columns of a usage.
+pub(crate) fn usage_columns(usage: Option<Usage>) -> [Option<i64>; 5] {
+    let Some(usage) = usage else { return [None; 5] };
+    [
+        Some(signed(usage.input_tokens)),
+        Some(signed(usage.cached_input_tokens)),
+        Some(signed(usage.cache_write_tokens)),
+        Some(signed(usage.output_tokens)),
+        Some(signed(usage.reasoning_tokens)),
+    ]
+}
+
+/// The reverse of `usage_columns`.
+pub(crate) fn usage(columns: [Option<i64>; 5]) -> Option<Usage> {
+    let [input, cached_input, cache_write, output, reasoning] = columns;
+    Some(Usage {
+        input_tokens: unsigned(input?),
+        cached_input_tokens: unsigned(cached_input.unwrap_or(0)),
+        cache_write_tokens: unsigned(cache_write.unwrap_or(0)),
+        output_tokens: unsigned(output?),
+        reasoning_tokens: unsigned(reasoning.unwrap_or(0)),
+    })
 }

@@ -10,8 +10,8 @@ use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Query
 use serde::{Deserialize, Serialize};
 
 use super::attempt_entity::{ActiveModel, Column, Entity};
-use super::convert::{from_json, from_serde_word, serde_word, to_json};
 use super::fence::Fence;
+use crate::column::{from_json, from_word, to_json, to_word};
 use crate::{StoreError, TenantTx};
 
 /// The intent to make a call.
@@ -157,7 +157,7 @@ pub async fn settle_attempt(
     let updated = Entity::update_many()
         .col_expr(Column::Status, Expr::value(status))
         .col_expr(Column::Cost, Expr::value(outcome.cost.map(Usd::pico)))
-        .col_expr(Column::ErrorClass, Expr::value(outcome.error_class.map(serde_word)))
+        .col_expr(Column::ErrorClass, Expr::value(outcome.error_class.map(to_word)))
         .col_expr(Column::ErrorMessage, Expr::value(outcome.error_message.clone()))
         .col_expr(Column::HttpStatus, Expr::value(outcome.http_status.map(i32::from)))
         .col_expr(Column::ProviderCode, Expr::value(outcome.provider_code.clone()))
@@ -189,7 +189,7 @@ pub async fn settle_late(
         .value("status", "late")
         .value("cost", answer.cost.map(Usd::pico))
         .value("provider_request_id", answer.provider_request_id.clone())
-        .value("late_answer", to_json("attempts.late_answer", answer)?)
+        .value("late_answer", to_json(answer))
         .value("finished_at", now)
         .and_where(Expr::col("id").eq(attempt.uuid()))
         .and_where(Expr::col("status").eq("in_doubt"))
@@ -243,7 +243,7 @@ pub async fn list_attempts(tx: &TenantTx, run: RunId) -> Result<Vec<AttemptRow>,
                 error_class: row
                     .error_class
                     .as_deref()
-                    .map(|text| from_serde_word("attempts.error_class", text))
+                    .map(|text| from_word("attempts.error_class", text))
                     .transpose()?,
                 started_at: row.started_at,
                 finished_at: row.finished_at,

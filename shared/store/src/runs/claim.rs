@@ -9,10 +9,10 @@ use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use serde_json::json;
 
 use super::attempts::{Doubtful, doubt_open_attempts};
-use super::convert::unsigned;
 use super::events::insert_events;
 use super::fence::{Fence, FenceError, pass};
 use super::row::RunRow;
+use crate::column::unsigned;
 use crate::{StoreError, TenantTx};
 
 /// A run that was claimed.

@@ -8,11 +8,11 @@ use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use serde_json::json;
 
-use super::convert::unsigned;
 use super::end::{Ended, Ending, end};
 use super::events::insert_events;
 use super::fence::{Fence, FenceError};
 use super::row::{RunRow, find};
+use crate::column::unsigned;
 use crate::{StoreError, TenantTx};
 
 /// What became of the wish to cancel.

@@ -5,8 +5,8 @@ use acm2_domain::run::{Event, NewEvent};
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
-use super::convert::{from_json, signed, to_json, unsigned, word};
 use super::event_entity::{ActiveModel, Column, Entity};
+use crate::column::{from_json, from_word, signed, to_json, unsigned};
 use crate::{StoreError, TenantTx};
 
 /// Writes events; the first gets the number `first`.
@@ -26,7 +26,7 @@ pub(super) async fn insert_events(
             run_id: Set(run.uuid()),
             number: Set(signed(first + offset as u64)),
             event_type: Set(event.event_type.as_str().to_owned()),
-            data: Set(to_json("events.data", &event.data)?),
+            data: Set(to_json(&event.data)),
             at: Set(now),
         });
     }
@@ -47,7 +47,7 @@ pub async fn list_events(tx: &TenantTx, run: RunId, after: u64, limit: u64) -> R
         .map(|row| {
             Ok(Event {
                 number: unsigned(row.number),
-                event_type: word("events.event_type", &row.event_type)?,
+                event_type: from_word("events.event_type", &row.event_type)?,
                 at: row.at,
                 data: from_json("events.data", &row.data)?,
             })

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
-use super::convert::{signed, unsigned, word};
 use super::events::insert_events;
+use crate::column::{from_word, signed, unsigned};
 use crate::{StoreError, TenantTx};
 
 /// A claim on a run: proof that its holder may write.
@@ -118,7 +118,7 @@ pub async fn find_standing(tx: &TenantTx, fence: Fence) -> Result<Option<Option<
         .to_owned();
     let Some(row) = tx.query_one(&select).await? else { return Ok(None) };
     let requested: Option<String> = row.try_get_by("requested")?;
-    Ok(Some(requested.map(|text| word("runs.requested", &text)).transpose()?))
+    Ok(Some(requested.map(|text| from_word("runs.requested", &text)).transpose()?))
 }
 
 /// Runs an UPDATE of the run under the fence.
@@ -147,7 +147,7 @@ pub(super) async fn pass(tx: &TenantTx, fence: Fence, update: &mut UpdateStateme
         + row.try_get_by::<i64, _>("in_doubt")?;
     Ok(Fenced {
         last_event: unsigned(row.try_get_by("last_event")?),
-        requested: requested.map(|text| word("runs.requested", &text)).transpose()?,
+        requested: requested.map(|text| from_word("runs.requested", &text)).transpose()?,
         room: ceiling.map(|ceiling| Usd::from_pico(Ord::max(ceiling - used, 0))),
     })
 }

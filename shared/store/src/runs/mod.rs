@@ -5,7 +5,6 @@ mod attempt_entity;
 mod attempts;
 mod claim;
 mod command;
-mod convert;
 mod delete;
 mod end;
 mod event_entity;

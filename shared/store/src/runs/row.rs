@@ -8,8 +8,8 @@ use acm2_domain::run::{Requested, RunProblem, RunSpec, RunStatus};
 use chrono::{DateTime, Utc};
 use sea_orm::EntityTrait;
 
-use super::convert::{from_json, unsigned, word};
 use super::run_entity::{Entity, Model};
+use crate::column::{from_json, from_word, unsigned};
 use crate::{StoreError, TenantTx};
 
 /// A run as it is stored.
@@ -76,8 +76,8 @@ impl TryFrom<Model> for RunRow {
             id: row.id.into(),
             job: row.job_id.into(),
             api_key: row.api_key_id.map(ApiKeyId::from),
-            status: word("runs.status", &row.status)?,
-            requested: row.requested.as_deref().map(|text| word("runs.requested", text)).transpose()?,
+            status: from_word("runs.status", &row.status)?,
+            requested: row.requested.as_deref().map(|text| from_word("runs.requested", text)).transpose()?,
             claim: row.claim,
             claimed_by: row.claimed_by.map(WorkerId::from),
             poison: count(row.poison),

@@ -9,10 +9,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::json;
 
-use super::convert::to_json;
 use super::events::insert_events;
 use super::row::RunRow;
 use super::run_entity::{ActiveModel, Entity, Model};
+use crate::column::to_json;
 use crate::{StoreError, TenantTx};
 
 /// What a submission says.
@@ -50,9 +50,9 @@ pub async fn insert(tx: &TenantTx, run: &NewRunRow, now: DateTime<Utc>) -> Resul
         claim: 0,
         claimed_by: None,
         poison: 0,
-        spec: to_json("runs.spec", &run.spec)?,
-        metadata: to_json("runs.metadata", &run.metadata)?,
-        tags: to_json("runs.tags", &run.tags)?,
+        spec: to_json(&run.spec),
+        metadata: to_json(&run.metadata),
+        tags: to_json(&run.tags),
         tasks_expected: i32::try_from(stages::plan(&run.spec).len()).unwrap_or(i32::MAX),
         tasks_completed: 0,
         tasks_failed: 0,

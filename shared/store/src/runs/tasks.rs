@@ -12,8 +12,8 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
 
 use super::attempts::StoredAnswer;
-use super::convert::{from_serde_word, serde_word, signed, unsigned, usage, usage_columns};
 use super::task_entity::{ActiveModel, Column, Entity, Model};
+use crate::column::{from_word, signed, to_word, unsigned, usage, usage_columns};
 use crate::{StoreError, TenantTx};
 
 /// How a task ended.
@@ -57,21 +57,21 @@ pub async fn insert_task(
             let [input, cached_input, cache_write, output, reasoning] = usage_columns(answer.usage);
             row.status = Set("completed".to_owned());
             row.text = Set(Some(answer.text.replace('\0', "\u{fffd}")));
-            row.finish_reason = Set(Some(serde_word(answer.finish_reason)));
+            row.finish_reason = Set(Some(to_word(answer.finish_reason)));
             row.input_tokens = Set(input);
             row.cached_input_tokens = Set(cached_input);
             row.cache_write_tokens = Set(cache_write);
             row.output_tokens = Set(output);
             row.reasoning_tokens = Set(reasoning);
             row.cost = Set(answer.cost.map(Usd::pico));
-            row.cost_source = Set(Some(serde_word(answer.cost_source)));
+            row.cost_source = Set(Some(to_word(answer.cost_source)));
             row.latency_ms = Set(Some(signed(answer.latency_ms)));
             row.provider_model = Set(answer.provider_model.clone());
             row.provider_request_id = Set(answer.provider_request_id.clone());
         }
         TaskOutcome::Failed(error) => {
             row.status = Set("failed".to_owned());
-            row.error_class = Set(Some(serde_word(error.class)));
+            row.error_class = Set(Some(to_word(error.class)));
             row.error_message = Set(Some(error.message.replace('\0', "\u{fffd}")));
             row.error_http_status = Set(error.http_status.map(i32::from));
             row.error_provider_code = Set(error.provider_code.clone());
@@ -97,9 +97,8 @@ fn read(row: Model) -> Result<TaskRow, StoreError> {
         [row.input_tokens, row.cached_input_tokens, row.cache_write_tokens, row.output_tokens, row.reasoning_tokens];
     let outcome = if row.status == "completed" {
         let finish_reason: FinishReason =
-            from_serde_word("tasks.finish_reason", row.finish_reason.as_deref().unwrap_or("other"))?;
-        let cost_source: CostSource =
-            from_serde_word("tasks.cost_source", row.cost_source.as_deref().unwrap_or("unknown"))?;
+            from_word("tasks.finish_reason", row.finish_reason.as_deref().unwrap_or("other"))?;
+        let cost_source: CostSource = from_word("tasks.cost_source", row.cost_source.as_deref().unwrap_or("unknown"))?;
         let usage: Option<Usage> = usage(tokens);
         TaskOutcome::Answered(StoredAnswer {
             text: row.text.unwrap_or_default(),
@@ -112,7 +111,7 @@ fn read(row: Model) -> Result<TaskRow, StoreError> {
             latency_ms: unsigned(row.latency_ms.unwrap_or(0)),
         })
     } else {
-        let class: ErrorClass = from_serde_word("tasks.error_class", row.error_class.as_deref().unwrap_or_default())?;
+        let class: ErrorClass = from_word("tasks.error_class", row.error_class.as_deref().unwrap_or_default())?;
         TaskOutcome::Failed(TaskError {
             class,
             message: row.error_message.unwrap_or_default(),

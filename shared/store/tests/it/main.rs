@@ -7,6 +7,7 @@ mod fixture;
 mod idempotency;
 mod jobs;
 mod provider_keys;
+mod runs;
 mod sqlite;
 mod tenants;
 mod webhooks;

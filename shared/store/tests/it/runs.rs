@@ -394,9 +394,7 @@ async fn runs_are_listed_newest_first_by_tag_and_status(fixture: &Fixture) {
 
 async fn the_end_writes_a_delivery_with_its_bytes(fixture: &Fixture) {
     let bench = Bench::new(fixture).await;
-    let run = new_run(
-        json!({"prompt": "hi", "models": ["sandbox/echo"], "webhook_url": "https://example.org/hook"}),
-    );
+    let run = new_run(json!({"prompt": "hi", "models": ["sandbox/echo"], "webhook_url": "https://example.org/hook"}));
     bench.submit(&run).await;
     let fence = bench.claim(run.id, false).await.fence;
     let ended = bench.end(fence, Ending::Settled).await;
