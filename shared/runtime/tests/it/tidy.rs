@@ -26,7 +26,6 @@ const RARE: &[Rare] = &[
         allowed: &[
             ("shared/broker/", "the broker chooses between Redis and this process"),
             ("shared/runtime/src/config/", "the setting that says which"),
-            ("worker/src/jobs/run/", "what a claim remembers of the run; the word means another thing there"),
         ],
     },
     Rare {

@@ -14,7 +14,7 @@ use crate::jobs::tail;
 /// What became of the wish to work on a run.
 pub(super) enum Claim {
     /// It is ours.
-    Got(Box<Claimed>, Memory),
+    Got(Box<Claimed>, Past),
     /// It has ended; its tail may not be done. The job is the one that its row names.
     Ended(JobId),
     /// It is not there.
@@ -27,7 +27,7 @@ pub(super) enum Claim {
 
 /// What earlier claims of the run left behind.
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct Past {
     /// Settled tasks.
     pub(super) tasks: BTreeMap<String, TaskRow>,
     /// Attempts.
@@ -75,18 +75,18 @@ async fn take(
 ) -> Result<Claim, StoreError> {
     let now = context.clock.now();
     let Some(claimed) = runs::claim(&tx, seen, context.me, theft, now).await? else { return Ok(Claim::Held) };
-    let mut memory = Memory::default();
+    let mut past = Past::default();
     let mut started = Vec::new();
     if claimed.first {
         let view = runs::assemble(&claimed.run, None);
         started = deliveries::create(&tx, EventType::RunStarted, &view, None, now).await?;
     } else {
-        memory.tasks = runs::list_tasks(&tx, seen.id).await?;
-        memory.attempts = runs::list_attempts(&tx, seen.id).await?;
+        past.tasks = runs::list_tasks(&tx, seen.id).await?;
+        past.attempts = runs::list_attempts(&tx, seen.id).await?;
     }
     tx.commit().await?;
     if let Err(error) = tail::enqueue_deliveries(context, tenant, &started).await {
         tracing::warn!(%error, run.id = %seen.id, "deliveries wait for the end of the run");
     }
-    Ok(Claim::Got(Box::new(claimed), memory))
+    Ok(Claim::Got(Box::new(claimed), past))
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
 use super::attempt::{self, Attempted};
-use super::claim::Memory;
+use super::claim::Past;
 use super::control::{Control, StopCause};
 use super::settle;
 use super::waits::Waits;
@@ -40,7 +40,7 @@ pub(super) struct RunCalls {
     pub(super) ceiling: bool,
     /// Tasks that have neither been settled nor reserved their money.
     pub(super) unreserved: AtomicU32,
-    memory: Memory,
+    past: Past,
     waits: Waits,
 }
 
@@ -49,11 +49,11 @@ impl RunJournal {
         context: Arc<Context>,
         tenant: TenantRow,
         claimed: &Claimed,
-        memory: Memory,
+        past: Past,
         control: &Arc<Control>,
         time_left: Duration,
     ) -> Self {
-        let settled = u32::try_from(memory.tasks.len()).unwrap_or(u32::MAX);
+        let settled = u32::try_from(past.tasks.len()).unwrap_or(u32::MAX);
         Self {
             run: Arc::new(RunCalls {
                 context,
@@ -62,7 +62,7 @@ impl RunJournal {
                 deadline: Instant::now() + time_left,
                 ceiling: claimed.run.max_cost.is_some(),
                 unreserved: AtomicU32::new(claimed.run.tasks_expected.saturating_sub(settled)),
-                memory,
+                past,
                 waits: Waits::new(Arc::clone(control)),
             }),
             calls: TaskTracker::new(),
@@ -78,7 +78,7 @@ impl RunJournal {
 
 impl Journal for RunJournal {
     fn call(&self, key: TaskKey, call: Call) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>> {
-        if let Some(settled) = self.run.memory.tasks.get(key.as_str()) {
+        if let Some(settled) = self.run.past.tasks.get(key.as_str()) {
             return std::future::ready(match &settled.outcome {
                 TaskOutcome::Answered(answer) => {
                     Ok(TaskAnswer { text: answer.text.clone(), finish_reason: answer.finish_reason })
@@ -123,7 +123,7 @@ impl RunCalls {
     }
 
     async fn attempts(&self, key: &TaskKey, call: Call) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
-        let mine = || self.memory.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
+        let mine = || self.past.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
         if mine().any(|attempt| attempt.status == "late")
             && let Some(answer) = settle::use_late_answer(self, key).await?
         {

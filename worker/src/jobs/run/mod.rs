@@ -45,8 +45,8 @@ enum Next {
 pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held) -> Outcome {
     let again = Outcome::GiveBack(context.timing.claim_retry);
     let Some(_live) = context.live_runs.enter(run) else { return again };
-    let (claimed, memory) = match claim::claim(&context, job.tenant, run).await {
-        Ok(Claim::Got(claimed, memory)) => (claimed, memory),
+    let (claimed, past) = match claim::claim(&context, job.tenant, run).await {
+        Ok(Claim::Got(claimed, past)) => (claimed, past),
         Ok(Claim::Ended(run_job)) => return finish(&context, job, run, run_job).await,
         Ok(Claim::Missing) | Err(StoreError::NotFound(_)) => return missing(&context, job).await,
         Ok(Claim::Paused) => return Outcome::Done,
@@ -65,7 +65,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
         }))
     } else {
         match context.store.tenants().find(job.tenant).await {
-            Ok(Some(tenant)) => drive(&context, tenant, &claimed, memory, &held).await,
+            Ok(Some(tenant)) => drive(&context, tenant, &claimed, past, &held).await,
             Ok(None) | Err(_) => Next::Release(context.timing.claim_retry),
         }
     };
@@ -88,13 +88,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
 }
 
 /// Runs the stages.
-async fn drive(
-    context: &Arc<Context>,
-    tenant: TenantRow,
-    claimed: &Claimed,
-    memory: claim::Memory,
-    held: &Held,
-) -> Next {
+async fn drive(context: &Arc<Context>, tenant: TenantRow, claimed: &Claimed, past: claim::Past, held: &Held) -> Next {
     let tenant_id = tenant.id;
     let control = Arc::new(Control::new(claimed.fence));
     if let Some(requested) = claimed.run.requested {
@@ -104,7 +98,7 @@ async fn drive(
     if time_left.is_zero() {
         control.stop(StopCause::Deadline);
     }
-    let journal = RunJournal::new(Arc::clone(context), tenant, claimed, memory, &control, time_left);
+    let journal = RunJournal::new(Arc::clone(context), tenant, claimed, past, &control, time_left);
     let stages = async {
         let through = stages::run(&journal, &claimed.run.spec).await;
         // Answers that come in while the run is being stopped are still written down.
