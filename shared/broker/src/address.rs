@@ -1,4 +1,4 @@
-//! Where the broker is. Configuration parses it, [`crate::open`] uses it; its password is never shown.
+//! Where the broker is. Configuration parses it, [`crate::open()`] uses it; its password is never shown.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,5 +1,5 @@
 //! Dispatch state between processes: the fair queue and signals. Rebuildable: the stores are the truth.
-//! [`open`] is the one place that chooses between Redis and memory. The api pushes and signals, the worker claims, the
+//! [`open()`] is the one place that chooses between Redis and memory. The api pushes and signals, the worker claims, the
 //! doctor asks [`Broker::diagnose`]. Knows no SQL, no provider, no prompt: jobs are ids.
 
 mod address;

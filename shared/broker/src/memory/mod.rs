@@ -1,4 +1,4 @@
-//! The broker of a single process, with the semantics of `redis/`. [`crate::open`] alone names these types.
+//! The broker of a single process, with the semantics of `redis/`. [`crate::open()`] alone names these types.
 
 mod dispatch;
 mod queue;

@@ -1,5 +1,5 @@
 //! The broker on Redis or Valkey: structures and scripts in the `.lua` files (`prelude.lua` lists the keys), one shared
-//! connection for commands, one per waiting claim, one for signals. [`crate::open`] alone names these types.
+//! connection for commands, one per waiting claim, one for signals. [`crate::open()`] alone names these types.
 
 mod diagnose;
 mod dispatch;
