@@ -1,6 +1,8 @@
 //! Reads JSON into a type and finds every wrong place, though serde stops at the first: record it, put something in its
 //! place that passes, read again. Called by `payload`. The messages never hold a value that the caller sent.
 
+use std::collections::VecDeque;
+
 use acm2_domain::error::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -52,8 +54,8 @@ enum What {
     Missing,
     /// A name that the type does not have; with those that it has.
     Unknown(Vec<String>),
-    /// A value of the wrong type or range.
-    Wrong(String),
+    /// A value of the wrong type or range, and a value that would be right, where the message tells one.
+    Wrong(String, Option<Value>),
 }
 
 impl Fault {
@@ -61,7 +63,7 @@ impl Fault {
         let path = self.path.as_deref().unwrap_or_default();
         let detail = match &self.what {
             What::Missing => "is missing".to_owned(),
-            What::Wrong(detail) => detail.clone(),
+            What::Wrong(detail, _) => detail.clone(),
             What::Unknown(known) => {
                 let names: Vec<&str> = known.iter().map(String::as_str).collect();
                 let meant = match path.last() {
@@ -96,7 +98,7 @@ fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
         } else if message.starts_with("unknown field `") {
             What::Unknown(known_names(&message))
         } else {
-            What::Wrong(describe(&message))
+            What::Wrong(describe(&message), right_value(&message))
         };
         Fault { path, what }
     })
@@ -136,6 +138,16 @@ fn describe(message: &str) -> String {
     format!("must be {plain}")
 }
 
+/// A value that would pass, as far as the message of a refusal tells: one of the words, an id of the right kind.
+fn right_value(message: &str) -> Option<Value> {
+    if message.starts_with("unknown variant `") {
+        return known_names(message).into_iter().next().map(Value::String);
+    }
+    let (_, rest) = message.split_once("not an id of the form ")?;
+    let prefix = rest.split(' ').next()?;
+    Some(json!(format!("{prefix}{}", "0".repeat(26))))
+}
+
 /// Puts something in the place of a fault that passes, so that the next one shows. False where nothing does.
 fn mend<T: DeserializeOwned>(value: &mut Value, fault: &Fault, reads: &mut usize) -> bool {
     let Some((last, parents)) = fault.path.as_deref().and_then(<[Step]>::split_last) else { return false };
@@ -156,7 +168,12 @@ fn mend<T: DeserializeOwned>(value: &mut Value, fault: &Fault, reads: &mut usize
             }
         }
     }
-    for stand_in in [json!(""), json!(0), json!([]), json!({}), json!(false), Value::Null] {
+    let mut stand_ins = VecDeque::from([json!(""), json!(0), json!([]), json!({}), json!(false), Value::Null]);
+    if let What::Wrong(_, Some(right)) = &fault.what {
+        stand_ins.push_front(right.clone());
+    }
+    let mut learnt = false;
+    while let Some(stand_in) = stand_ins.pop_front() {
         match (walk(value, parents), last) {
             (Some(Value::Object(object)), Step::Key(name)) => {
                 object.insert(name.clone(), stand_in);
@@ -166,6 +183,11 @@ fn mend<T: DeserializeOwned>(value: &mut Value, fault: &Fault, reads: &mut usize
         }
         if passes::<T>(value, fault, reads) {
             return true;
+        }
+        // A stand-in of the right type may bring out which values are right.
+        if !learnt && let Err(Fault { what: What::Wrong(_, Some(right)), .. }) = attempt::<T>(value) {
+            learnt = true;
+            stand_ins.push_front(right);
         }
     }
     false
@@ -260,9 +282,8 @@ mod tests {
         let found = errors::<Sample>(json!({}));
         assert_eq!(
             found.iter().map(|(pointer, _)| pointer.as_str()).collect::<Vec<_>>(),
-            ["/first", "/second", "/nested", "/nested/flag", "/nested/run"][..found.len()]
+            ["/first", "/second", "/nested"]
         );
-        assert!(found.len() >= 3, "{found:?}");
     }
 
     #[test]

@@ -45,8 +45,8 @@ pub(super) async fn run(config: Config, role: Role, arguments: Serve) -> Result<
     let lock = app.store.lock_data_dir()?;
     open::check_master_keys(&app).await?;
     if let Some(bound) = &bound {
-        write_address(arguments.addr_file.as_deref(), bound.address)?;
         greet(&app, role, bound.address).await?;
+        write_address(arguments.addr_file.as_deref(), bound.address)?;
     }
     let socket = admin_socket(&app);
     let ended = work_and_serve(&app, role, bound, lock.is_some()).await;

@@ -108,15 +108,20 @@ pub(super) async fn check<E>(next: Arc<E>, request: Request, paths: Arc<Paths>) 
 where
     E: Endpoint<Output = Response>,
 {
-    if let Err(failure) = paths.check(request.method(), request.uri().path(), request.uri().query()) {
-        let mut error = poem::Error::from(failure);
-        // For the log and the metrics, since the router has not seen the request.
-        if let Some(known) = paths.find(request.uri().path()) {
-            error.set_data(PathPattern(known.template.as_str().into()));
+    let checked = paths.check(request.method(), request.uri().path(), request.uri().query());
+    // For the log, the metrics and the names of wrong path parameters: the router calls them `param0`.
+    let template = paths.find(request.uri().path()).map(|known| PathPattern(known.template.as_str().into()));
+    let mut outcome = match checked {
+        Ok(()) => next.call(request).await,
+        Err(failure) => Err(failure.into()),
+    };
+    if let Some(template) = template {
+        match &mut outcome {
+            Ok(response) => response.set_data(template),
+            Err(error) => error.set_data(template),
         }
-        return Err(error);
     }
-    next.call(request).await
+    outcome
 }
 
 #[cfg(test)]

@@ -193,7 +193,6 @@ async fn large_json_is_compressed_for_those_who_take_it(world: &World) {
     };
     let (plain, large) = fetch("/api/v1/models", "identity").await;
     assert_eq!(plain, None);
-    // Set by hand, the header keeps the client from unpacking.
     let (packed, small) = fetch("/api/v1/models", "gzip").await;
     assert_eq!(packed.as_deref(), Some("gzip"));
     assert!(small * 2 < large, "{small} {large}");

@@ -126,11 +126,11 @@ async fn a_base_url_is_only_for_those_who_need_one_and_changing_it_needs_the_key
 async fn a_test_asks_the_provider_and_keeps_the_verdict(world: &World) {
     let mut helper = World::files();
     let sandbox = helper.sandbox();
-    let settings = helper.settings["ACM2_PROVIDERS__SANDBOX__BASE_URL"].clone();
-    let process = world.start_with("serve", &[("ACM2_PROVIDERS__SANDBOX__BASE_URL", &settings)]);
+    let base_url = format!("{}/v1", sandbox.url);
+    let process = world.start_with("serve", &[("ACM2_PROVIDERS__OPENAI__BASE_URL", &base_url)]);
     let client = world.client(&process, &world.tenant("first").key);
     for (key, status) in [("good-key-0000", "valid"), ("bad-key-0000", "invalid"), ("sk-quota-0000", "valid")] {
-        let stored = client.put(&format!("{KEYS}/sandbox"), &json!({"key": key})).await.expect(200);
+        let stored = client.put(&format!("{KEYS}/openai"), &json!({"key": key})).await.expect(200);
         let path = format!("{KEYS}/{}", stored["id"].as_str().unwrap());
         let test = client.act(&format!("{path}/test")).await;
         assert!(!test.text.contains(key), "{}", test.text);
@@ -140,7 +140,7 @@ async fn a_test_asks_the_provider_and_keeps_the_verdict(world: &World) {
         assert!(stored["tested_at"].is_string() && stored["status_detail"].is_string(), "{stored}");
     }
     sandbox.kill();
-    let stored = client.put(&format!("{KEYS}/sandbox"), &json!({"key": "good-key-0000"})).await.expect(200);
+    let stored = client.put(&format!("{KEYS}/openai"), &json!({"key": "good-key-0000"})).await.expect(200);
     let path = format!("{KEYS}/{}", stored["id"].as_str().unwrap());
     // Nobody answers: that says nothing of the key.
     assert_eq!(client.act(&format!("{path}/test")).await.expect(200)["status"], "untested");

@@ -31,6 +31,8 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
+            // Tests look at what really came.
+            .gzip(false)
             .redirect(reqwest::redirect::Policy::none())
             .timeout(Duration::from_secs(90))
             .build()
