@@ -12,7 +12,7 @@ use acm2_outbound::Outbound;
 use acm2_store::control::TenantRow;
 use acm2_store::runs::FenceError;
 use acm2_store::{Store, StoreError};
-use acm2_vault::data_key::WrappedDataKey;
+use acm2_vault::data_key::{DataKey, WrappedDataKey};
 use acm2_vault::error::OpenError;
 use acm2_vault::keyring::Keyring;
 use acm2_vault::places::Place;
@@ -92,11 +92,16 @@ impl Context {
         place: Place<'_>,
         sealed: &[u8],
     ) -> Result<SecretString, OpenError> {
+        self.data_key(tenant)?.open_at(tenant.id, place, sealed)
+    }
+
+    /// The tenant's data key, unwrapped.
+    pub(crate) fn data_key(&self, tenant: &TenantRow) -> Result<Arc<DataKey>, OpenError> {
         let wrapped = WrappedDataKey {
             master_key_id: tenant.data_key.master_key_id.clone(),
             bytes: tenant.data_key.bytes.clone(),
         };
-        self.keyring.data_key(tenant.id, &wrapped)?.open_at(tenant.id, place, sealed)
+        self.keyring.data_key(tenant.id, &wrapped)
     }
 }
 
