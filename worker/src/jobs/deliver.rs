@@ -105,15 +105,14 @@ async fn prepare(
 
 /// The tenant's default secret; made here if nobody has looked at it yet.
 async fn tenant_secrets(context: &Arc<Context>, tenant: &TenantRow, tx: &TenantTx) -> Result<Prepared, StoreError> {
-    let row = match webhook_secret::find(tx).await? {
-        Some(row) => row,
-        None => {
-            let Ok(data_key) = context.data_key(tenant) else {
-                return Ok(Prepared::Hopeless("the tenant's data key cannot be opened"));
-            };
-            let fresh = data_key.seal_at(tenant.id, Place::TenantWebhookSecret, &acm2_vault::webhook_secret::mint());
-            webhook_secret::find_or_insert(tx, fresh.into_bytes(), context.clock.now()).await?
-        }
+    let row = if let Some(row) = webhook_secret::find(tx).await? {
+        row
+    } else {
+        let Ok(data_key) = context.data_key(tenant) else {
+            return Ok(Prepared::Hopeless("the tenant's data key cannot be opened"));
+        };
+        let fresh = data_key.seal_at(tenant.id, Place::TenantWebhookSecret, &acm2_vault::webhook_secret::mint());
+        webhook_secret::find_or_insert(tx, fresh.into_bytes(), context.clock.now()).await?
     };
     let places = (Place::TenantWebhookSecret, Place::PreviousTenantWebhookSecret);
     Ok(open(context, tenant, places, &row.sealed, row.previous.as_ref()))
