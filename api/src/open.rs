@@ -82,14 +82,12 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
 
 /// The operator's master keys, or the one that the embedded default keeps in its folder.
 pub fn master_keys(config: &Config) -> Result<MasterKeys, StartError> {
-    let text = match &config.master_keys {
-        Some(text) => text.clone(),
-        None => {
-            let (_, fresh) =
-                MasterKeys::generate(OWN_MASTER_KEY).map_err(|error| StartError::failed(error.to_string()))?;
-            embedded_secret::load_or_create(&config.data_dir, || fresh)
-                .map_err(|error| StartError::failed(error.to_string()))?
-        }
+    let text = if let Some(text) = &config.master_keys {
+        text.clone()
+    } else {
+        let (_, fresh) = MasterKeys::generate(OWN_MASTER_KEY).map_err(|error| StartError::failed(error.to_string()))?;
+        embedded_secret::load_or_create(&config.data_dir, || fresh)
+            .map_err(|error| StartError::failed(error.to_string()))?
     };
     MasterKeys::parse(&text).map_err(|error| StartError::misused(format!("ACM2_MASTER_KEYS: {error}")))
 }

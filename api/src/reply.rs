@@ -3,6 +3,8 @@
 
 use std::marker::PhantomData;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use poem::http::{HeaderName, HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
@@ -129,8 +131,7 @@ impl<T: Serialize> Fresh<T> {
         let mut response = json(StatusCode::OK, body);
         let bytes = serde_json::to_vec(body).unwrap_or_default();
         // Weak, because the answer may be compressed on its way.
-        let hex: String = Sha256::digest(&bytes).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-        let opaque = format!("\"{hex}\"");
+        let opaque = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&bytes)[..12]));
         let same = |known: &str| known == "*" || known.trim_start_matches("W/") == opaque;
         if if_none_match.is_some_and(|list| list.split(',').map(str::trim).any(same)) {
             response = StatusCode::NOT_MODIFIED.into_response();

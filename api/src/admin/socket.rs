@@ -81,14 +81,10 @@ async fn answer(app: App, stream: UnixStream) {
     if BufReader::new(read).read_line(&mut text).await.is_err() {
         return;
     }
-    let command: Command = match serde_json::from_str(&text) {
-        Ok(command) => command,
-        Err(_) => {
-            let text =
-                "the command is not one of this version's; use the same acm2 as the process that serves".to_owned();
-            let _ = write_line(&mut write, &Line::Reply(Reply::Refused { text })).await;
-            return;
-        }
+    let Ok(command) = serde_json::from_str::<Command>(&text) else {
+        let text = "the command is not one of this version's; use the same acm2 as the process that serves".to_owned();
+        let _ = write_line(&mut write, &Line::Reply(Reply::Refused { text })).await;
+        return;
     };
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let mut told = move |progress| {

@@ -93,7 +93,9 @@ fn attempt<T: DeserializeOwned>(value: &Value) -> Result<T, Fault> {
         }
         let message = error.into_inner().to_string();
         let what = if let Some(name) = quoted_after(&message, "missing field `") {
-            path.iter_mut().for_each(|path| path.push(Step::Key(name.to_owned())));
+            if let Some(path) = &mut path {
+                path.push(Step::Key(name.to_owned()));
+            }
             What::Missing
         } else if message.starts_with("unknown field `") {
             What::Unknown(known_names(&message))

@@ -110,9 +110,8 @@ async fn examine_store(config: &Config, findings: &mut Findings) {
 async fn examine_data_keys(store: &Store, keyring: &Keyring, findings: &mut Findings) {
     let (mut opened, mut locked, mut after) = (0_u64, 0_u64, None);
     loop {
-        let page = match store.tenants().list(after, 500).await {
-            Ok(page) => page,
-            Err(_) => return findings.fail("the control store is not migrated yet: run acm2 migrate"),
+        let Ok(page) = store.tenants().list(after, 500).await else {
+            return findings.fail("the control store is not migrated yet: run acm2 migrate");
         };
         let Some(last) = page.last() else { break };
         after = Some(last.id);

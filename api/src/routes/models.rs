@@ -69,6 +69,7 @@ impl Models {
     ///
     /// Needs the scope `runs:read`. A model that is not listed can be used too; its cost is then unknown.
     #[oai(path = "/models", method = "get", operation_id = "models.list")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn list(
         &self,
         caller: Allowed<RunsRead>,

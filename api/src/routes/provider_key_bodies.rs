@@ -73,14 +73,11 @@ impl Check for NewProviderKey {
         let mut errors = Vec::new();
         check_key(&mut errors, &self.key);
         check_label(&mut errors, self.label.as_deref());
-        match find_provider(&self.provider) {
-            Some(provider) => {
-                check_base_url(&mut errors, provider.base_url == BaseUrl::PerKey, self.base_url.as_deref())
-            }
-            None => {
-                let known: Vec<&str> = PROVIDERS.iter().map(|provider| provider.slug).collect();
-                errors.push(FieldError::new("/provider", format!("must be one of {}", known.join(", "))));
-            }
+        if let Some(provider) = find_provider(&self.provider) {
+            check_base_url(&mut errors, provider.base_url == BaseUrl::PerKey, self.base_url.as_deref());
+        } else {
+            let known: Vec<&str> = PROVIDERS.iter().map(|provider| provider.slug).collect();
+            errors.push(FieldError::new("/provider", format!("must be one of {}", known.join(", "))));
         }
         errors
     }

@@ -92,19 +92,15 @@ impl ProviderKeys {
         let tx = caller.store().begin().await?;
         let now = caller.app.clock.now();
         let present = store::list(&tx).await?.into_iter().find(|row| row.provider == provider.slug && row.is_default);
-        let row = match present {
-            Some(row) => {
-                store::replace_secret(&tx, row.id, seal(row.id), now).await?;
-                let change = ProviderKeyChange { label: new.label, is_active: Some(true), is_default: Some(true) };
-                store::update(&tx, row.id, change, now).await?
-            }
-            None => {
-                let id = ProviderKeyId::generate();
-                let label = new.label.unwrap_or_default();
-                let row =
-                    NewRow { id, provider: provider.slug.to_owned(), label, secret: seal(id), make_default: true };
-                store::insert(&tx, row, now).await?
-            }
+        let row = if let Some(row) = present {
+            store::replace_secret(&tx, row.id, seal(row.id), now).await?;
+            let change = ProviderKeyChange { label: new.label, is_active: Some(true), is_default: Some(true) };
+            store::update(&tx, row.id, change, now).await?
+        } else {
+            let id = ProviderKeyId::generate();
+            let label = new.label.unwrap_or_default();
+            let row = NewRow { id, provider: provider.slug.to_owned(), label, secret: seal(id), make_default: true };
+            store::insert(&tx, row, now).await?
         };
         tx.commit().await?;
         Ok(Reply::new(view(Some(&data_key), caller.tenant, row)))

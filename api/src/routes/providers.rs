@@ -58,6 +58,7 @@ impl Providers {
     ///
     /// Public: needs no API key. Those that this server offers.
     #[oai(path = "/providers", method = "get", operation_id = "providers.list")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn list(&self, app: Data<&App>) -> Reply<ProviderList> {
         let offered = |provider: &&'static Provider| {
             let target = Target { provider, base_url: None, private_hosts: Vec::new() };

@@ -108,6 +108,7 @@ impl Runs {
     ///
     /// Needs the scope `runs:read`. Counts the calls and bounds the cost of what would be submitted; nothing is stored.
     #[oai(path = "/runs/estimate", method = "post", operation_id = "runs.estimate")]
+    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn estimate(&self, caller: Allowed<RunsRead>, body: Body<NewRun>) -> Result<Reply<Estimate>, Failure> {
         let spec = body.value.compile(&caller.app.prices).map_err(Error::invalid)?;
         Ok(Reply::new(estimate(&spec, &caller.app.prices)))

@@ -41,13 +41,10 @@ impl World {
         let (database, broker) = servers::urls(test)?;
         let database = Database::create(&database).await;
         let redis = Redis::take(&broker);
-        let mut settings = Vec::new();
-        settings.push(("ACM2_DATABASE__URL", database.url()));
-        settings.push(("ACM2_BROKER__URL", redis.url()));
+        let (database_url, broker_url) = (database.url(), redis.url());
         let mut world = Self::new(Some((database, redis)));
-        for (name, value) in settings {
-            world.set(name, &value);
-        }
+        world.set("ACM2_DATABASE__URL", &database_url);
+        world.set("ACM2_BROKER__URL", &broker_url);
         Some(world)
     }
 
@@ -146,6 +143,7 @@ impl World {
     }
 
     /// A client of a process, with the key of a tenant.
+    #[expect(clippy::unused_self, reason = "reads better than a free function")]
     pub(crate) fn client(&self, process: &Process, key: &str) -> Client {
         Client::new(&process.url, key)
     }
