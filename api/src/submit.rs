@@ -33,6 +33,7 @@ pub(crate) enum Submitted {
 /// Submits a run.
 pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempotency) -> Result<Submitted, Failure> {
     let spec = body.compile(&caller.app.prices).map_err(Error::invalid)?;
+    spec.check_prices(&caller.app.prices)?;
     refuse_full_queue(caller).await?;
     let row = NewRunRow {
         id: RunId::generate(),

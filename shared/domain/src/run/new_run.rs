@@ -181,11 +181,6 @@ impl NewRun {
         for (index, choice) in self.models.iter().enumerate().take(MAX_MODELS) {
             let pointer = format!("/models/{index}");
             let Some(spec) = choice.resolve(&pointer, self.max_output_tokens, prices, errors) else { continue };
-            if self.max_cost_usd.is_some() && prices.find(&spec.provider, &spec.model).is_none() {
-                let detail =
-                    "price_unknown: the price of this model is not known, so a run with max_cost_usd cannot use it";
-                errors.push(FieldError::new(pointer, detail));
-            }
             resolved.push(spec);
         }
         resolved
@@ -271,7 +266,10 @@ mod tests {
 
     #[test]
     fn a_ceiling_needs_prices() {
-        let errors = compile(r#"{"prompt": "hi", "models": ["openai/brand-new"], "max_cost_usd": "1"}"#).unwrap_err();
-        assert!(errors[0].detail.starts_with("price_unknown"), "{errors:?}");
+        let body = r#"{"prompt": "hi", "models": ["gpt-4o", "openai/brand-new"], "max_cost_usd": "1"}"#;
+        let error = compile(body).unwrap().check_prices(&Prices::built_in()).unwrap_err();
+        assert_eq!((error.code, error.fields[0].pointer.as_str()), ("price_unknown", "/models/1"));
+        let without = compile(r#"{"prompt": "hi", "models": ["openai/brand-new"]}"#).unwrap();
+        assert_eq!(without.check_prices(&Prices::built_in()), Ok(()));
     }
 }

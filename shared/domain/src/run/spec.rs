@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, Message, Sampling};
+use crate::error::{Error, FieldError, Kind};
 use crate::ids::ProviderKeyId;
 use crate::money::Usd;
+use crate::prices::Prices;
 
 /// One resolved model of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +62,29 @@ pub struct RunSpec {
 }
 
 impl RunSpec {
+    /// Under a ceiling every model needs a price: without one nobody can say what a call may cost.
+    ///
+    /// # Errors
+    /// `price_unknown`, with the place of each such model.
+    pub fn check_prices(&self, prices: &Prices) -> Result<(), Error> {
+        if self.max_cost_usd.is_none() {
+            return Ok(());
+        }
+        let unpriced = |(index, model): (usize, &ModelSpec)| {
+            let detail = "has no known price; leave out max_cost_usd, or name another model";
+            prices
+                .find(&model.provider, &model.model)
+                .is_none()
+                .then(|| FieldError::new(format!("/models/{index}"), detail))
+        };
+        let fields: Vec<FieldError> = self.models.iter().enumerate().filter_map(unpriced).collect();
+        if fields.is_empty() {
+            return Ok(());
+        }
+        let detail = "a run with max_cost_usd can only use models whose price is known; see errors";
+        Err(Error { fields, ..Error::new(Kind::Invalid, "price_unknown", detail) })
+    }
+
     /// The call that asks one of the models.
     pub fn call(&self, model: &ModelSpec) -> Call {
         Call {
