@@ -4,6 +4,7 @@
 
 mod compose;
 mod config;
+mod error_codes;
 mod logs;
 mod panics;
 mod reference;
