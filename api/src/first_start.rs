@@ -1,5 +1,6 @@
-//! The first start of `acm2 serve` on a local machine: a tenant, the provider keys of the environment, a key for the sandbox,
-//! and one API key, shown once. Called by `cli::serve`; the hosted mode does none of this.
+//! A start of `acm2 serve` on a local machine: at the first one a tenant and its API key, shown once; at each one the provider
+//! keys of the environment and a key for the sandbox, where they are missing. Called by `cli::serve`; the hosted mode does none
+//! of this.
 
 use acm2_domain::ids::{ProviderKeyId, TenantId};
 use acm2_domain::providers::find_provider;
@@ -13,11 +14,11 @@ use crate::auth::Scope;
 use crate::problem::Failure;
 use crate::{sealing, tenants};
 
-/// What the first start made.
-#[derive(Debug)]
-pub struct FirstStart {
-    /// The API key, to be shown once.
-    pub key: SecretString,
+/// What a start on a local machine made.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    /// The first API key, to be shown once; at the first start only.
+    pub key: Option<SecretString>,
     /// Providers whose keys were taken from the environment.
     pub imported: Vec<String>,
 }
@@ -26,31 +27,40 @@ const TENANT: &str = "local";
 /// The sandbox takes any key.
 const SANDBOX_KEY: &str = "sandbox-key-of-the-local-tenant";
 
-/// Does it, unless there is a tenant already.
-pub async fn prepare(app: &App) -> Result<Option<FirstStart>, Failure> {
-    if app.store.tenants().count().await? > 0 {
-        return Ok(None);
-    }
-    let tenant = tenants::create(app, TENANT).await?.id;
+/// Makes what is missing: the tenant and its API key, and a provider key wherever the environment holds one and the tenant has
+/// none of that provider. Where there are several tenants, nobody could tell whose keys these are: then nothing.
+pub async fn prepare(app: &App) -> Result<Prepared, Failure> {
+    let present = app.store.tenants().list(None, 2).await?;
+    let (tenant, key) = match &present[..] {
+        [] => {
+            let tenant = tenants::create(app, TENANT).await?.id;
+            let new = NewKey { name: "first key".to_owned(), scopes: vec![Scope::All], expires_at: None };
+            (tenant, Some(mint(app, tenant, new).await?.1))
+        }
+        [one] if one.name == TENANT => (one.id, None),
+        _ => return Ok(Prepared::default()),
+    };
+    let tx = app.store.tenant(tenant).begin().await?;
+    let known = provider_keys::list(&tx).await?;
+    tx.commit().await?;
+    let is_known = |provider: &str| known.iter().any(|row| row.provider == provider);
     let mut imported = Vec::new();
     for (provider, key) in app.config.local_provider_keys() {
         let visible = key.expose_secret().bytes().all(|byte| byte.is_ascii_graphic());
         if !visible || key.expose_secret().is_empty() {
             tracing::warn!(provider, "the provider key of the environment is not one and was not imported");
-            continue;
+        } else if !is_known(&provider) {
+            add_key(app, tenant, &provider, "from the environment", &key).await?;
+            imported.push(provider);
         }
-        add_key(app, tenant, &provider, "from the environment", &key).await?;
-        imported.push(provider);
     }
     if let Some(sandbox) = find_provider("sandbox") {
         let target = Target { provider: sandbox, base_url: None, private_hosts: Vec::new() };
-        if app.outbound.base_url(&target).is_ok() {
+        if !is_known(sandbox.slug) && app.outbound.base_url(&target).is_ok() {
             add_key(app, tenant, sandbox.slug, "sandbox", &SecretString::from(SANDBOX_KEY)).await?;
         }
     }
-    let new = NewKey { name: "first key".to_owned(), scopes: vec![Scope::All], expires_at: None };
-    let (_, key) = mint(app, tenant, new).await?;
-    Ok(Some(FirstStart { key, imported }))
+    Ok(Prepared { key, imported })
 }
 
 async fn add_key(app: &App, tenant: TenantId, provider: &str, label: &str, key: &SecretString) -> Result<(), Failure> {

@@ -3,28 +3,27 @@
 use acm2_runtime::config::Role;
 use secrecy::ExposeSecret;
 
-use crate::first_start::FirstStart;
+use crate::first_start::Prepared;
 
 /// The greeting; `url` without a slash at its end.
-pub(super) fn text(url: &str, role: Role, first: Option<&FirstStart>) -> String {
+pub(super) fn text(url: &str, role: Role, prepared: &Prepared) -> String {
     let mut text = format!("ACM2 is ready at {url}\nAPI documentation: {url}/docs\n");
-    match first {
-        Some(first) => text.push_str(&first_steps(url, first)),
+    if !prepared.imported.is_empty() {
+        text.push_str("Provider keys taken from your environment: ");
+        text.push_str(&prepared.imported.join(", "));
+        text.push('\n');
+    }
+    match &prepared.key {
+        Some(key) => text.push_str(&first_steps(url, key.expose_secret())),
         None if role == Role::Serve => text.push_str("Another API key: acm2 api-keys create\n"),
         None => {}
     }
     text
 }
 
-fn first_steps(url: &str, first: &FirstStart) -> String {
-    let key = first.key.expose_secret();
-    let imported = if first.imported.is_empty() {
-        String::new()
-    } else {
-        format!("Provider keys taken from your environment: {}\n", first.imported.join(", "))
-    };
+fn first_steps(url: &str, key: &str) -> String {
     format!(
-        r#"{imported}
+        r#"
 Your API key, shown only this once:
   {key}
 
@@ -46,8 +45,8 @@ mod tests {
 
     #[test]
     fn the_curl_is_a_body_that_the_api_takes() {
-        let first = FirstStart { key: SecretString::from("acm2_x"), imported: vec!["openai".to_owned()] };
-        let text = text("http://127.0.0.1:8080", Role::Serve, Some(&first));
+        let prepared = Prepared { key: Some(SecretString::from("acm2_x")), imported: vec!["openai".to_owned()] };
+        let text = text("http://127.0.0.1:8080", Role::Serve, &prepared);
         let body = text.split("-d '").nth(1).unwrap().split('\'').next().unwrap();
         let run: acm2_domain::run::NewRun = serde_json::from_str(body).unwrap();
         assert!(run.compile(&acm2_domain::prices::Prices::built_in()).is_ok());

@@ -15,9 +15,10 @@ use super::{greeting, say};
 use crate::admin::AdminSocket;
 use crate::app::App;
 use crate::embedded::{self, RunningSandbox};
+use crate::first_start::{self, Prepared};
 use crate::server::{self, Bound};
 use crate::start_error::StartError;
-use crate::{first_start, open, presence};
+use crate::{open, presence};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Serve {
@@ -116,12 +117,12 @@ async fn greet(app: &App, role: Role, address: SocketAddr) -> Result<(), StartEr
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
         None => format!("http://{address}"),
     };
-    let first = if role == Role::Serve && app.config.mode == Mode::Local {
+    let prepared = if role == Role::Serve && app.config.mode == Mode::Local {
         first_start::prepare(app).await.map_err(|failure| StartError::failed(failure.to_string()))?
     } else {
-        None
+        Prepared::default()
     };
-    say::text(&greeting::text(&url, role, first.as_ref()));
+    say::text(&greeting::text(&url, role, &prepared));
     Ok(())
 }
 

@@ -32,3 +32,25 @@ where
     };
     next.call(request).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(path: &str) -> Request {
+        Request::builder().uri_str(path).finish()
+    }
+
+    #[tokio::test]
+    async fn one_too_many_is_told_to_come_back_and_health_is_seen_all_the_same() {
+        let handler = Arc::new(poem::endpoint::make_sync(|_| Response::builder().finish()));
+        let full = InFlight::new(0);
+        let refused = limit(Arc::clone(&handler), request("/api/v1/runs"), full.clone()).await.unwrap_err();
+        assert_eq!(refused.status().as_u16(), 503);
+        assert!(limit(Arc::clone(&handler), request("/readyz"), full).await.is_ok());
+        let free = InFlight::new(1);
+        for _ in 0..3 {
+            assert!(limit(Arc::clone(&handler), request("/api/v1/runs"), free.clone()).await.is_ok());
+        }
+    }
+}

@@ -107,6 +107,26 @@ fn path_parameter<'a>(pattern: &'a str, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_says_nothing_of_it() {
+        let handler = poem::endpoint::make_sync(|_| -> Response { panic!("canary") });
+        let mut response = convert(Arc::new(handler), Request::default()).await.unwrap();
+        assert_eq!(response.status().as_u16(), 500);
+        assert_eq!(response.content_type(), Some("application/problem+json"));
+        let text = response.take_body().into_string().await.unwrap();
+        assert!(text.contains("\"code\":\"internal\"") && !text.contains("canary"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn an_error_of_the_framework_keeps_its_text_to_itself() {
+        let handler = poem::endpoint::make(|_| async {
+            Err::<Response, _>(poem::Error::from_string("canary", poem::http::StatusCode::BAD_GATEWAY))
+        });
+        let mut response = convert(Arc::new(handler), Request::default()).await.unwrap();
+        assert_eq!(response.status().as_u16(), 500);
+        assert!(!response.take_body().into_string().await.unwrap().contains("canary"));
+    }
+
     #[test]
     fn the_frameworks_reason_loses_type_and_value() {
         assert_eq!(plain_reason("failed to parse \"string_run\": not an id"), "not an id");

@@ -144,8 +144,9 @@ async fn the_first_start_shows_a_curl_that_works() {
     assert!(providers.contains(&&json!("openai")) && providers.contains(&&json!("sandbox")), "{providers:?}");
     assert!(!process.log().contains("sk-proj"));
     process.kill();
-    // Killed, started again: the key holds and is not shown any more.
-    let process = world.serve();
+    // Killed, started again: the key holds and is not shown any more, and a key that is new in the environment is taken.
+    let process = world.start_with("serve", &[("GROQ_API_KEY", "gsk_of_the_environment_0123456789")]);
+    assert!(process.printed().contains("taken from your environment: groq\n"), "{}", process.printed());
     assert!(!process.printed().contains(&key) && process.printed().contains("acm2 api-keys create"));
     Client::new(&process.url, &key).get("/api/v1/runs").await.expect(200);
     let another = world.cli(&["api-keys", "create"]);

@@ -18,7 +18,8 @@ on_both! {
     a_test_asks_the_provider_and_keeps_the_verdict,
     a_repeated_request_stores_one_key,
     wrong_keys_are_refused_without_showing_them,
-    without_its_master_key_a_list_says_so,
+    without_its_master_key_a_process_does_not_start_and_a_rotation_loses_nothing,
+    a_rotation_waits_until_every_process_holds_the_new_key,
 }
 
 async fn a_key_is_listed_masked_and_its_text_is_nowhere(world: &World) {
@@ -186,7 +187,25 @@ async fn wrong_keys_are_refused_without_showing_them(world: &World) {
     client.post(KEYS, &json!({"provider": "sandbox", "key": "x"})).await.problem(422, "provider_not_offered");
 }
 
-async fn without_its_master_key_a_list_says_so(world: &World) {
+async fn a_rotation_waits_until_every_process_holds_the_new_key(world: &World) {
+    if !world.is_shared() {
+        return;
+    }
+    let (process, _tenant, client) = world.ready();
+    client.post(KEYS, &json!({"provider": "openai", "key": SECRET})).await.expect(201);
+    let api = world.start("api");
+    let both = format!("{},{}", world.cli(&["keys", "generate", "--id", "other"]), world.settings["ACM2_MASTER_KEYS"]);
+    let rotate = || world.command(&["keys", "rotate"]).env("ACM2_MASTER_KEYS", &both).output().unwrap();
+    let refused = rotate();
+    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("serve wrk_") && errors.contains("api wrk_"), "{errors}");
+    assert_eq!((process.stop(), api.stop()), (Some(0), Some(0)));
+    let rotated = rotate();
+    assert!(rotated.status.success(), "{}", String::from_utf8_lossy(&rotated.stderr));
+}
+
+async fn without_its_master_key_a_process_does_not_start_and_a_rotation_loses_nothing(world: &World) {
     let (process, tenant, client) = world.ready();
     client.post(KEYS, &json!({"provider": "openai", "key": SECRET})).await.expect(201);
     process.stop();
