@@ -30,11 +30,13 @@ impl House {
 
     /// The usual processes: one that does everything, or an api and a worker. The first one has HTTP.
     pub(crate) fn open(&self) -> Vec<Process> {
-        if self.world.is_shared() {
-            vec![self.world.start("api"), self.world.start("worker")]
-        } else {
-            vec![self.world.serve()]
-        }
+        self.open_with(&[])
+    }
+
+    /// The same with settings of their own.
+    pub(crate) fn open_with(&self, settings: &[(&str, &str)]) -> Vec<Process> {
+        let roles: &[&str] = if self.world.is_shared() { &["api", "worker"] } else { &["serve"] };
+        roles.iter().map(|role| self.world.start_with(role, settings)).collect()
     }
 
     /// A new tenant with a key for every provider of the house, and its client.
@@ -53,6 +55,20 @@ impl House {
     pub(crate) fn calls(&self) -> Vec<CallRecord> {
         let generates = |call: &CallRecord| call.wire != acm2_sandbox::Wire::KeyTest;
         self.sandbox.calls().into_iter().filter(|call| call.event == Event::Received && generates(call)).collect()
+    }
+
+    /// Waits until so many calls have reached the provider.
+    pub(crate) async fn wait_for_calls(&self, count: usize) {
+        let until = tokio::time::Instant::now() + Duration::from_secs(40);
+        while self.calls().len() < count {
+            assert!(tokio::time::Instant::now() < until, "only {} of {count} calls came", self.calls().len());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The calls whose caller went away before it had an answer.
+    pub(crate) fn left_calls(&self) -> usize {
+        self.sandbox.calls().iter().filter(|call| call.event == Event::ClientGone).count()
     }
 }
 
@@ -89,7 +105,7 @@ pub(crate) async fn ended(client: &Client, run: &str, patience: Duration) -> Val
 /// Submits a run and waits for its end.
 pub(crate) async fn run(client: &Client, body: &Value) -> Value {
     let run = submit(client, body).await;
-    ended(client, &run, Duration::from_secs(60)).await
+    ended(client, &run, Duration::from_mins(1)).await
 }
 
 /// Runs each of the named functions, which take a `House`, over both pairs of back-ends.

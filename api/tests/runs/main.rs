@@ -4,7 +4,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod basics;
+mod control;
+mod first_minute;
 #[expect(dead_code, unused_imports, unused_macros, reason = "the other test binary uses the rest of it")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
 mod house;
+mod queue;
+mod receiver;
+mod webhooks;

@@ -45,11 +45,6 @@ impl Client {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
-    /// The API key.
-    pub(crate) fn key(&self) -> &str {
-        &self.key
-    }
-
     /// A request with the key, for tests that add to it.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.bare(method, path).header("X-ACM2-API-Key", &self.key)
