@@ -170,7 +170,13 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Operator,
         key_hint: "anything",
         keys_url: "",
-        quirks: Quirks { reports_cost: true, attempt_header: Some("x-acm2-attempt-id"), ..USUAL },
+        quirks: Quirks {
+            // The wire of OpenRouter, where the list of models is public and proves nothing.
+            key_test_path: "key",
+            reports_cost: true,
+            attempt_header: Some("x-acm2-attempt-id"),
+            ..USUAL
+        },
     },
 ];
 

@@ -12,20 +12,10 @@ use crate::config::{Log, LogFormat};
 
 /// Libraries that handle headers, bodies or statements. Whatever the level setting says, what they write below `info` is
 /// dropped: it may hold a key.
-const WIRE: [&str; 12] = [
-    "h2",
-    "hyper",
-    "hyper_util",
-    "reqwest",
-    "rustls",
-    "tower",
-    "poem",
-    "sqlx",
-    "sea_orm",
-    "redis",
-    "apalis",
-    "sea_orm_migration",
-];
+const WIRE: [&str; 8] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower", "sqlx", "redis"];
+
+/// The same, and at `info` they tell what our own lines tell too: only their warnings are kept.
+const CHATTY: [&str; 5] = ["poem", "sea_orm", "sea_orm_migration", "apalis", "apalis_core"];
 
 /// The logs could not be started: someone else has started them already.
 #[derive(Debug, thiserror::Error)]
@@ -53,5 +43,12 @@ where
 
 fn is_safe(metadata: &Metadata<'_>) -> bool {
     let library = metadata.target().split("::").next().unwrap_or_default();
-    *metadata.level() <= Level::INFO || !WIRE.contains(&library)
+    let most = if CHATTY.contains(&library) {
+        Level::WARN
+    } else if WIRE.contains(&library) {
+        Level::INFO
+    } else {
+        Level::TRACE
+    };
+    *metadata.level() <= most
 }
