@@ -53,6 +53,20 @@ pub(crate) async fn rotate(app: &App, progress: &mut (dyn FnMut(u64, u64) + Send
     }
 }
 
+/// Refuses where this process wraps under another master key than the one that is meant: it would do nothing, and whoever then
+/// took the old key away would lose everything.
+pub(crate) fn refuse_another(app: &App, meant: &str) -> Result<(), Error> {
+    let newest = app.keyring.master_keys().newest_id();
+    if newest == meant {
+        return Ok(());
+    }
+    let detail = format!(
+        "the serving process wraps under master key `{newest}`, not under `{meant}`; restart it with `{meant}` first in \
+         ACM2_MASTER_KEYS"
+    );
+    Err(Error::new(Kind::Conflict, "master_key_not_everywhere", detail))
+}
+
 async fn refuse_while_others_lack(app: &App, newest: &str) -> Result<(), Error> {
     let live = app.store.workers().list().await?;
     let lacking: Vec<String> = live

@@ -1,6 +1,6 @@
 //! Opens the parts of a process from its configuration, in one place. Called by every command that touches data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use acm2_broker::{BrokerOptions, BrokerUrl};
@@ -92,22 +92,36 @@ pub fn master_keys(config: &Config) -> Result<MasterKeys, StartError> {
     MasterKeys::parse(&text).map_err(|error| StartError::misused(format!("ACM2_MASTER_KEYS: {error}")))
 }
 
-/// Whether the master keys are those under which the data was stored: tried on the data keys of some tenants.
+/// Whether the master keys are those under which the data was stored: tried on the data keys of some tenants. A data key that
+/// does not open under a master key that opens others is damaged by itself: it is told, and the other tenants are served.
 pub async fn check_master_keys(app: &App) -> Result<(), StartError> {
+    let mut right = BTreeSet::new();
+    let mut closed = Vec::new();
     for tenant in app.store.tenants().list(None, TRIED_TENANTS).await? {
-        let why = match app.keyring.data_key(tenant.id, &wrapped(&tenant.data_key)) {
-            Ok(_) => continue,
-            Err(OpenError::UnknownMasterKey { id }) => {
-                format!("this data was sealed under master key `{id}`, which is not among the given ones")
+        let master_key = tenant.data_key.master_key_id.clone();
+        match app.keyring.data_key(tenant.id, &wrapped(&tenant.data_key)) {
+            Ok(_) => {
+                right.insert(master_key);
             }
-            Err(_) => format!(
-                "the given master key `{}` is not the one under which this data was sealed",
-                tenant.data_key.master_key_id
-            ),
-        };
-        return Err(StartError::misused(format!("{why}; set ACM2_MASTER_KEYS to the keys that sealed it")));
+            Err(OpenError::UnknownMasterKey { id }) => {
+                let why = format!("this data was sealed under master key `{id}`, which is not among the given ones");
+                return Err(other_master_keys(&why));
+            }
+            Err(_) => closed.push((tenant.id, master_key)),
+        }
+    }
+    for (tenant, master_key) in closed {
+        if !right.contains(&master_key) {
+            let why = format!("the given master key `{master_key}` is not the one under which this data was sealed");
+            return Err(other_master_keys(&why));
+        }
+        tracing::error!(tenant.id = %tenant, "the data key of this tenant does not open: its secrets cannot be used");
     }
     Ok(())
+}
+
+fn other_master_keys(why: &str) -> StartError {
+    StartError::misused(format!("{why}; set ACM2_MASTER_KEYS to the keys that sealed it"))
 }
 
 fn outbound_options(config: &Config, base_urls: BTreeMap<String, Url>) -> OutboundOptions {

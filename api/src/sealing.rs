@@ -4,11 +4,12 @@
 use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::{ProviderKeyId, TenantId};
 use acm2_store::provider_keys::{ProviderKeyRow, SealedKey};
+use acm2_store::webhook_endpoints::PreviousSecret;
 use acm2_vault::data_key::DataKey;
 use acm2_vault::mask::mask;
 use acm2_vault::places::Place;
 use acm2_vault::webhook_secret;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
 use crate::app::App;
@@ -40,24 +41,25 @@ pub(crate) struct Rotated {
     pub secret: SecretString,
     /// The new secret, sealed for its place.
     pub sealed: Vec<u8>,
-    /// The secret before it, sealed for the place of the previous one.
-    pub previous: Vec<u8>,
+    /// The secret before it, sealed for the place of the previous one; `None` where it does not open.
+    pub previous: Option<PreviousSecret>,
 }
 
-/// Makes a new signing secret; the present one moves to the place of the previous one, so it is sealed anew.
+/// Makes a new signing secret; the present one moves to the place of the previous one until then, so it is sealed anew. One
+/// that does not open signs nothing: the new one takes its place alone.
 pub(crate) fn rotate(
     data_key: &DataKey,
     tenant: TenantId,
     (place, previous_place): (Place<'_>, Place<'_>),
     present: &[u8],
-) -> Result<Rotated, Error> {
-    let present = open_signing_secret(data_key, tenant, place, present)?;
+    until: DateTime<Utc>,
+) -> Rotated {
+    let previous = open_signing_secret(data_key, tenant, place, present).ok().map(|present| PreviousSecret {
+        sealed: data_key.seal_at(tenant, previous_place, &present).into_bytes(),
+        until,
+    });
     let secret = webhook_secret::mint();
-    Ok(Rotated {
-        sealed: data_key.seal_at(tenant, place, &secret).into_bytes(),
-        previous: data_key.seal_at(tenant, previous_place, &present).into_bytes(),
-        secret,
-    })
+    Rotated { sealed: data_key.seal_at(tenant, place, &secret).into_bytes(), previous, secret }
 }
 
 /// Opens a stored signing secret.
@@ -69,7 +71,7 @@ pub(crate) fn open_signing_secret(
 ) -> Result<SecretString, Error> {
     data_key.open_at(tenant, place, sealed).map_err(|error| {
         tracing::error!(tenant.id = %tenant, %error, "a signing secret does not open");
-        Error::new(Kind::Conflict, "secret_undecryptable", "the stored secret cannot be opened; make a new endpoint")
+        Error::new(Kind::Conflict, "secret_undecryptable", "the stored secret cannot be opened; rotate it")
     })
 }
 

@@ -48,7 +48,10 @@ pub enum Command {
         expires_at: Option<DateTime<Utc>>,
     },
     /// Wrap all data keys under the newest master key.
-    RotateKeys,
+    RotateKeys {
+        /// The id of the key that is meant. A process that serves has its own list, which may be older than the CLI's.
+        newest: String,
+    },
     /// Bring all tenants' schemas up to date.
     MigrateAll,
 }
@@ -154,7 +157,8 @@ async fn perform(app: &App, command: Command, progress: &mut (dyn FnMut(Progress
             let (row, token) = mint(app, tenant, NewKey { name, scopes, expires_at }).await?;
             Ok(Reply::ApiKey { id: row.id, tenant, key: token.expose_secret().to_owned() })
         }
-        Command::RotateKeys => {
+        Command::RotateKeys { newest: meant } => {
+            key_rotation::refuse_another(app, &meant)?;
             let mut told = |done, total| progress(Progress { done, total });
             let rotation = key_rotation::rotate(app, &mut told).await?;
             let newest = app.keyring.master_keys().newest_id();

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 
 use super::{admin, say};
 use crate::admin::Command;
+use crate::open;
 use crate::start_error::StartError;
 
 #[derive(Debug, Subcommand)]
@@ -31,5 +32,6 @@ pub(super) fn generate(arguments: &Generate) -> Result<(), StartError> {
 }
 
 pub(super) async fn rotate(config: Config) -> Result<(), StartError> {
-    admin::run(config, Command::RotateKeys, Some("rotating")).await
+    let newest = open::master_keys(&config)?.newest_id().to_owned();
+    admin::run(config, Command::RotateKeys { newest }, Some("rotating")).await
 }

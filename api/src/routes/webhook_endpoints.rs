@@ -5,7 +5,7 @@ use acm2_domain::ids::WebhookEndpointId;
 use acm2_domain::run::EventType;
 use acm2_store::deliveries;
 use acm2_store::webhook_endpoints::{
-    self as store, NewWebhookEndpoint as NewRow, PreviousSecret, WebhookEndpointChange, WebhookEndpointRow,
+    self as store, NewWebhookEndpoint as NewRow, WebhookEndpointChange, WebhookEndpointRow,
 };
 use acm2_vault::places::Place;
 use acm2_vault::webhook_secret;
@@ -168,12 +168,12 @@ impl WebhookEndpoints {
         let row = store::get(&tx, id).await?;
         let places = (Place::WebhookSecret(id), Place::PreviousWebhookSecret(id));
         let until = now + sealing::overlap(&caller.app);
-        let rotated = sealing::rotate(&data_key, caller.tenant, places, &row.secret)?;
-        let previous = PreviousSecret { sealed: rotated.previous, until };
-        store::rotate_secret(&tx, &row, rotated.sealed, previous, now).await?;
+        let rotated = sealing::rotate(&data_key, caller.tenant, places, &row.secret, until);
+        let previous_secret_until = rotated.previous.as_ref().map(|previous| previous.until);
+        store::rotate_secret(&tx, &row, rotated.sealed, rotated.previous, now).await?;
         tx.commit().await?;
         let secret = rotated.secret.expose_secret().to_owned();
-        Ok(Reply::new(SigningSecret { secret, previous_secret_until: Some(until) }))
+        Ok(Reply::new(SigningSecret { secret, previous_secret_until }))
     }
 
     /// Send a test event.

@@ -1,7 +1,6 @@
 //! `webhook-secret`: the tenant's default signing secret, which signs webhooks to a run's own URL.
 
 use acm2_store::TenantTx;
-use acm2_store::webhook_endpoints::PreviousSecret;
 use acm2_store::webhook_secret::{self as store, WebhookSecretRow};
 use acm2_vault::data_key::DataKey;
 use acm2_vault::places::Place;
@@ -44,12 +43,13 @@ impl WebhookSecret {
         let tx = caller.store().begin().await?;
         let row = find_or_make(&caller, &data_key, &tx).await?;
         let places = (Place::TenantWebhookSecret, Place::PreviousTenantWebhookSecret);
-        let rotated = sealing::rotate(&data_key, caller.tenant, places, &row.sealed)?;
         let until = caller.app.clock.now() + sealing::overlap(&caller.app);
-        store::rotate(&tx, &row, rotated.sealed, PreviousSecret { sealed: rotated.previous, until }).await?;
+        let rotated = sealing::rotate(&data_key, caller.tenant, places, &row.sealed, until);
+        let previous_secret_until = rotated.previous.as_ref().map(|previous| previous.until);
+        store::rotate(&tx, &row, rotated.sealed, rotated.previous).await?;
         tx.commit().await?;
         let secret = rotated.secret.expose_secret().to_owned();
-        Ok(Reply::new(SigningSecret { secret, previous_secret_until: Some(until) }))
+        Ok(Reply::new(SigningSecret { secret, previous_secret_until }))
     }
 }
 

@@ -227,13 +227,14 @@ pub async fn rotate_secret(
     tx: &TenantTx,
     read: &WebhookEndpointRow,
     secret: Vec<u8>,
-    previous: PreviousSecret,
+    previous: Option<PreviousSecret>,
     now: DateTime<Utc>,
 ) -> Result<WebhookEndpointRow, StoreError> {
+    let (sealed, until) = previous.map(|previous| (previous.sealed, previous.until)).unzip();
     let update = Entity::update_many()
         .col_expr(Column::Secret, Expr::value(secret))
-        .col_expr(Column::PreviousSecret, Expr::value(previous.sealed))
-        .col_expr(Column::PreviousSecretUntil, Expr::value(previous.until))
+        .col_expr(Column::PreviousSecret, Expr::value(sealed))
+        .col_expr(Column::PreviousSecretUntil, Expr::value(until))
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .filter(Column::Id.eq(read.id.uuid()))
         .filter(Column::Secret.eq(read.secret.clone()));

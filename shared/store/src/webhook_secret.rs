@@ -57,7 +57,8 @@ pub async fn find_or_insert(
     find(tx).await?.ok_or(StoreError::NotFound("webhook secret"))
 }
 
-/// Puts a new secret in the place of the one that was read; the old one goes on signing beside it for a while.
+/// Puts a new secret in the place of the one that was read; the old one, where it is given, goes on signing beside it for a
+/// while.
 ///
 /// # Errors
 /// `Conflict` if another rotation came between.
@@ -65,12 +66,13 @@ pub async fn rotate(
     tx: &TenantTx,
     read: &WebhookSecretRow,
     sealed: Vec<u8>,
-    previous: PreviousSecret,
+    previous: Option<PreviousSecret>,
 ) -> Result<(), StoreError> {
+    let (previous_sealed, until) = previous.map(|previous| (previous.sealed, previous.until)).unzip();
     let update = Entity::update_many()
         .col_expr(Column::Sealed, Expr::value(sealed))
-        .col_expr(Column::PreviousSealed, Expr::value(previous.sealed))
-        .col_expr(Column::PreviousUntil, Expr::value(previous.until))
+        .col_expr(Column::PreviousSealed, Expr::value(previous_sealed))
+        .col_expr(Column::PreviousUntil, Expr::value(until))
         .filter(Column::Name.eq(NAME))
         .filter(Column::Sealed.eq(read.sealed.clone()));
     match update.exec(tx).await?.rows_affected {

@@ -101,13 +101,13 @@ async fn of_two_rotations_at_once_the_second_is_a_conflict(fixture: &Fixture) {
     let tx = begin(fixture).await;
     let read = insert(&tx, new_endpoint(), now()).await.unwrap();
     let previous = PreviousSecret { sealed: vec![9; 40], until: now() + TimeDelta::hours(24) };
-    let rotated = rotate_secret(&tx, &read, vec![2; 40], previous.clone(), now()).await.unwrap();
+    let rotated = rotate_secret(&tx, &read, vec![2; 40], Some(previous.clone()), now()).await.unwrap();
     assert_eq!((&rotated.secret, &rotated.previous_secret), (&vec![2; 40], &Some(previous.clone())));
-    let second = rotate_secret(&tx, &read, vec![3; 40], previous.clone(), now()).await;
+    let second = rotate_secret(&tx, &read, vec![3; 40], Some(previous.clone()), now()).await;
     assert!(second.unwrap_err().is_conflict());
     assert_eq!(get(&tx, read.id).await.unwrap().secret, vec![2; 40]);
     delete(&tx, read.id).await.unwrap();
-    assert!(is_not_found(&rotate_secret(&tx, &rotated, vec![4; 40], previous, now()).await));
+    assert!(is_not_found(&rotate_secret(&tx, &rotated, vec![4; 40], Some(previous), now()).await));
 }
 
 async fn the_default_secret_is_made_once_and_rotates(fixture: &Fixture) {
@@ -117,10 +117,10 @@ async fn the_default_secret_is_made_once_and_rotates(fixture: &Fixture) {
     assert_eq!(webhook_secret::find_or_insert(&tx, vec![2; 40], now()).await.unwrap(), made);
     assert_eq!((&made.sealed, &made.previous), (&vec![1; 40], &None));
     let previous = PreviousSecret { sealed: vec![9; 40], until: now() + TimeDelta::hours(24) };
-    webhook_secret::rotate(&tx, &made, vec![3; 40], previous.clone()).await.unwrap();
+    webhook_secret::rotate(&tx, &made, vec![3; 40], Some(previous.clone())).await.unwrap();
     let rotated = webhook_secret::find(&tx).await.unwrap().unwrap();
     assert_eq!((&rotated.sealed, &rotated.previous), (&vec![3; 40], &Some(previous.clone())));
-    assert!(webhook_secret::rotate(&tx, &made, vec![4; 40], previous).await.unwrap_err().is_conflict());
+    assert!(webhook_secret::rotate(&tx, &made, vec![4; 40], Some(previous)).await.unwrap_err().is_conflict());
 }
 
 async fn endpoints_are_listed_newest_first_in_pages(fixture: &Fixture) {
