@@ -54,6 +54,11 @@ impl Idempotency {
         })))
     }
 
+    /// Whether the caller gave a name.
+    pub const fn is_named(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Takes the name. `Some` where an earlier request has it: then nothing more is to be done.
     pub async fn begin(&self, tx: &TenantTx, now: DateTime<Utc>) -> Result<Option<Earlier>, Failure> {
         let Some(named) = &self.0 else { return Ok(None) };

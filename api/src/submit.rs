@@ -34,7 +34,11 @@ pub(crate) enum Submitted {
 pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempotency) -> Result<Submitted, Failure> {
     let spec = body.compile(&caller.app.prices).map_err(Error::invalid)?;
     spec.check_prices(&caller.app.prices)?;
-    refuse_full_queue(caller).await?;
+    let full = full_queue(caller).await;
+    // A repeated request is told of the run that it made, also while the queue is full.
+    if let Some(refusal) = full.as_ref().filter(|_| !idempotency.is_named()) {
+        return Err(refusal.clone().into());
+    }
     let row = NewRunRow {
         id: RunId::generate(),
         job: JobId::generate(),
@@ -46,7 +50,7 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
     let job = Job { id: row.job, tenant: caller.tenant, work: Work::RunV1(row.id), priority: 0 };
     let now = caller.app.clock.now();
     caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(row.deadline(now))).await?;
-    let outcome = write(caller, &row, idempotency).await;
+    let outcome = write(caller, &row, idempotency, full).await;
     if !matches!(outcome, Ok(Written::New(_)) | Err(Unsure::MayStand(_))) {
         // Nothing was written, so nothing is to be done. If this fails, the sweeper finds a job without a run.
         if let Err(error) = caller.app.store.jobs().delete(job.id).await {
@@ -86,11 +90,19 @@ impl From<Failure> for Unsure {
     }
 }
 
-async fn write(caller: &Caller, row: &NewRunRow, idempotency: &Idempotency) -> Result<Written, Unsure> {
+async fn write(
+    caller: &Caller,
+    row: &NewRunRow,
+    idempotency: &Idempotency,
+    full: Option<Error>,
+) -> Result<Written, Unsure> {
     let now = caller.app.clock.now();
     let tx = caller.store().begin().await?;
     if let Some(earlier) = idempotency.begin(&tx, now).await? {
         return Ok(Written::Replay(RunId::from(earlier.subject), earlier.text));
+    }
+    if let Some(refusal) = full {
+        return Err(Unsure::Not(refusal.into()));
     }
     check_keys(&tx, &row.spec).await?;
     let written = runs::insert(&tx, row, now).await?;
@@ -120,18 +132,18 @@ async fn check_keys(tx: &TenantTx, spec: &RunSpec) -> Result<(), Failure> {
 }
 
 /// The broker's memory is bounded: so many runs of a tenant may wait. While the broker is away nobody counts.
-async fn refuse_full_queue(caller: &Caller) -> Result<(), Failure> {
+async fn full_queue(caller: &Caller) -> Option<Error> {
     const RETRY_AFTER: u64 = 30;
     let most = caller.app.config.queue.tenant_quota;
     match caller.app.broker.dispatch.waiting(Queue::Runs, caller.tenant).await {
         Ok(waiting) if waiting >= most => {
             let detail = format!("{most} runs of yours wait already; come back when some have begun");
-            Err(Error::new(Kind::TooMany, "queue_full", detail).retry_after(RETRY_AFTER).into())
+            Some(Error::new(Kind::TooMany, "queue_full", detail).retry_after(RETRY_AFTER))
         }
-        Ok(_) => Ok(()),
+        Ok(_) => None,
         Err(error) => {
             tracing::warn!(%error, "the broker is away; the run is accepted all the same");
-            Ok(())
+            None
         }
     }
 }

@@ -29,15 +29,30 @@ pub(crate) async fn run_ended(
 
 /// Makes a job for each delivery. The job has the delivery's id, so that doing it twice makes one.
 pub(crate) async fn enqueue_deliveries(app: &App, tenant: TenantId, pending: &[DeliveryId]) -> Result<(), StoreError> {
-    let jobs: Vec<Job> = pending
-        .iter()
-        .map(|delivery| Job { id: JobId::from(delivery.uuid()), tenant, work: Work::DeliverV1(*delivery), priority: 0 })
-        .collect();
+    let jobs: Vec<Job> = pending.iter().map(|delivery| job_of(tenant, *delivery)).collect();
     for job in &jobs {
         app.store.jobs().insert(job, app.timing.job_due, None).await?;
     }
     push(app, &jobs).await;
     Ok(())
+}
+
+/// Makes a delivery due now, whether its job is done or waits for the time of the next try.
+pub(crate) async fn enqueue_again(app: &App, tenant: TenantId, delivery: DeliveryId) -> Result<(), StoreError> {
+    let job = job_of(tenant, delivery);
+    if !app.store.jobs().insert(&job, app.timing.job_due, None).await? {
+        app.store.jobs().reschedule(job.id, app.timing.job_due).await?;
+    }
+    // A push leaves a job that waits where it is: hours ahead, perhaps. One that a worker holds is not touched.
+    if let Err(error) = app.broker.dispatch.remove(Queue::Deliveries, tenant, job.id).await {
+        tracing::warn!(%error, "the broker is away; the delivery waits for its next try");
+    }
+    push(app, &[job]).await;
+    Ok(())
+}
+
+fn job_of(tenant: TenantId, delivery: DeliveryId) -> Job {
+    Job { id: JobId::from(delivery.uuid()), tenant, work: Work::DeliverV1(delivery), priority: 0 }
 }
 
 /// Pushes jobs whose rows stand. A push that fails is the sweeper's to repeat.

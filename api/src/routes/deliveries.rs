@@ -76,7 +76,7 @@ impl Deliveries {
         }
         let row = store::find(&tx, id).await?.ok_or_else(|| Error::not_found("delivery"))?;
         tx.commit().await?;
-        tail::enqueue_deliveries(&caller.app, caller.tenant, &[id]).await?;
+        tail::enqueue_again(&caller.app, caller.tenant, id).await?;
         Ok(Accepted::new(row.into()).location(&path_of(id)))
     }
 }

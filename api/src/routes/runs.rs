@@ -130,7 +130,7 @@ impl Runs {
         status: Query<Option<RunStatus>>,
         /// Only those with this tag.
         tag: Query<Option<String>>,
-        /// Only those submitted after this time (RFC 3339).
+        /// Only those submitted at this time or later (RFC 3339).
         created_after: Query<Option<String>>,
         /// Only those submitted before this time (RFC 3339).
         created_before: Query<Option<String>>,
