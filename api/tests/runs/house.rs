@@ -5,7 +5,7 @@ use std::time::Duration;
 use acm2_sandbox::{CallRecord, Event, Options, Sandbox};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Process, World};
+use crate::harness::{Client, Process, Tenant, World};
 
 /// The providers that the house points at its sandbox.
 pub(crate) const PROVIDERS: [&str; 4] = ["sandbox", "openai", "anthropic", "google"];
@@ -41,6 +41,11 @@ impl House {
 
     /// A new tenant with a key for every provider of the house, and its client.
     pub(crate) async fn tenant(&self, process: &Process, name: &str) -> Client {
+        self.tenant_and_client(process, name).await.1
+    }
+
+    /// The same, with the tenant.
+    pub(crate) async fn tenant_and_client(&self, process: &Process, name: &str) -> (Tenant, Client) {
         let tenant = self.world.tenant(name);
         let client = self.world.client(process, &tenant.key);
         for provider in PROVIDERS {
@@ -48,13 +53,17 @@ impl House {
             let answer = client.put(&path, &json!({"key": key_of(name, provider)})).await;
             assert!((200..300).contains(&answer.status), "{}", answer.text);
         }
-        client
+        (tenant, client)
     }
 
     /// Every call that reached the provider, once.
     pub(crate) fn calls(&self) -> Vec<CallRecord> {
-        let generates = |call: &CallRecord| call.wire != acm2_sandbox::Wire::KeyTest;
-        self.sandbox.calls().into_iter().filter(|call| call.event == Event::Received && generates(call)).collect()
+        self.log().into_iter().filter(|call| call.event == Event::Received).collect()
+    }
+
+    /// All that the provider noted of calls: their arrival and what became of them.
+    pub(crate) fn log(&self) -> Vec<CallRecord> {
+        self.sandbox.calls().into_iter().filter(|call| call.wire != acm2_sandbox::Wire::KeyTest).collect()
     }
 
     /// Waits until so many calls have reached the provider.

@@ -5,11 +5,15 @@
 
 mod basics;
 mod control;
+mod durability;
 mod first_minute;
 #[expect(dead_code, unused_imports, unused_macros, reason = "the other test binary uses the rest of it")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
 mod house;
+mod ledger;
+mod ledger_planted;
+mod own_redis;
 mod queue;
 mod receiver;
 mod webhooks;
