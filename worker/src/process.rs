@@ -15,6 +15,7 @@ use acm2_store::{Store, StoreError};
 use acm2_vault::keyring::Keyring;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::consume::{ConsumerOptions, Handler, ShutdownTokens, consume};
 use crate::context::{Context, LiveRuns};
@@ -61,7 +62,8 @@ pub struct Parts {
 /// Pages of jobs that are pushed at start.
 const START_PAGE: u64 = 1_000;
 
-/// Works until shutdown; returns when all is drained.
+/// Works until shutdown; returns when all is drained. Dropping the future is like the death of the process: heartbeats stop, and
+/// others take over once the last one is stale.
 ///
 /// # Errors
 /// Where the store refuses the process's own row at the start. Nothing ends it afterwards but shutdown.
@@ -91,8 +93,9 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
     }
 
     let ended = CancellationToken::new();
-    let beating = tokio::spawn(beat(parts.store, parts.process, liveness, parts.timing.clone(), ended.clone()));
-    let sweeping = tokio::spawn(sweep(Arc::clone(&context), shutdown.soft.clone()));
+    let beating = beat(parts.store, parts.process, liveness, parts.timing.clone(), ended.clone());
+    let beating = AbortOnDropHandle::new(tokio::spawn(beating));
+    let sweeping = AbortOnDropHandle::new(tokio::spawn(sweep(Arc::clone(&context), shutdown.soft.clone())));
     let jobs: Arc<dyn Handler> = Arc::new(Jobs(Arc::clone(&context)));
     let consumer = |queue, permits| {
         let options = ConsumerOptions { worker: me, queue, permits, timing: parts.timing.clone() };
@@ -101,7 +104,7 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
     tokio::join!(consumer(Queue::Runs, parts.permits.runs), consumer(Queue::Deliveries, parts.permits.deliveries));
     // The heartbeat outlives the last handler: nobody may steal what is still being finished.
     ended.cancel();
-    sweeping.abort();
+    drop(sweeping);
     let _ = beating.await;
     Ok(())
 }

@@ -32,12 +32,12 @@ pub(super) async fn work(context: Arc<Context>, job: Job, delivery: DeliveryId) 
 }
 
 async fn try_once(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Result<Outcome, StoreError> {
-    let Some(tenant) = context.store.tenants().find(job.tenant).await? else { return done(context, job).await };
+    let Some(tenant) = context.store.tenants().find(job.tenant).await? else { return forget(context, job).await };
     let tx = context.store.tenant(tenant.id).begin().await?;
-    let Some(seen) = deliveries::find(&tx, delivery).await? else { return done(context, job).await };
+    let Some(seen) = deliveries::find(&tx, delivery).await? else { return forget(context, job).await };
     drop(tx);
     if seen.status != DeliveryStatus::Pending {
-        return done(context, job).await;
+        return done(context, job, delivery).await;
     }
     if let Ok(early) = (seen.next_attempt_at - context.clock.now()).to_std()
         && !early.is_zero()
@@ -76,10 +76,24 @@ async fn try_once(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Res
     record(context, job, &tenant, &seen, claim, at, sent).await
 }
 
-/// The job is no longer needed.
-async fn done(context: &Arc<Context>, job: Job) -> Result<Outcome, StoreError> {
+/// There is nothing that the job could be for.
+async fn forget(context: &Arc<Context>, job: Job) -> Result<Outcome, StoreError> {
     context.store.jobs().delete(job.id).await?;
     Ok(Outcome::Done)
+}
+
+/// The job has done its part. A redelivery that came in between found this very job and made no other, so the delivery is
+/// looked at again once the job's row is gone: either this sees it pending, or the redelivery made a row of its own.
+async fn done(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Result<Outcome, StoreError> {
+    context.store.jobs().delete(job.id).await?;
+    let tx = context.store.tenant(job.tenant).begin().await?;
+    let pending = deliveries::find(&tx, delivery).await?.is_some_and(|row| row.status == DeliveryStatus::Pending);
+    drop(tx);
+    if !pending {
+        return Ok(Outcome::Done);
+    }
+    context.store.jobs().insert(&job, context.timing.job_due, None).await?;
+    Ok(Outcome::GiveBack(Duration::ZERO))
 }
 
 enum Prepared {
@@ -181,24 +195,28 @@ async fn record(
             let tried = tried.clone();
             async move {
                 let tx = context.store.tenant(tenant.id).begin().await?;
-                if deliveries::record(&tx, claim, &tried, next, now).await? {
+                let stood = deliveries::record(&tx, claim, &tried, next, now).await?;
+                if stood {
                     note_on_endpoint(context, &tx, seen.endpoint, delivered, gone, now).await?;
                     tx.commit().await?;
                 }
-                Ok::<(), FenceError>(())
+                Ok::<bool, FenceError>(stood)
             }
             .boxed()
         })
         .await;
-    if recorded.is_err() {
-        return Ok(Outcome::GiveBack(context.timing.claim_retry));
+    match recorded {
+        Ok(true) => {}
+        // The claim was taken, by a redelivery for example: the next look at the delivery says what is left.
+        Ok(false) => return Ok(Outcome::GiveBack(Duration::ZERO)),
+        Err(_) => return Ok(Outcome::GiveBack(context.timing.claim_retry)),
     }
     match (next, retry_in) {
         (Next::RetryAt(_), Some(delay)) => {
             context.store.jobs().reschedule(job.id, delay + context.timing.job_due).await?;
             Ok(Outcome::GiveBack(delay))
         }
-        _ => done(context, job).await,
+        _ => done(context, job, seen.id).await,
     }
 }
 
@@ -244,5 +262,5 @@ async fn give_up(
     let tx = context.store.tenant(tenant.id).begin().await?;
     deliveries::record(&tx, claim, &tried, Next::Failed, context.clock.now()).await?;
     tx.commit().await?;
-    done(context, job).await
+    done(context, job, claim.delivery).await
 }

@@ -35,7 +35,7 @@ pub enum Next {
     RetryAt(DateTime<Utc>),
 }
 
-/// Records a try under its claim; whether the claim still stood. If not, nothing is written.
+/// Records a try under its claim, once; whether the claim still stood. If not, nothing is written.
 pub async fn record(
     tx: &TenantTx,
     claim: DeliveryClaim,
@@ -53,6 +53,8 @@ pub async fn record(
     update
         .and_where(Expr::col("id").eq(claim.delivery.uuid()))
         .and_where(Expr::col("claim").eq(claim.claim))
+        // Recording frees the claim: a try whose commit was unclear is not recorded twice.
+        .and_where(Expr::col("claimed_by").is_not_null())
         .and_where(Expr::col("status").eq("pending"));
     if tx.execute(&update).await?.rows_affected() == 0 {
         return Ok(false);

@@ -170,9 +170,10 @@ pub async fn settle_attempt(
     Ok(updated.rows_affected == 1)
 }
 
-/// Whether there is an attempt of this id: its transaction was applied.
-pub async fn attempt_exists(tx: &TenantTx, attempt: AttemptId) -> Result<bool, StoreError> {
-    Ok(Entity::find_by_id(attempt.uuid()).one(tx).await?.is_some())
+/// What an attempt of this id has reserved, if there is one: then its transaction was applied.
+pub async fn find_reserved(tx: &TenantTx, attempt: AttemptId) -> Result<Option<Option<Usd>>, StoreError> {
+    let row = Entity::find_by_id(attempt.uuid()).one(tx).await?;
+    Ok(row.map(|row| row.reserved.map(Usd::from_pico)))
 }
 
 /// Keeps an answer whose worker has lost the run: whoever holds it now uses it instead of calling again. Passes no fence, for

@@ -19,8 +19,8 @@ mod tasks;
 mod view;
 
 pub use attempts::{
-    AttemptOutcome, AttemptRow, NewAttempt, StoredAnswer, attempt_exists, find_late_answer, list_attempts,
-    open_attempt, settle_attempt, settle_late,
+    AttemptOutcome, AttemptRow, NewAttempt, StoredAnswer, find_late_answer, find_reserved, list_attempts, open_attempt,
+    settle_attempt, settle_late,
 };
 pub use claim::{Claimed, claim, release};
 pub use command::{CancelOutcome, request_cancel};

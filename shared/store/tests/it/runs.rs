@@ -251,7 +251,8 @@ async fn a_settled_attempt_is_settled_once(fixture: &Fixture) {
     bench.answer(fence, attempt, &task(0), 500, 300).await;
     let tx = bench.begin().await;
     assert!(!runs::settle_attempt(&tx, attempt, &AttemptOutcome::default(), now()).await.unwrap());
-    assert!(runs::attempt_exists(&tx, attempt).await.unwrap());
+    assert_eq!(runs::find_reserved(&tx, attempt).await.unwrap(), Some(Some(Usd::from_pico(500))));
+    assert_eq!(runs::find_reserved(&tx, AttemptId::generate()).await.unwrap(), None);
     let again = runs::insert_task(&tx, run.id, &task(0), &TaskOutcome::Answered(stored(1)), 1, now()).await;
     assert!(again.is_err(), "an answer can never be replaced");
 }

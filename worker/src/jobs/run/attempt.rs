@@ -1,6 +1,6 @@
 //! One attempt of a task: the intent is committed, then the provider is called once, then the answer is committed.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use acm2_domain::call::{Call, CallError, ErrorClass};
 use acm2_domain::ids::AttemptId;
@@ -55,9 +55,15 @@ enum Intent {
     Commanded(Requested),
 }
 
-/// Makes attempt `number` of the task.
-pub(super) async fn make(run: &RunCalls, key: &TaskKey, call: &Call, number: u32) -> Result<Attempted, Trouble> {
-    let CallReady { open, target, secret, reservation } = match intend(run, key, call, number).await? {
+/// Makes attempt `number` of the task. `counted`: whether this claim has taken it from the tasks that are still to reserve.
+pub(super) async fn make(
+    run: &RunCalls,
+    key: &TaskKey,
+    call: &Call,
+    number: u32,
+    counted: &AtomicBool,
+) -> Result<Attempted, Trouble> {
+    let CallReady { open, target, secret, reservation } = match intend(run, key, call, number, counted).await? {
         Intent::Open(open) => *open,
         Intent::Refused(refusal) => {
             settle::refused(run, key, &refusal, number - 1).await?;
@@ -69,12 +75,11 @@ pub(super) async fn make(run: &RunCalls, key: &TaskKey, call: &Call, number: u32
         }
     };
     let call = Call { max_output_tokens: reservation.max_output_tokens, ..call.clone() };
-    let deadline = call.timeout.min(run.time_left());
     let answer = tokio::select! {
         biased;
-        // Dropping the call closes its socket.
+        // Dropping the call closes its socket. The run's deadline aborts too: it must not look like a slow provider.
         () = run.control.abort.cancelled() => return Ok(Attempted::Stopped),
-        answer = run.context.outbound.call(&target, secret, &call, open.id, deadline) => answer,
+        answer = run.context.outbound.call(&target, secret, &call, open.id, call.timeout) => answer,
     };
     match answer {
         Ok(answer) => settle::answered(run, key, &call, &open, &answer, number).await.map(Attempted::Answered),
@@ -83,11 +88,25 @@ pub(super) async fn make(run: &RunCalls, key: &TaskKey, call: &Call, number: u32
 }
 
 /// Commits the intent: from here on the call may be made, and money may be spent.
-async fn intend(run: &RunCalls, key: &TaskKey, call: &Call, number: u32) -> Result<Intent, Trouble> {
+async fn intend(
+    run: &RunCalls,
+    key: &TaskKey,
+    call: &Call,
+    number: u32,
+    counted: &AtomicBool,
+) -> Result<Intent, Trouble> {
     let id = AttemptId::generate();
-    // A task is counted once, however many attempts it takes.
-    let tasks_left = if number == 1 { run.unreserved.fetch_sub(1, Ordering::Relaxed) } else { 1 };
-    run.context.stored(|tried| intend_once(run, key, call, number, id, tasks_left, tried).boxed()).await
+    run.context.stored(|tried| intend_once(run, key, call, number, id, counted, tried).boxed()).await
+}
+
+/// How many tasks are to share what the ceiling leaves, this one among them. A task is counted once, however many attempts it
+/// takes. Asked while the run's row is locked, so that those who share come one after another.
+pub(super) fn tasks_left(unreserved: &AtomicU32, counted: &AtomicBool) -> u32 {
+    if counted.swap(true, Ordering::Relaxed) {
+        unreserved.load(Ordering::Relaxed) + 1
+    } else {
+        unreserved.fetch_sub(1, Ordering::Relaxed)
+    }
 }
 
 async fn intend_once(
@@ -96,7 +115,7 @@ async fn intend_once(
     call: &Call,
     number: u32,
     id: AttemptId,
-    tasks_left: u32,
+    counted: &AtomicBool,
     tried: u32,
 ) -> Result<Intent, FenceError> {
     let context = &run.context;
@@ -107,9 +126,10 @@ async fn intend_once(
 
     let fixed = (!run.ceiling).then(|| money::without_ceiling(call, price));
     let at_once = fixed.and_then(|reservation| reservation.amount).unwrap_or(Usd::ZERO);
-    let applied = tried > 0 && runs::attempt_exists(&tx, id).await?;
-    let change = Change { reserved: if applied { 0 } else { at_once.pico() }, ..Change::default() };
+    let applied = if tried > 0 { runs::find_reserved(&tx, id).await? } else { None };
+    let change = Change { reserved: if applied.is_some() { 0 } else { at_once.pico() }, ..Change::default() };
     let fenced = runs::write(&tx, fence, change, &[], now).await?;
+    let tasks_left = tasks_left(&run.unreserved, counted);
     if let Some(requested) = fenced.requested {
         // Nothing is written: what this transaction reserved goes with it.
         return Ok(Intent::Commanded(requested));
@@ -118,14 +138,20 @@ async fn intend_once(
         Ok(route) => route,
         Err(refusal) => return Ok(Intent::Refused(refusal)),
     };
-    let reservation = match fixed {
-        Some(reservation) => reservation,
-        None => match money::under_ceiling(call, price, fenced.room.unwrap_or(Usd::MAX), tasks_left) {
+    let reservation = if let Some(fixed) = fixed {
+        fixed
+    } else {
+        // What an earlier try of this transaction reserved is no longer part of the room: it is all of this call's.
+        let (room, sharers) = match applied.flatten() {
+            Some(reserved) => (reserved, 1),
+            None => (fenced.room.unwrap_or(Usd::MAX), tasks_left),
+        };
+        match money::under_ceiling(call, price, room, sharers) {
             Ok(reservation) => reservation,
             Err(no_room) => return Ok(Intent::Refused(refuse(no_room))),
-        },
+        }
     };
-    if !applied {
+    if applied.is_none() {
         if let (None, Some(amount)) = (fixed, reservation.amount) {
             runs::reserve(&tx, fence, amount).await?;
         }

@@ -2,7 +2,7 @@
 //! step: intent, one call, answer, each committed before the next depends on it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::time::Duration;
 
 use acm2_domain::call::Call;
@@ -38,7 +38,7 @@ pub(super) struct RunCalls {
     pub(super) deadline: Instant,
     /// Whether the run has a ceiling.
     pub(super) ceiling: bool,
-    /// Tasks that have neither been settled nor reserved their money.
+    /// Tasks that were not settled at the claim and have not begun since, so that their money is not reserved.
     pub(super) unreserved: AtomicU32,
     past: Past,
     waits: Waits,
@@ -73,6 +73,13 @@ impl RunJournal {
     pub(super) async fn settled(&self) {
         self.calls.close();
         self.calls.wait().await;
+    }
+}
+
+/// A run whose handler is dropped, by the hard end of the process, makes no calls that nobody waits for.
+impl Drop for RunJournal {
+    fn drop(&mut self) {
+        self.run.control.abort.cancel();
     }
 }
 
@@ -124,17 +131,20 @@ impl RunCalls {
 
     async fn attempts(&self, key: &TaskKey, call: Call) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
         let mine = || self.past.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
-        if mine().any(|attempt| attempt.status == "late")
-            && let Some(answer) = settle::use_late_answer(self, key).await?
-        {
-            return Ok(Ok(answer));
-        }
         let mut number = mine().map(|attempt| attempt.number).max().unwrap_or(0);
+        // What was open at the claim may be answered at any time by the worker that has lost the run.
+        let may_come_late = mine().any(|attempt| matches!(attempt.status.as_str(), "in_doubt" | "late"));
+        let counted = AtomicBool::new(false);
         let mut failures = u32::try_from(mine().filter(|attempt| attempt.error_class.is_some()).count()).unwrap_or(0);
         loop {
             let Some(permit) = self.permit().await else { return Ok(Err(TaskFailure::Stopped)) };
+            if may_come_late && let Some(answer) = settle::use_late_answer(self, key).await? {
+                attempt::tasks_left(&self.unreserved, &counted);
+                return Ok(Ok(answer));
+            }
             number += 1;
-            let (attempt, error) = match attempt::make(self, key, &call, number).await? {
+            let made = attempt::make(self, key, &call, number, &counted).await?;
+            let (attempt, error) = match made {
                 Attempted::Answered(answer) => return Ok(Ok(answer)),
                 Attempted::Refused(class) => return Ok(Err(TaskFailure::Failed(class))),
                 Attempted::Stopped => return Ok(Err(TaskFailure::Stopped)),

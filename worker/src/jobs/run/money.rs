@@ -89,6 +89,8 @@ mod tests {
                 prop_assert!(reservation.amount.unwrap() <= Usd::from_pico(room));
                 prop_assert!(reservation.max_output_tokens.unwrap() >= 1);
                 prop_assert!(asked.is_none_or(|asked| reservation.max_output_tokens.unwrap() <= asked));
+                // A transaction that was applied after all finds its own reservation as its room, and no less in it.
+                prop_assert_eq!(under_ceiling(&call(bytes, asked), price, reservation.amount.unwrap(), 1), Ok(reservation));
             }
         }
     }

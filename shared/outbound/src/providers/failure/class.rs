@@ -87,10 +87,12 @@ fn inside_success(has: &dyn Fn(&[&str]) -> bool, words: &[String]) -> ErrorClass
 }
 
 fn names_no_model(message: &str) -> bool {
-    message.contains("model")
-        && ["not found", "not exist", "not a valid model", "invalid model", "no such model", "is not found"]
-            .iter()
-            .any(|text| message.contains(text))
+    // OpenRouter, which says so of a model; of a wish that no endpoint fulfils it says "that" or "matching".
+    message.starts_with("no endpoints found for ")
+        || message.contains("model")
+            && ["not found", "not exist", "not a valid model", "invalid model", "no such model", "is not found"]
+                .iter()
+                .any(|text| message.contains(text))
 }
 
 #[cfg(test)]
@@ -172,10 +174,13 @@ mod tests {
             (400, json!({"object": "error", "message": "Invalid model: x", "type": "invalid_model", "code": "1500"})),
             (400, json!({"error": {"message": "Model Not Exist", "type": "invalid_request_error"}})),
             (404, json!({"error": "model 'x' not found"})),
+            (404, json!({"error": {"code": 404, "message": "No endpoints found for x."}})),
         ] {
             assert_eq!(class(status, &body), ProviderModelNotFound, "{body}");
         }
         assert_eq!(class(404, &json!({"detail": "Not Found"})), ProviderRequest);
+        let no_tools = json!({"error": {"code": 404, "message": "No endpoints found that support tool use."}});
+        assert_eq!(class(404, &no_tools), ProviderRequest);
     }
 
     #[test]

@@ -1,0 +1,188 @@
+//! Workers that die, and workers that lose a run without dying.
+
+use std::time::Duration;
+
+use acm2_domain::ids::WorkerId;
+use acm2_domain::money::Usd;
+use acm2_domain::run::{EventType, RunStatus};
+use acm2_domain::timing::Timing;
+use serde_json::json;
+
+use crate::back_ends::BackEnds;
+use crate::house::{House, eventually, on_both};
+use crate::outcomes::events_have_no_gap;
+use crate::process::{Start, Worker};
+
+on_both!(
+    a_dead_workers_run_is_taken_over_and_nothing_answered_is_asked_again,
+    a_run_is_not_stolen_from_a_worker_that_lives,
+    a_run_over_which_five_workers_died_is_given_up,
+    a_run_over_which_four_workers_died_is_still_done,
+    an_answer_of_a_worker_that_lost_the_run_is_used,
+    an_answer_that_comes_after_the_next_claim_is_used_too,
+);
+
+async fn a_dead_workers_run_is_taken_over_and_nothing_answered_is_asked_again(house: &House) {
+    let first = house.worker();
+    let account = house.account_with_key().await;
+    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/slow-4s"]})).await;
+    house.called("slow-4s").await;
+    eventually("the quick one is written down", async || account.row(run).await.tasks_completed == 1).await;
+    let dead = first.id;
+    first.kill();
+    let second = house.worker();
+    assert_eq!(account.row(run).await.claimed_by, Some(dead));
+    let view = account.ended(run).await;
+
+    assert_eq!(view.status, RunStatus::Completed);
+    assert_eq!((house.calls_of("echo").len(), house.calls_of("slow-4s").len()), (1, 2));
+    assert_eq!(account.attempts_of(run, 0).await, ["answered"]);
+    assert_eq!(account.attempts_of(run, 1).await, ["in_doubt", "answered"]);
+    let attempts = account.attempts(run).await;
+    let doubted = attempts.iter().find(|attempt| attempt.status == "in_doubt").unwrap().reserved.unwrap();
+    assert!(doubted > Usd::ZERO);
+    assert_eq!(view.in_doubt_usd, doubted);
+    let results = view.results.as_ref().unwrap();
+    let costs: Usd = results.iter().map(|task| task.cost_usd.unwrap()).sum();
+    assert_eq!((view.cost_usd, results[1].attempts), (Some(costs), 2));
+    let resumed = account.events(run).await.into_iter().find(|event| event.event_type == EventType::RunResumed);
+    assert_eq!(resumed.unwrap().data["holder_was_lost"], true);
+    assert!(account.event_types(run).await.contains(&EventType::AttemptInDoubt));
+    events_have_no_gap(&account, run).await;
+    account.no_jobs(run).await;
+    house.idle().await;
+    second.stop().await;
+}
+
+async fn a_run_is_not_stolen_from_a_worker_that_lives(house: &House) {
+    let (first, _second) = (house.worker(), house.worker());
+    let account = house.account_with_key().await;
+    let (run, job) = account.record(json!({"prompt": "hi", "models": ["sandbox/slow-6s"]})).await;
+    account.push(job).await;
+    house.called("slow-6s").await;
+    // Long enough for the other to be asked several times, and to trust its view of the first.
+    for _ in 0..4 {
+        tokio::time::sleep(house.timing.claim_retry).await;
+        let twin = acm2_domain::job::Job { id: acm2_domain::ids::JobId::generate(), ..job };
+        account.push(twin).await;
+    }
+    let view = account.ended(run).await;
+    assert_eq!((view.status, house.calls()), (RunStatus::Completed, 1));
+    assert_eq!(account.row(run).await.claim, 1);
+    house.idle().await;
+    first.stop().await;
+}
+
+async fn a_run_over_which_five_workers_died_is_given_up(house: &House) {
+    let account = house.account_with_key().await;
+    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/echo"]})).await;
+    // The first claims, four steal; the worker's own theft is the fifth.
+    for _ in 0..5 {
+        account.steal(run).await;
+    }
+    let _worker = house.worker();
+    let view = account.ended(run).await;
+    assert_eq!((view.status, view.problem.unwrap().code.as_str()), (RunStatus::Failed, "poisoned"));
+    assert_eq!(house.calls(), 0);
+    events_have_no_gap(&account, run).await;
+    account.no_jobs(run).await;
+}
+
+async fn a_run_over_which_four_workers_died_is_still_done(house: &House) {
+    let account = house.account_with_key().await;
+    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/echo"]})).await;
+    for _ in 0..4 {
+        account.steal(run).await;
+    }
+    let _worker = house.worker();
+    assert_eq!(account.ended(run).await.status, RunStatus::Completed);
+    assert_eq!((account.row(run).await.poison, house.calls()), (0, 1));
+}
+
+async fn an_answer_of_a_worker_that_lost_the_run_is_used(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/slow-2500ms"]})).await;
+    house.called("slow-2500ms").await;
+    account.steal(run).await;
+    assert!(account.row(run).await.in_doubt > Usd::ZERO);
+
+    let view = account.ended(run).await;
+    assert_eq!((view.status, house.calls()), (RunStatus::Completed, 1));
+    assert_eq!(account.attempts_of(run, 0).await, ["late"]);
+    let task = &view.results.as_ref().unwrap()[0];
+    assert_eq!(task.text.as_deref(), Some("Echo: hi"));
+    assert!(task.cost_usd.unwrap() > Usd::ZERO);
+    assert_eq!((view.cost_usd, view.in_doubt_usd), (task.cost_usd, Usd::ZERO));
+    let completed = account.events(run).await.into_iter().find(|event| event.event_type == EventType::TaskCompleted);
+    assert_eq!(completed.unwrap().data["late"], true);
+    events_have_no_gap(&account, run).await;
+}
+
+/// The next claimant has no permit for a call until the answer is there.
+async fn an_answer_that_comes_after_the_next_claim_is_used_too(house: &House) {
+    let slow = house.account_with_key().await;
+    let mut start = Start::of(house);
+    start.permits.calls = 1;
+    let first = house.worker();
+    let run = slow.submit(json!({"prompt": "hi", "models": ["sandbox/slow-6s"]})).await;
+    house.called("slow-6s").await;
+    let busy = Worker::start(house, start);
+    // Nobody else can take what comes now: the first worker takes nothing more.
+    first.shutdown.soft.cancel();
+    let other = house.account_with_key().await;
+    let blocking = other.submit(json!({"prompt": "hi", "models": ["sandbox/slow-14s"]})).await;
+    house.called("slow-14s").await;
+
+    let stolen = slow.steal(run).await;
+    let job = acm2_domain::job::Job {
+        id: acm2_domain::ids::JobId::generate(),
+        tenant: slow.id,
+        work: acm2_domain::job::Work::RunV1(run),
+        priority: 0,
+    };
+    slow.push(job).await;
+    eventually("the second claims", async || slow.row(run).await.claim > stolen.fence.claim).await;
+    assert_eq!(slow.row(run).await.claimed_by, Some(busy.id));
+    assert_eq!(slow.attempts_of(run, 0).await, ["in_doubt"], "the answer has not come yet");
+    first.stop().await;
+    let view = slow.ended(run).await;
+    assert_eq!(view.status, RunStatus::Completed);
+    assert_eq!((house.calls_of("slow-6s").len(), slow.attempts_of(run, 0).await), (1, vec!["late".to_owned()]));
+    other.ended(blocking).await;
+}
+
+/// The one process of a data folder dies and is started again, with an empty queue and the same id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_alone_takes_up_its_runs_at_once() {
+    let house = House::of(BackEnds::files()).await;
+    // Neither staleness nor the sweeper can be what helps.
+    let long = Duration::from_hours(1);
+    let timing = Timing {
+        heartbeat_stale: long,
+        steal_hold: long,
+        job_due: long,
+        lease: long,
+        sweep: long,
+        ..house.timing.clone()
+    };
+    for same_id in [true, false] {
+        let start = Start { alone: true, new_broker: true, timing: timing.clone(), ..Start::of(&house) };
+        let account = house.account_with_key().await;
+        let model = if same_id { "slow-4s" } else { "slow-4001ms" };
+        let (run, _) =
+            account.record(json!({"prompt": "hi", "models": ["sandbox/echo", format!("sandbox/{model}")]})).await;
+        let first = Worker::start(&house, start.clone());
+        house.called(model).await;
+        eventually("the quick one is written down", async || account.row(run).await.tasks_completed == 1).await;
+        first.kill();
+        let id = if same_id { start.id } else { WorkerId::generate() };
+        let second = Worker::start(&house, Start { id, ..start });
+        let view = account.ended(run).await;
+        assert_eq!(view.status, RunStatus::Completed);
+        assert_eq!(house.calls_of(model).len(), 2);
+        assert_eq!(account.attempts_of(run, 0).await, ["answered"]);
+        assert_eq!(account.attempts_of(run, 1).await, ["in_doubt", "answered"]);
+        second.stop().await;
+    }
+}
