@@ -185,7 +185,10 @@ async fn an_api_without_its_broker_says_so_and_takes_runs_all_the_same() {
     house.world.set("ACM2_BROKER__URL", "redis://:hunter2@127.0.0.1:1/0");
     let doctor = house.world.run(&["doctor"]);
     let told = String::from_utf8_lossy(&doctor.stdout).into_owned();
-    assert!(!doctor.status.success() && told.contains("the broker does not answer") && !told.contains("hunter2"), "{told}");
+    assert!(
+        !doctor.status.success() && told.contains("the broker does not answer") && !told.contains("hunter2"),
+        "{told}"
+    );
     let api = house.world.start("api");
     let tenant = house.world.tenant("a");
     let client = Client::new(&api.url, &tenant.key);
