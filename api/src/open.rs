@@ -1,6 +1,6 @@
 //! Opens the parts of a process from its configuration, in one place. Called by every command that touches data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use acm2_broker::{BrokerOptions, BrokerUrl};
@@ -92,30 +92,31 @@ pub fn master_keys(config: &Config) -> Result<MasterKeys, StartError> {
     MasterKeys::parse(&text).map_err(|error| StartError::misused(format!("ACM2_MASTER_KEYS: {error}")))
 }
 
-/// Whether the master keys are those under which the data was stored: tried on the data keys of some tenants. A data key that
-/// does not open under a master key that opens others is damaged by itself: it is told, and the other tenants are served.
+/// Whether the master keys are those under which the data was stored: tried on the data keys of some tenants. Where others
+/// open, one that does not is damaged by itself: it is told, and the other tenants are served.
 pub async fn check_master_keys(app: &App) -> Result<(), StartError> {
-    let mut right = BTreeSet::new();
+    let mut some_open = false;
     let mut closed = Vec::new();
     for tenant in app.store.tenants().list(None, TRIED_TENANTS).await? {
-        let master_key = tenant.data_key.master_key_id.clone();
         match app.keyring.data_key(tenant.id, &wrapped(&tenant.data_key)) {
-            Ok(_) => {
-                right.insert(master_key);
-            }
+            Ok(_) => some_open = true,
             Err(OpenError::UnknownMasterKey { id }) => {
                 let why = format!("this data was sealed under master key `{id}`, which is not among the given ones");
                 return Err(other_master_keys(&why));
             }
-            Err(_) => closed.push((tenant.id, master_key)),
+            Err(_) => closed.push((tenant.id, tenant.data_key.master_key_id)),
         }
     }
     for (tenant, master_key) in closed {
-        if !right.contains(&master_key) {
+        if !some_open {
             let why = format!("the given master key `{master_key}` is not the one under which this data was sealed");
             return Err(other_master_keys(&why));
         }
-        tracing::error!(tenant.id = %tenant, "the data key of this tenant does not open: its secrets cannot be used");
+        tracing::error!(
+            tenant.id = %tenant,
+            master_key,
+            "the data key of this tenant does not open: its secrets cannot be used"
+        );
     }
     Ok(())
 }

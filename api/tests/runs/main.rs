@@ -4,16 +4,22 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod basics;
+mod canaries;
 mod control;
+mod database;
 mod durability;
 mod first_minute;
 #[expect(dead_code, unused_imports, unused_macros, reason = "the other test binary uses the rest of it")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
 mod house;
+mod isolation;
 mod ledger;
 mod ledger_planted;
 mod own_redis;
 mod queue;
 mod receiver;
+mod rotation;
+mod sealed_columns;
+mod secrets;
 mod webhooks;
