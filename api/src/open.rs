@@ -32,10 +32,15 @@ const TRIED_TENANTS: u64 = 20;
 /// Opens everything and brings the control store up to date. `base_urls` are added to the operator's: the embedded sandbox.
 ///
 /// Must be called inside a tokio runtime.
-pub async fn open(config: Config, base_urls: BTreeMap<String, Url>, shutdown: Shutdown) -> Result<App, StartError> {
+pub async fn open(
+    config: Config,
+    base_urls: BTreeMap<String, Url>,
+    shutdown: Shutdown,
+    serving: bool,
+) -> Result<App, StartError> {
     // Before the store, whose folder must not be there without its key.
     let keyring = Keyring::new(master_keys(&config)?);
-    let store = open_store(&config).await?;
+    let store = open_store(&config, serving).await?;
     store.migrate_control().await?;
     let timing = config.timing();
     let broker_url: BrokerUrl = config.broker.expose().parse()?;
@@ -63,7 +68,9 @@ pub async fn open(config: Config, base_urls: BTreeMap<String, Url>, shutdown: Sh
 }
 
 /// Opens the store as configured; nothing is migrated.
-pub async fn open_store(config: &Config) -> Result<Store, StartError> {
+///
+/// `serving`: the process stays, so its connections are opened beforehand.
+pub async fn open_store(config: &Config, serving: bool) -> Result<Store, StartError> {
     let database = match &config.database.url {
         DatabaseUrl::Sqlite => Database::Sqlite { dir: config.data_dir.clone() },
         DatabaseUrl::Postgres(url) => Database::Postgres {
@@ -75,6 +82,7 @@ pub async fn open_store(config: &Config) -> Result<Store, StartError> {
         tenant_connections: config.database.tenant_connections,
         control_connections: config.database.control_connections,
         max_open_files: config.database.open_files,
+        keep_open: serving,
         ..Options::new(database)
     };
     Ok(Store::open(options).await?)

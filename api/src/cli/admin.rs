@@ -40,7 +40,7 @@ async fn perform(
             Err(error) => return Err(StartError::failed(format!("the serving process did not answer: {error}"))),
         }
     }
-    let app = open::open(config, BTreeMap::new(), Shutdown::new()).await?;
+    let app = open::open(config, BTreeMap::new(), Shutdown::new(), false).await?;
     // While this command works nobody may begin to serve from the folder.
     let lock = app.store.lock_data_dir()?;
     open::check_master_keys(&app).await?;

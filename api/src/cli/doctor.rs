@@ -95,7 +95,7 @@ async fn examine_store(config: &Config, findings: &mut Findings) {
         Ok(keys) => keys,
         Err(error) => return findings.fail(&error.line),
     };
-    let store = match open::open_store(config).await {
+    let store = match open::open_store(config, false).await {
         Ok(store) => store,
         Err(error) => return findings.fail(&error.line),
     };

@@ -21,7 +21,7 @@ pub(super) async fn run(config: Config, arguments: Migrate) -> Result<(), StartE
     }
     // The keys come before the store, whose folder must not be there without them.
     open::master_keys(&config)?;
-    let store = open::open_store(&config).await?;
+    let store = open::open_store(&config, false).await?;
     let changed = store.migrate_control().await?;
     store.close().await;
     say::line(if changed { "the control store is migrated" } else { "the control store was up to date" });

@@ -42,7 +42,7 @@ pub(super) async fn run(config: Config, role: Role, arguments: Serve) -> Result<
         .map(|url| ("sandbox".to_owned(), url))
         .into_iter()
         .collect();
-    let app = open::open(config, base_urls, shutdown).await?;
+    let app = open::open(config, base_urls, shutdown, true).await?;
     let lock = app.store.lock_data_dir()?;
     open::check_master_keys(&app).await?;
     if let Some(bound) = &bound {

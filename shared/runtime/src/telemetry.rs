@@ -12,10 +12,10 @@ use crate::config::{Log, LogFormat};
 
 /// Libraries that handle headers, bodies or statements. Whatever the level setting says, what they write below `info` is
 /// dropped: it may hold a key.
-const WIRE: [&str; 8] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower", "sqlx", "redis"];
+const WIRE: [&str; 7] = ["h2", "hyper", "hyper_util", "reqwest", "rustls", "tower", "redis"];
 
 /// The same, and at `info` they tell what our own lines tell too: only their warnings are kept.
-const CHATTY: [&str; 5] = ["poem", "sea_orm", "sea_orm_migration", "apalis", "apalis_core"];
+const CHATTY: [&str; 6] = ["poem", "sqlx", "sea_orm", "sea_orm_migration", "apalis", "apalis_core"];
 
 /// The logs could not be started: someone else has started them already.
 #[derive(Debug, thiserror::Error)]

@@ -35,6 +35,8 @@ pub struct Options {
     pub max_open_files: usize,
     /// How long an operation waits for a connection before it gives up with `Unavailable`.
     pub acquire_timeout: Duration,
+    /// Whether all connections are opened beforehand and kept: for processes that serve. PostgreSQL only.
+    pub keep_open: bool,
 }
 
 impl Options {
@@ -46,6 +48,7 @@ impl Options {
             control_connections: 10,
             max_open_files: 128,
             acquire_timeout: Duration::from_secs(10),
+            keep_open: false,
         }
     }
 }

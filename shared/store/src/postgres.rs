@@ -60,18 +60,21 @@ pub(crate) async fn open(
             .map_err(|_| StoreError::Unavailable("PostgreSQL does not answer".to_owned()))?;
         connection.map_err(refused)?.close().await.map_err(refused)?;
     }
-    let pool = |options: &PgConnectOptions, path: &str, size: u32| {
+    let pool = |options: &PgConnectOptions, path: &str, size: u32, least: u32| {
         let options = options.clone().options([("search_path", path)]);
-        pool_options(size, acquire_timeout).connect_lazy_with(options)
+        pool_options(size, acquire_timeout).min_connections(least).connect_lazy_with(options)
     };
+    // Signing in takes seconds on a busy runtime (sqlx yields hundreds of times over it), so a process that serves opens its
+    // connections beforehand.
+    let least = |size: u32| if sizes.keep_open { size } else { 0 };
     let owner = migrate_options.as_ref().unwrap_or(&options);
     let grant_to = (owner.get_username() != options.get_username()).then(|| options.get_username().to_owned());
     Ok(Opened {
-        control: pool(&options, CONTROL_SCHEMA, sizes.control_connections).into(),
-        heartbeats: pool(&options, CONTROL_SCHEMA, 1).into(),
+        control: pool(&options, CONTROL_SCHEMA, sizes.control_connections, least(sizes.control_connections)).into(),
+        heartbeats: heartbeats(&options, acquire_timeout).into(),
         schemas: Schemas {
-            tenants: pool(&options, "", sizes.tenant_connections),
-            migrations: pool(owner, "", MIGRATE_CONNECTIONS),
+            tenants: pool(&options, "", sizes.tenant_connections, least(sizes.tenant_connections)),
+            migrations: pool(owner, "", MIGRATE_CONNECTIONS, 0),
             grant_to,
         },
     })
@@ -100,6 +103,13 @@ fn refused(error: sqlx::Error) -> StoreError {
         }
         error => StoreError::Unavailable(error.to_string()),
     }
+}
+
+/// The one connection of the heartbeats. It is never renewed for its age: a sign-in that takes long would make this process look
+/// dead.
+fn heartbeats(options: &PgConnectOptions, acquire_timeout: Duration) -> PgPool {
+    let options = options.clone().options([("search_path", CONTROL_SCHEMA)]);
+    pool_options(1, acquire_timeout).max_lifetime(None).idle_timeout(None).connect_lazy_with(options)
 }
 
 fn pool_options(size: u32, acquire_timeout: Duration) -> PgPoolOptions {
