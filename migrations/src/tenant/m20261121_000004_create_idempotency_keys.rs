@@ -1,7 +1,7 @@
 //! What was answered to a request that carried an Idempotency-Key.
 
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::schema::{small_integer_null, text, text_null, timestamp_with_time_zone, uuid_null};
+use sea_orm_migration::schema::{text, text_null, timestamp_with_time_zone, uuid_null};
 
 #[derive(DeriveMigrationName)]
 pub(super) struct Migration;
@@ -19,8 +19,6 @@ impl MigrationTrait for Migration {
                     .table("idempotency_keys")
                     .col(text("key_hash").primary_key())
                     .col(text("fingerprint"))
-                    .col(small_integer_null("status_code"))
-                    .col(text("headers").default("{}"))
                     .col(text_null("body"))
                     .col(uuid_null("subject_id"))
                     .col(timestamp_with_time_zone("created_at"))

@@ -39,6 +39,7 @@ impl MigrationTrait for Migration {
                     .col(big_integer("reserved").default(0))
                     .col(big_integer("in_doubt").default(0))
                     .col(integer("unknown_costs").default(0))
+                    .col(integer("unknown_doubts").default(0))
                     .col(big_integer_null("max_cost"))
                     .col(big_integer("last_event").default(0))
                     .col(string_null("problem_code"))

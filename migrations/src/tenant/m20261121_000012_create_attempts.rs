@@ -39,6 +39,7 @@ impl MigrationTrait for Migration {
                     .col(string_null("provider_code"))
                     .col(string_null("provider_request_id"))
                     .col(text_null("late_answer"))
+                    .col(timestamp_with_time_zone_null("retry_at"))
                     .col(timestamp_with_time_zone("started_at"))
                     .col(timestamp_with_time_zone_null("finished_at"))
                     .foreign_key(

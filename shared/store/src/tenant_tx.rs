@@ -51,15 +51,6 @@ impl TenantTx {
         }
         Ok(())
     }
-
-    /// Undoes what was written, and waits for it. Dropping does the same without waiting.
-    pub async fn rollback(self) -> Result<(), StoreError> {
-        match self.inner {
-            Inner::Postgres(tx) => tx.into_inner().rollback().await?,
-            Inner::Sqlite(tx, _file) => tx.into_inner().rollback().await?,
-        }
-        Ok(())
-    }
 }
 
 fn values(statement: &Statement) -> SqlxValues {

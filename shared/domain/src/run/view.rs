@@ -135,8 +135,10 @@ pub struct Run {
     pub cost: Option<String>,
     /// The part of the cost that is known.
     pub known_cost_usd: Usd,
-    /// What attempts may have cost besides that cannot be known to have reached the provider; not in `cost_usd`.
-    pub in_doubt_usd: Usd,
+    /// What attempts may have cost besides that cannot be known to have reached the provider; not in `cost_usd`. Null where
+    /// nobody knows how much that can be.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub in_doubt_usd: Option<Usd>,
     /// The ceiling that was asked for.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub max_cost_usd: Option<Usd>,

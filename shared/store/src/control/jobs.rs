@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use acm2_domain::ids::{JobId, TenantId};
+use acm2_domain::ids::JobId;
 use acm2_domain::job::{Job, Work};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query};
@@ -142,15 +142,6 @@ impl<'a> Jobs<'a> {
         if let Some(after) = after {
             query = query.filter(Column::Id.gt(after.uuid()));
         }
-        Ok(query.all(self.0.control()).await?.iter().filter_map(job).collect())
-    }
-
-    /// The rows that point to a subject.
-    pub async fn list_of(&self, tenant: TenantId, work: Work) -> Result<Vec<Job>, StoreError> {
-        let query = Entity::find()
-            .filter(Column::TenantId.eq(tenant.uuid()))
-            .filter(Column::SubjectId.eq(work.subject()))
-            .filter(Column::Kind.eq(work.kind()));
         Ok(query.all(self.0.control()).await?.iter().filter_map(job).collect())
     }
 }

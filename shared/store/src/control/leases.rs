@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acm2_domain::ids::WorkerId;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::ConnectionTrait;
 
 use super::lease_entity::{Column, Entity};
 use crate::database_clock;
@@ -39,15 +39,5 @@ impl<'a> Leases<'a> {
             )
             .to_owned();
         Ok(db.execute(&insert).await?.rows_affected() == 1)
-    }
-
-    /// Lets go of a lock; nothing happens if another holds it.
-    pub async fn release(&self, name: &str, holder: WorkerId) -> Result<(), StoreError> {
-        Entity::delete_many()
-            .filter(Column::Name.eq(name))
-            .filter(Column::Holder.eq(holder.uuid()))
-            .exec(self.0.control())
-            .await?;
-        Ok(())
     }
 }

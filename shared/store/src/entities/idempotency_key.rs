@@ -10,8 +10,6 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub key_hash: String,
     pub fingerprint: String,
-    pub status_code: Option<i16>,
-    pub headers: String,
     pub body: Option<String>,
     pub subject_id: Option<Uuid>,
     pub created_at: ChronoDateTimeUtc,

@@ -28,6 +28,7 @@ pub struct Model {
     pub provider_request_id: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]
     pub late_answer: Option<String>,
+    pub retry_at: Option<ChronoDateTimeUtc>,
     pub started_at: ChronoDateTimeUtc,
     pub finished_at: Option<ChronoDateTimeUtc>,
 }

@@ -52,6 +52,8 @@ pub struct AttemptOutcome {
     pub cost: Option<Usd>,
     /// It failed in a way that leaves open whether the provider did the work.
     pub in_doubt: bool,
+    /// When the next attempt may be made at the earliest, where one follows.
+    pub retry_at: Option<DateTime<Utc>>,
 }
 
 /// An attempt as it is stored.
@@ -73,6 +75,8 @@ pub struct AttemptRow {
     pub cost: Option<Usd>,
     /// The class of its failure.
     pub error_class: Option<ErrorClass>,
+    /// When the next attempt of the task may be made at the earliest.
+    pub retry_at: Option<DateTime<Utc>>,
     /// When the intent was written.
     pub started_at: DateTime<Utc>,
     /// When it was settled.
@@ -162,6 +166,7 @@ pub async fn settle_attempt(
         .col_expr(Column::HttpStatus, Expr::value(outcome.http_status.map(i32::from)))
         .col_expr(Column::ProviderCode, Expr::value(outcome.provider_code.clone()))
         .col_expr(Column::ProviderRequestId, Expr::value(outcome.provider_request_id.clone()))
+        .col_expr(Column::RetryAt, Expr::value(outcome.retry_at))
         .col_expr(Column::FinishedAt, Expr::value(Some(now)))
         .filter(Column::Id.eq(attempt.uuid()))
         .filter(Column::Status.eq("open"))
@@ -177,7 +182,8 @@ pub async fn find_reserved(tx: &TenantTx, attempt: AttemptId) -> Result<Option<O
 }
 
 /// Keeps an answer whose worker has lost the run: whoever holds it now uses it instead of calling again. Passes no fence, for
-/// it changes nothing but the attempt and the money, which was spent whoever holds the run. Whether the attempt was in doubt.
+/// it changes nothing but the attempt and the money, which was spent whoever holds the run. Whether the attempt was in doubt;
+/// where it was not, nothing may be committed.
 pub async fn settle_late(
     tx: &TenantTx,
     run: RunId,
@@ -185,6 +191,17 @@ pub async fn settle_late(
     answer: &StoredAnswer,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
+    let Some(doubtful) = find_in_doubt(tx, attempt).await? else { return Ok(false) };
+    // The run's row first, as everywhere: two transactions that take the same locks in one order cannot block each other.
+    let money = Query::update()
+        .table("runs")
+        .value("in_doubt", Expr::col("in_doubt").sub(doubtful.unwrap_or(0)))
+        .value("unknown_doubts", Expr::col("unknown_doubts").sub(i32::from(doubtful.is_none())))
+        .value("spent", Expr::col("spent").add(answer.cost.map_or(0, Usd::pico)))
+        .value("unknown_costs", Expr::col("unknown_costs").add(i32::from(answer.cost.is_none())))
+        .and_where(Expr::col("id").eq(run.uuid()))
+        .to_owned();
+    tx.execute(&money).await?;
     let update = Query::update()
         .table("attempts")
         .value("status", "late")
@@ -194,19 +211,44 @@ pub async fn settle_late(
         .value("finished_at", now)
         .and_where(Expr::col("id").eq(attempt.uuid()))
         .and_where(Expr::col("status").eq("in_doubt"))
-        .returning(Query::returning().columns(["reserved"]))
         .to_owned();
-    let Some(row) = tx.query_one(&update).await? else { return Ok(false) };
-    let reserved = row.try_get_by::<Option<i64>, _>("reserved")?.unwrap_or(0);
+    Ok(tx.execute(&update).await?.rows_affected() == 1)
+}
+
+/// Takes the doubt off an attempt that failed, after its run was lost, in a way that cannot have cost anything. Like
+/// `settle_late` it passes no fence; where it answers `false`, nothing may be committed.
+pub async fn settle_late_failure(
+    tx: &TenantTx,
+    run: RunId,
+    attempt: AttemptId,
+    outcome: &AttemptOutcome,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let Some(doubtful) = find_in_doubt(tx, attempt).await? else { return Ok(false) };
     let money = Query::update()
         .table("runs")
-        .value("in_doubt", Expr::col("in_doubt").sub(reserved))
-        .value("spent", Expr::col("spent").add(answer.cost.map_or(0, Usd::pico)))
-        .value("unknown_costs", Expr::col("unknown_costs").add(i32::from(answer.cost.is_none())))
+        .value("in_doubt", Expr::col("in_doubt").sub(doubtful.unwrap_or(0)))
+        .value("unknown_doubts", Expr::col("unknown_doubts").sub(i32::from(doubtful.is_none())))
         .and_where(Expr::col("id").eq(run.uuid()))
         .to_owned();
     tx.execute(&money).await?;
-    Ok(true)
+    let update = Query::update()
+        .table("attempts")
+        .value("status", "failed")
+        .value("error_class", outcome.error_class.map(to_word))
+        .value("error_message", outcome.error_message.clone())
+        .value("http_status", outcome.http_status.map(i32::from))
+        .value("finished_at", now)
+        .and_where(Expr::col("id").eq(attempt.uuid()))
+        .and_where(Expr::col("status").eq("in_doubt"))
+        .to_owned();
+    Ok(tx.execute(&update).await?.rows_affected() == 1)
+}
+
+/// What an attempt in doubt had reserved; `None` where it is not in doubt.
+async fn find_in_doubt(tx: &TenantTx, attempt: AttemptId) -> Result<Option<Option<i64>>, StoreError> {
+    let row = Entity::find_by_id(attempt.uuid()).filter(Column::Status.eq("in_doubt")).one(tx).await?;
+    Ok(row.map(|row| row.reserved))
 }
 
 /// A late answer of a task, with the number of its attempt.
@@ -246,6 +288,7 @@ pub async fn list_attempts(tx: &TenantTx, run: RunId) -> Result<Vec<AttemptRow>,
                     .as_deref()
                     .map(|text| from_word("attempts.error_class", text))
                     .transpose()?,
+                retry_at: row.retry_at,
                 started_at: row.started_at,
                 finished_at: row.finished_at,
             })

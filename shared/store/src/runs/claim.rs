@@ -1,6 +1,6 @@
 //! Claiming a run and giving it back (PROTOCOL rule 5). Whether the holder is stale is asked before, of the control store.
 
-use acm2_domain::ids::WorkerId;
+use acm2_domain::ids::{RunId, WorkerId};
 use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, NewEvent, Requested, RunStatus};
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::attempts::{Doubtful, doubt_open_attempts};
 use super::events::insert_events;
 use super::fence::{Fence, FenceError, pass};
-use super::row::RunRow;
+use super::row::{RunRow, find};
 use crate::column::unsigned;
 use crate::{StoreError, TenantTx};
 
@@ -37,15 +37,11 @@ pub async fn claim(
 ) -> Result<Option<Claimed>, StoreError> {
     let claim = seen.claim + 1;
     let first = seen.started_at.is_none();
-    let doubtful = if seen.claim > 0 { doubt_open_attempts(tx, seen.id, seen.claim, now).await? } else { Vec::new() };
-    let doubted: Usd = doubtful.iter().filter_map(|attempt| attempt.reserved).sum();
-    let mut events: Vec<NewEvent> = doubtful.iter().map(in_doubt_event).collect();
-    events.push(if first {
+    let event = if first {
         NewEvent::new(EventType::RunStarted, json!({}))
     } else {
         NewEvent::new(EventType::RunResumed, json!({"claim": claim, "holder_was_lost": theft}))
-    });
-
+    };
     let mut update = Query::update();
     update
         .table("runs")
@@ -53,8 +49,7 @@ pub async fn claim(
         .value("claimed_by", me.uuid())
         .value("status", RunStatus::Running.as_str())
         .value("reserved", 0_i64)
-        .value("in_doubt", Expr::col("in_doubt").add(doubted.pico()))
-        .value("last_event", Expr::col("last_event").add(events.len() as i64));
+        .value("last_event", Expr::col("last_event").add(1_i64));
     if first {
         update.value("started_at", now);
     }
@@ -65,35 +60,55 @@ pub async fn claim(
         .and_where(Expr::col("id").eq(seen.id.uuid()))
         .and_where(Expr::col("claim").eq(seen.claim))
         .and_where(Expr::col("status").is_in([RunStatus::Queued.as_str(), RunStatus::Running.as_str()]))
-        .returning(Query::returning().columns(["last_event", "poison", "requested"]));
+        .returning(Query::returning().columns(["last_event"]));
+    // First of all the run's row is locked: an intent that the last holder is committing has then either failed at the fence or
+    // is seen below.
     let Some(row) = tx.query_one(&update).await? else { return Ok(None) };
     let last_event = unsigned(row.try_get_by("last_event")?);
-    insert_events(tx, seen.id, last_event + 1 - events.len() as u64, &events, now).await?;
-
-    let requested: Option<String> = row.try_get_by("requested")?;
-    let run = RunRow {
-        status: RunStatus::Running,
-        claim,
-        claimed_by: Some(me),
-        reserved: Usd::ZERO,
-        in_doubt: seen.in_doubt + doubted,
-        poison: u32::try_from(row.try_get_by::<i32, _>("poison")?).unwrap_or(0),
-        requested: requested.and_then(|text| text.parse::<Requested>().ok()),
-        last_event,
-        started_at: seen.started_at.or(Some(now)),
-        ..seen.clone()
-    };
+    insert_events(tx, seen.id, last_event, &[event], now).await?;
+    if seen.claim > 0 {
+        doubt(tx, seen.id, seen.claim, last_event, now).await?;
+    }
+    let run = find(tx, seen.id).await?.ok_or(StoreError::NotFound("run"))?;
     Ok(Some(Claimed { fence: Fence { run: seen.id, claim }, run, first }))
 }
 
-pub(super) fn in_doubt_event(attempt: &Doubtful) -> NewEvent {
+/// Turns the attempts that claims up to `claim` left open in doubt, with their money and an event each. The run's row must be
+/// locked by this transaction, and `last_event` be the number of its last event.
+pub(super) async fn doubt(
+    tx: &TenantTx,
+    run: RunId,
+    claim: i64,
+    last_event: u64,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let doubtful = doubt_open_attempts(tx, run, claim, now).await?;
+    if doubtful.is_empty() {
+        return Ok(());
+    }
+    let amount: Usd = doubtful.iter().filter_map(|attempt| attempt.reserved).sum();
+    let unknown = doubtful.iter().filter(|attempt| attempt.reserved.is_none()).count();
+    let update = Query::update()
+        .table("runs")
+        .value("in_doubt", Expr::col("in_doubt").add(amount.pico()))
+        .value("unknown_doubts", Expr::col("unknown_doubts").add(unknown as i32))
+        .value("last_event", Expr::col("last_event").add(doubtful.len() as i64))
+        .and_where(Expr::col("id").eq(run.uuid()))
+        .to_owned();
+    tx.execute(&update).await?;
+    let events: Vec<NewEvent> = doubtful.iter().map(in_doubt_event).collect();
+    insert_events(tx, run, last_event + 1, &events, now).await
+}
+
+fn in_doubt_event(attempt: &Doubtful) -> NewEvent {
     let data = json!({"attempt_id": attempt.id, "task_key": attempt.task_key, "may_have_cost_usd": attempt.reserved});
     NewEvent::new(EventType::AttemptInDoubt, data)
 }
 
-/// Gives the run back to the queue without ending it; open attempts become in doubt at the next claim.
-pub async fn release(tx: &TenantTx, fence: Fence) -> Result<(), FenceError> {
+/// Gives the run back to the queue without ending it; open attempts become in doubt at the next claim. The command that stands
+/// on it: whoever gives back a run that is to be cancelled ends it instead, and commits nothing of this.
+pub async fn release(tx: &TenantTx, fence: Fence) -> Result<Option<Requested>, FenceError> {
     let mut update = Query::update();
     update.table("runs").value("status", RunStatus::Queued.as_str()).value("claimed_by", Option::<uuid::Uuid>::None);
-    pass(tx, fence, &mut update).await.map(|_| ())
+    pass(tx, fence, &mut update).await.map(|fenced| fenced.requested)
 }

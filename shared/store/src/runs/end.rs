@@ -1,19 +1,17 @@
 //! The end of a run (PROTOCOL rule 10): status, events and deliveries in one transaction. Used by worker and api alike.
 
 use acm2_domain::ids::DeliveryId;
-use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, NewEvent, RunProblem, RunStatus};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use serde_json::json;
 
-use super::attempts::doubt_open_attempts;
-use super::claim::in_doubt_event;
+use super::claim::doubt;
 use super::events::insert_events;
 use super::fence::{Fence, FenceError, pass};
 use super::{assemble, find, list_tasks};
+use crate::TenantTx;
 use crate::deliveries;
-use crate::{StoreError, TenantTx};
 
 /// How a run ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,8 +35,11 @@ pub struct Ended {
 
 /// Ends the run under the fence.
 pub async fn end(tx: &TenantTx, fence: Fence, ending: Ending, now: DateTime<Utc>) -> Result<Ended, FenceError> {
-    let doubtful = doubt_open_attempts(tx, fence.run, fence.claim, now).await?;
-    let doubted: Usd = doubtful.iter().filter_map(|attempt| attempt.reserved).sum();
+    // The row is locked before anything else is looked at.
+    let mut lock = Query::update();
+    lock.table("runs").value("reserved", 0_i64);
+    let locked = pass(tx, fence, &mut lock).await?;
+    doubt(tx, fence.run, fence.claim, locked.last_event, now).await?;
     let seen = find(tx, fence.run).await?.filter(|run| run.claim == fence.claim).ok_or(FenceError::Lost)?;
     let status = match &ending {
         Ending::Cancelled => RunStatus::Cancelled,
@@ -57,8 +58,7 @@ pub async fn end(tx: &TenantTx, fence: Fence, ending: Ending, now: DateTime<Utc>
     };
 
     let event_type = event_of(status);
-    let mut events: Vec<NewEvent> = doubtful.iter().map(in_doubt_event).collect();
-    events.push(NewEvent::new(
+    let event = NewEvent::new(
         event_type,
         json!({
             "tasks_completed": seen.tasks_completed,
@@ -66,21 +66,19 @@ pub async fn end(tx: &TenantTx, fence: Fence, ending: Ending, now: DateTime<Utc>
             "tasks_expected": seen.tasks_expected,
             "problem": problem,
         }),
-    ));
+    );
     let mut update = Query::update();
     update
         .table("runs")
         .value("status", status.as_str())
         .value("requested", Option::<String>::None)
         .value("claimed_by", Option::<uuid::Uuid>::None)
-        .value("reserved", 0_i64)
-        .value("in_doubt", Expr::col("in_doubt").add(doubted.pico()))
         .value("problem_code", problem.as_ref().map(|problem| problem.code.clone()))
         .value("problem_detail", problem.as_ref().map(|problem| problem.detail.clone()))
         .value("finished_at", now)
-        .value("last_event", Expr::col("last_event").add(events.len() as i64));
+        .value("last_event", Expr::col("last_event").add(1_i64));
     let fenced = pass(tx, fence, &mut update).await?;
-    insert_events(tx, fence.run, fenced.last_event + 1 - events.len() as u64, &events, now).await?;
+    insert_events(tx, fence.run, fenced.last_event, &[event], now).await?;
 
     let row = find(tx, fence.run).await?.ok_or(FenceError::Lost)?;
     let tasks = list_tasks(tx, fence.run).await?;
@@ -96,16 +94,5 @@ fn event_of(status: RunStatus) -> EventType {
         RunStatus::CompletedWithErrors => EventType::RunCompletedWithErrors,
         RunStatus::Cancelled => EventType::RunCancelled,
         RunStatus::Failed | RunStatus::Queued | RunStatus::Running | RunStatus::Paused => EventType::RunFailed,
-    }
-}
-
-/// Makes an ended run's store errors those of the fence.
-impl FenceError {
-    /// The store's error, where that is what failed.
-    pub fn store(self) -> Option<StoreError> {
-        match self {
-            Self::Store(error) => Some(error),
-            Self::Lost => None,
-        }
     }
 }

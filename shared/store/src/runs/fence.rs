@@ -36,6 +36,8 @@ pub struct Change {
     pub failed: u32,
     /// Answered calls whose cost is unknown.
     pub unknown_costs: u32,
+    /// Attempts in doubt of which nobody knows what they may have cost.
+    pub unknown_doubts: u32,
 }
 
 /// What the fence tells its holder.
@@ -95,6 +97,9 @@ pub async fn write(
     if change.unknown_costs > 0 {
         update.value("unknown_costs", Expr::col("unknown_costs").add(change.unknown_costs as i32));
     }
+    if change.unknown_doubts > 0 {
+        update.value("unknown_doubts", Expr::col("unknown_doubts").add(change.unknown_doubts as i32));
+    }
     let fenced = pass(tx, fence, &mut update).await?;
     insert_events(tx, fence.run, fenced.last_event + 1 - events.len() as u64, events, now).await?;
     Ok(fenced)
@@ -142,12 +147,13 @@ pub(super) async fn pass(tx: &TenantTx, fence: Fence, update: &mut UpdateStateme
     let Some(row) = tx.query_one(update).await? else { return Err(FenceError::Lost) };
     let requested: Option<String> = row.try_get_by("requested")?;
     let ceiling: Option<i64> = row.try_get_by("max_cost")?;
-    let used = row.try_get_by::<i64, _>("spent")?
-        + row.try_get_by::<i64, _>("reserved")?
-        + row.try_get_by::<i64, _>("in_doubt")?;
+    let used = ["spent", "reserved", "in_doubt"]
+        .into_iter()
+        .map(|column| row.try_get_by::<i64, _>(column))
+        .try_fold(0_i64, |sum, amount| amount.map(|amount| sum.saturating_add(amount)))?;
     Ok(Fenced {
         last_event: unsigned(row.try_get_by("last_event")?),
         requested: requested.map(|text| from_word("runs.requested", &text)).transpose()?,
-        room: ceiling.map(|ceiling| Usd::from_pico(Ord::max(ceiling - used, 0))),
+        room: ceiling.map(|ceiling| Usd::from_pico(Ord::max(ceiling.saturating_sub(used), 0))),
     })
 }

@@ -20,7 +20,7 @@ mod view;
 
 pub use attempts::{
     AttemptOutcome, AttemptRow, NewAttempt, StoredAnswer, find_late_answer, find_reserved, list_attempts, open_attempt,
-    settle_attempt, settle_late,
+    settle_attempt, settle_late, settle_late_failure,
 };
 pub use claim::{Claimed, claim, release};
 pub use command::{CancelOutcome, request_cancel};

@@ -51,6 +51,8 @@ pub struct RunRow {
     pub in_doubt: Usd,
     /// Answered calls whose cost is unknown.
     pub unknown_costs: u32,
+    /// Attempts in doubt of which nobody knows what they may have cost.
+    pub unknown_doubts: u32,
     /// The ceiling.
     pub max_cost: Option<Usd>,
     /// The number of its last event.
@@ -91,6 +93,7 @@ impl TryFrom<Model> for RunRow {
             reserved: Usd::from_pico(row.reserved),
             in_doubt: Usd::from_pico(row.in_doubt),
             unknown_costs: count(row.unknown_costs),
+            unknown_doubts: count(row.unknown_doubts),
             max_cost: row.max_cost.map(Usd::from_pico),
             last_event: unsigned(row.last_event),
             problem: row.problem_code.map(|code| RunProblem { code, detail: row.problem_detail.unwrap_or_default() }),

@@ -27,6 +27,7 @@ pub struct Model {
     pub reserved: i64,
     pub in_doubt: i64,
     pub unknown_costs: i32,
+    pub unknown_doubts: i32,
     pub max_cost: Option<i64>,
     pub last_event: i64,
     pub problem_code: Option<String>,

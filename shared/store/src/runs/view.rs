@@ -37,7 +37,7 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
         cost_usd,
         cost: display_cost(cost_usd),
         known_cost_usd: row.spent,
-        in_doubt_usd: row.in_doubt,
+        in_doubt_usd: (row.unknown_doubts == 0).then_some(row.in_doubt),
         max_cost_usd: row.max_cost,
         metadata: row.metadata.clone(),
         tags: row.tags.clone(),

@@ -1,9 +1,7 @@
 //! Idempotency keys.
 
-use std::collections::BTreeMap;
-
 use acm2_domain::ids::TenantId;
-use acm2_store::idempotency::{Begun, SavedAnswer, begin, finish, purge, set_subject};
+use acm2_store::idempotency::{Begun, SavedAnswer, begin, finish, purge};
 use acm2_store::{Store, TenantTx};
 use chrono::TimeDelta;
 use sea_orm::ConnectionTrait;
@@ -18,15 +16,11 @@ on_both!(
     of_requests_at_the_same_time_one_is_new_and_the_others_wait_for_its_answer,
     after_a_rollback_the_next_one_who_waits_is_new,
     an_expired_key_is_new_again,
+    expired_keys_are_removed_a_few_at_a_time,
 );
 
 fn answer() -> SavedAnswer {
-    SavedAnswer {
-        status_code: 202,
-        headers: BTreeMap::from([("location".to_owned(), "/api/v1/runs/run_1".to_owned())]),
-        body: Some("{\"id\":\"run_1\"}".into()),
-        subject: Some(Uuid::now_v7()),
-    }
+    SavedAnswer { body: Some("{\"id\":\"run_1\"}".into()), subject: Uuid::from_u128(1) }
 }
 
 async fn begin_tx(store: &Store, tenant: TenantId) -> TenantTx {
@@ -60,10 +54,11 @@ async fn another_body_is_a_mismatch(fixture: &Fixture) {
 async fn a_key_without_an_answer_is_in_progress(fixture: &Fixture) {
     let tx = begin_tx(&fixture.store, fixture.new_tenant().await).await;
     assert_eq!(take(&tx, "body").await, Begun::New);
-    assert_eq!(take(&tx, "body").await, Begun::InProgress { subject: None });
-    let subject = Uuid::now_v7();
-    set_subject(&tx, "key", subject).await.unwrap();
-    assert_eq!(take(&tx, "body").await, Begun::InProgress { subject: Some(subject) });
+    assert_eq!(take(&tx, "body").await, Begun::InProgress);
+    // An answer that held a secret has no body, and is one all the same.
+    let answer = SavedAnswer { body: None, ..answer() };
+    finish(&tx, "key", &answer).await.unwrap();
+    assert_eq!(take(&tx, "body").await, Begun::Replay(answer));
 }
 
 async fn of_requests_at_the_same_time_one_is_new_and_the_others_wait_for_its_answer(fixture: &Fixture) {
@@ -77,7 +72,7 @@ async fn of_requests_at_the_same_time_one_is_new_and_the_others_wait_for_its_ans
             if begun == Begun::New {
                 // Long enough for the others to arrive while this is open.
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                finish(&tx, "key", &SavedAnswer { subject: None, ..answer() }).await.unwrap();
+                finish(&tx, "key", &answer()).await.unwrap();
             }
             tx.commit().await.unwrap();
             begun
@@ -85,7 +80,7 @@ async fn of_requests_at_the_same_time_one_is_new_and_the_others_wait_for_its_ans
     }
     let begun = tasks.join_all().await;
     assert_eq!(begun.iter().filter(|begun| **begun == Begun::New).count(), 1);
-    let replay = Begun::Replay(SavedAnswer { subject: None, ..answer() });
+    let replay = Begun::Replay(answer());
     assert_eq!(begun.iter().filter(|begun| **begun == replay).count(), 5);
 }
 
@@ -112,8 +107,28 @@ async fn an_expired_key_is_new_again(fixture: &Fixture) {
     assert_eq!(begin(&tx, "other", "body", start, start + day * 2).await.unwrap(), Begun::New);
     let late = start + day;
     assert_eq!(begin(&tx, "key", "another", late, late + day).await.unwrap(), Begun::New);
-    assert_eq!(purge(&tx, late + day).await.unwrap(), 2);
-    assert_eq!(purge(&tx, late + day).await.unwrap(), 0);
+}
+
+async fn expired_keys_are_removed_a_few_at_a_time(fixture: &Fixture) {
+    let tenant = fixture.new_tenant().await;
+    let (start, day) = (now(), TimeDelta::hours(24));
+    let tx = begin_tx(&fixture.store, tenant).await;
+    for number in 0..5 {
+        begin(&tx, &format!("old {number}"), "body", start, start + day).await.unwrap();
+    }
+    begin(&tx, "young", "body", start, start + day * 2).await.unwrap();
+    tx.commit().await.unwrap();
+    let tx = begin_tx(&fixture.store, tenant).await;
+    assert_eq!(purge(&tx, start, 3).await.unwrap(), 0);
+    for removed in [3, 2, 0] {
+        assert_eq!(purge(&tx, start + day, 3).await.unwrap(), removed);
+    }
+    assert_eq!(take_of(&tx, "young", start + day).await, Begun::InProgress);
+    assert_eq!(take_of(&tx, "old 0", start).await, Begun::New, "it is gone, not only expired");
+}
+
+async fn take_of(tx: &TenantTx, key: &str, at: chrono::DateTime<chrono::Utc>) -> Begun {
+    begin(tx, key, "body", at, at + TimeDelta::hours(24)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +139,7 @@ async fn who_waited_too_long_is_told_that_it_is_in_progress() {
     assert_eq!(take(&first, "body").await, Begun::New);
     let second = begin_tx(&fixture.store, tenant).await;
     second.execute_unprepared("SET LOCAL lock_timeout = '50ms'").await.unwrap();
-    assert_eq!(take(&second, "body").await, Begun::InProgress { subject: None });
+    assert_eq!(take(&second, "body").await, Begun::InProgress);
     drop((first, second));
     fixture.remove().await;
 }

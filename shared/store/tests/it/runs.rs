@@ -161,7 +161,10 @@ async fn a_run_goes_from_submission_to_its_end(fixture: &Fixture) {
     let tasks = runs::list_tasks(&tx, run.id).await.unwrap();
     let row = runs::find(&tx, run.id).await.unwrap().unwrap();
     let view = runs::assemble(&row, Some(&tasks));
-    assert_eq!((view.cost_usd, view.in_doubt_usd, row.reserved), (Some(Usd::from_pico(600)), Usd::ZERO, Usd::ZERO));
+    assert_eq!(
+        (view.cost_usd, view.in_doubt_usd, row.reserved),
+        (Some(Usd::from_pico(600)), Some(Usd::ZERO), Usd::ZERO)
+    );
     assert_eq!(view.missing, Some(Vec::new()));
     assert_eq!(view.results.unwrap()[1].text.as_deref(), Some("hello"));
     assert_eq!(view.metadata["order"], "7");
@@ -219,7 +222,7 @@ async fn open_attempts_of_a_lost_worker_become_in_doubt_with_their_money(fixture
     assert!(attempts.iter().all(|attempt| attempt.status == "in_doubt"), "{attempts:?}");
     let events = runs::list_events(&tx, run.id, 2, 100).await.unwrap();
     let types: Vec<EventType> = events.iter().map(|event| event.event_type).collect();
-    assert_eq!(types, [EventType::AttemptInDoubt, EventType::AttemptInDoubt, EventType::RunResumed]);
+    assert_eq!(types, [EventType::RunResumed, EventType::AttemptInDoubt, EventType::AttemptInDoubt]);
 }
 
 async fn a_late_answer_is_kept_and_its_money_moved(fixture: &Fixture) {

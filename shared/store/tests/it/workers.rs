@@ -82,12 +82,9 @@ async fn one_holder_at_a_time_has_a_lease(fixture: &Fixture) {
     assert!(leases.try_acquire("sweep", me, LONG).await.unwrap(), "a holder renews");
     assert!(!leases.try_acquire("sweep", you, LONG).await.unwrap());
     assert!(leases.try_acquire("other", you, LONG).await.unwrap());
-    leases.release("sweep", you).await.unwrap();
-    assert!(!leases.try_acquire("sweep", you, LONG).await.unwrap(), "only the holder lets go");
-    leases.release("sweep", me).await.unwrap();
-    assert!(leases.try_acquire("sweep", you, SHORT).await.unwrap());
-    eventually("it runs out", async || leases.try_acquire("sweep", me, LONG).await.unwrap()).await;
-    assert!(!leases.try_acquire("sweep", you, LONG).await.unwrap());
+    assert!(leases.try_acquire("sweep", me, SHORT).await.unwrap(), "a renewal may be shorter");
+    eventually("it runs out", async || leases.try_acquire("sweep", you, LONG).await.unwrap()).await;
+    assert!(!leases.try_acquire("sweep", me, LONG).await.unwrap());
 }
 
 async fn of_many_who_race_for_a_lease_one_gets_it(fixture: &Fixture) {
