@@ -6,19 +6,17 @@ use std::time::Duration;
 use acm2_broker::signals::Signal;
 use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
 use acm2_domain::job::{Job, Queue, Work};
-use acm2_store::StoreError;
+use acm2_store::{StoreError, deliveries};
 
 use crate::app::App;
 
-/// Does all that is left to do for a run that has ended.
-pub(crate) async fn run_ended(
-    app: &App,
-    tenant: TenantId,
-    run: RunId,
-    job: JobId,
-    pending: &[DeliveryId],
-) -> Result<(), StoreError> {
-    enqueue_deliveries(app, tenant, pending).await?;
+/// Does all that is left to do for a run that has ended. Every pending delivery of the run gets its job, not only those of its
+/// end: whoever wrote an earlier one may have died before it made the job.
+pub(crate) async fn run_ended(app: &App, tenant: TenantId, run: RunId, job: JobId) -> Result<(), StoreError> {
+    let tx = app.store.tenant(tenant).begin().await?;
+    let pending = deliveries::pending_of_run(&tx, run).await?;
+    tx.commit().await?;
+    enqueue_deliveries(app, tenant, &pending).await?;
     app.store.jobs().delete(job).await?;
     if let Err(error) = app.broker.dispatch.remove(Queue::Runs, tenant, job).await {
         tracing::debug!(%error, "the job of an ended run stays in the broker until a worker finds out");

@@ -67,7 +67,7 @@ impl RunActions {
     /// Cancel a run.
     ///
     /// Needs the scope `runs:write`. A run that waits ends at once; one that a worker has ends as soon as the worker sees the
-    /// command, within seconds. Doing it twice changes nothing.
+    /// command, within seconds. While it stops, a second command changes nothing; on a run that has ended, it is a 409.
     #[oai(path = "/runs/:run_id/cancel", method = "post", operation_id = "runs.cancel")]
     async fn cancel(&self, caller: Allowed<RunsWrite>, run_id: Path<RunId>) -> Result<Accepted<Run>, Failure> {
         let run = run_id.0;
@@ -80,8 +80,8 @@ impl RunActions {
                 let detail = format!("the run has ended already: it is {status}");
                 return Err(Error::new(Kind::Conflict, "run_ended", detail).into());
             }
-            CancelOutcome::Ended(row, ended) => {
-                if let Err(error) = tail::run_ended(&caller.app, caller.tenant, run, row.job, &ended.deliveries).await {
+            CancelOutcome::Ended(row, _) => {
+                if let Err(error) = tail::run_ended(&caller.app, caller.tenant, run, row.job).await {
                     // The end stands; whoever finds the run terminal does the rest.
                     tracing::warn!(%error, run.id = %run, "the tail of a cancelled run is left to the sweeper");
                 }

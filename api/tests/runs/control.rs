@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::harness::{Answer, Client};
+use crate::database::{Of, change_one, dump, id_literal};
+use crate::harness::{Answer, Client, World};
 use crate::house::{House, ended, on_both, run, submit};
 
 const RUNS: &str = "/api/v1/runs";
@@ -23,6 +24,31 @@ on_both!(
     a_ceiling_that_buys_nothing_calls_nobody,
     the_deadline_ends_a_run_wherever_it_stands,
 );
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_leaves_no_delivery_without_a_job() {
+    let name = "a_cancelled_run_leaves_no_delivery_without_a_job";
+    let Some(world) = World::servers(name).await else { return };
+    // Without a worker, jobs stand where they were put.
+    let house = House::of(world).await;
+    let api = house.world.start("api");
+    let (tenant, client) = house.tenant_and_client(&api, "a").await;
+    let id = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/echo"]})).await;
+    // What a worker leaves that dies between the start of the run and the job of its `run.started`.
+    let (run, delivery) = (id_literal(&house.world, &id), "'018f0000-0000-7000-8000-000000000001'::uuid");
+    let insert = format!(
+        "INSERT INTO deliveries (id, run_id, event_type, url, payload, status, next_attempt_at, created_at) \
+         VALUES ({delivery}, {run}, 'run.started', 'https://example.org', '{{}}', 'pending', now(), now())"
+    );
+    change_one(&house.world, Of::Tenant(&tenant), &insert).await;
+    cancel(&client, &id).await.expect(202);
+    let job = format!("DELETE FROM jobs WHERE subject_id = {delivery} AND kind = 'deliver_v1'");
+    change_one(&house.world, Of::Control, &job).await;
+    let jobs = dump(&house.world).await.into_iter().find(|(table, _)| table == "acm2.jobs");
+    assert_eq!(jobs.unwrap().1, "", "the run's own job is gone");
+    drop(api);
+    house.world.remove().await;
+}
 
 fn path(run: &str) -> String {
     format!("{RUNS}/{run}")
@@ -197,7 +223,7 @@ async fn a_list_has_pages_and_filters(house: &House) {
     let time = |number: usize| made[number]["created_at"].as_str().unwrap().to_owned();
     assert_eq!(ids(&list(&format!("created_before={}", time(1))).await), of(&[0]));
     // The first is in, the last is out: windows that follow each other share nothing and miss nothing.
-    assert_eq!(ids(&list(&format!("created_after={}&created_before={}", time(1), time(3))).await), of(&[2, 1]));
+    assert_eq!(ids(&list(&format!("created_from={}&created_before={}", time(1), time(3))).await), of(&[2, 1]));
     let wrong = client.get(&format!("{RUNS}?status=done")).await;
     assert!((400..500).contains(&wrong.status) && wrong.text.contains("#query/status"), "{}", wrong.text);
     let other = house.tenant(&processes[0], "b").await;
