@@ -27,9 +27,10 @@ pub async fn work(app: App, role: &str, alone: bool) -> Result<(), StartError> {
         permits: Permits {
             runs: app.config.worker.runs,
             calls: app.config.worker.calls,
+            calls_of_one_tenant: app.config.worker.calls * usize::from(app.config.queue.tenant_share_percent) / 100,
             deliveries: app.config.worker.deliveries,
         },
-        process: presence::describe(&app, role),
+        process: presence::introduce(&app, role).await?,
         alone,
     };
     let shutdown = ShutdownTokens { soft: app.shutdown.soft(), hard: app.shutdown.hard() };

@@ -11,6 +11,9 @@ use uuid::Uuid;
 use crate::auth::Caller;
 use crate::problem::Failure;
 
+/// How many expired names a new one takes away: more than one, so that they grow fewer; not many, so that no caller waits.
+const EXPIRED_AT_ONCE: u64 = 20;
+
 /// The name of one request; does nothing where the caller gave none.
 #[derive(Debug)]
 pub struct Idempotency(Option<Named>);
@@ -64,10 +67,12 @@ impl Idempotency {
         let Some(named) = &self.0 else { return Ok(None) };
         let begun = idempotency::begin(tx, &named.key_hash, &named.fingerprint, now, now + named.kept_for).await;
         match begun {
-            Ok(Begun::New) => Ok(None),
-            Ok(Begun::Replay(SavedAnswer { body: Some(text), subject: Some(subject), .. })) => {
-                Ok(Some(Earlier { subject, text }))
+            Ok(Begun::New) => {
+                // Every new row takes some old ones away, so that nobody has to walk through the tenants for that.
+                idempotency::purge(tx, now, EXPIRED_AT_ONCE).await?;
+                Ok(None)
             }
+            Ok(Begun::Replay(SavedAnswer { body: Some(text), subject })) => Ok(Some(Earlier { subject, text })),
             Ok(Begun::Replay(_)) => {
                 let detail = "an earlier request with this Idempotency-Key did it; its answer held a secret that is \
                               shown once and is not given again";
@@ -78,7 +83,7 @@ impl Idempotency {
                 Err(Error::new(Kind::Invalid, "idempotency_key_reused", detail).into())
             }
             // The transaction began, so the database is there: what takes too long is the first request's.
-            Ok(Begun::InProgress { .. }) | Err(StoreError::Unavailable(_)) => {
+            Ok(Begun::InProgress) | Err(StoreError::Unavailable(_)) => {
                 let detail = "an earlier request with this Idempotency-Key is still being worked on";
                 Err(Error::new(Kind::Conflict, "idempotency_in_progress", detail).retry_after(1).into())
             }
@@ -87,19 +92,11 @@ impl Idempotency {
     }
 
     /// Keeps the answer; `None` for one that holds a secret.
-    pub async fn finish<T: Serialize>(
-        &self,
-        tx: &TenantTx,
-        status_code: u16,
-        subject: Uuid,
-        answer: Option<&T>,
-    ) -> Result<(), Failure> {
+    pub async fn finish<T: Serialize>(&self, tx: &TenantTx, subject: Uuid, answer: Option<&T>) -> Result<(), Failure> {
         let Some(named) = &self.0 else { return Ok(()) };
         let body = answer.map(serde_json::to_string).transpose().map_err(|error| {
             Error::new(Kind::Internal, "internal", format!("failed to keep an answer as JSON: {error}"))
         })?;
-        let saved =
-            SavedAnswer { status_code, headers: std::collections::BTreeMap::new(), body, subject: Some(subject) };
-        Ok(idempotency::finish(tx, &named.key_hash, &saved).await?)
+        Ok(idempotency::finish(tx, &named.key_hash, &SavedAnswer { body, subject }).await?)
     }
 }

@@ -6,8 +6,17 @@ use acm2_store::control::NewWorker;
 
 use crate::app::App;
 
-/// What this process says of itself.
-pub(crate) fn describe(app: &App, role: &str) -> NewWorker {
+/// What this process says of itself before it registers. The rows of those that died long ago go away here: every process, of
+/// any role, comes by once.
+pub(crate) async fn introduce(app: &App, role: &str) -> Result<NewWorker, StoreError> {
+    let lost = app.store.workers().delete_older_than(app.timing.lost_process).await?;
+    if lost > 0 {
+        tracing::info!(processes = lost, "forgot processes that died long ago");
+    }
+    Ok(describe(app, role))
+}
+
+fn describe(app: &App, role: &str) -> NewWorker {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_else(|_| "unknown".to_owned());
     NewWorker {
         id: app.me,
@@ -21,7 +30,7 @@ pub(crate) fn describe(app: &App, role: &str) -> NewWorker {
 
 /// Registers the process and keeps its heartbeat until `stopped`; then takes the row away.
 pub(crate) async fn keep(app: App, role: &str, stopped: tokio_util::sync::CancellationToken) -> Result<(), StoreError> {
-    let me = describe(&app, role);
+    let me = introduce(&app, role).await?;
     app.store.workers().register(&me).await?;
     loop {
         tokio::select! {

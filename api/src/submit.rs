@@ -107,7 +107,7 @@ async fn write(
     check_keys(&tx, &row.spec).await?;
     let written = runs::insert(&tx, row, now).await?;
     let run = runs::assemble(&written, Some(&BTreeMap::new()));
-    idempotency.finish(&tx, 202, row.id.uuid(), Some(&run)).await?;
+    idempotency.finish(&tx, row.id.uuid(), Some(&run)).await?;
     // Whether a commit that failed was applied cannot be known: then the job stays, and the sweeper finds out.
     tx.commit().await.map_err(|error| Unsure::MayStand(error.into()))?;
     Ok(Written::New(Box::new(run)))

@@ -176,7 +176,7 @@ impl ApiKeys {
         idempotency.begin(&tx, caller.app.clock.now()).await?;
         let new = NewKey { name: body.value.name, scopes, expires_at: body.value.expires_at };
         let (row, token) = mint(&caller.app, caller.tenant, new).await?;
-        idempotency.finish::<ApiKey>(&tx, 201, row.id.uuid(), None).await?;
+        idempotency.finish::<ApiKey>(&tx, row.id.uuid(), None).await?;
         tx.commit().await?;
         let location = format!("/api/v1/api-keys/{}", row.id);
         let key = token.expose_secret().to_owned();

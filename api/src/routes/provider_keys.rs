@@ -65,7 +65,7 @@ impl ProviderKeys {
             return Ok(Created::again(earlier.text).location(&path_of(earlier.subject.into())));
         }
         let view = view(Some(&data_key), caller.tenant, store::insert(&tx, row, now).await?);
-        idempotency.finish(&tx, 201, id.uuid(), Some(&view)).await?;
+        idempotency.finish(&tx, id.uuid(), Some(&view)).await?;
         tx.commit().await?;
         Ok(Created::new(view).location(&path_of(id)))
     }

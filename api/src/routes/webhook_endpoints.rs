@@ -62,7 +62,7 @@ impl WebhookEndpoints {
         let now = caller.app.clock.now();
         idempotency.begin(&tx, now).await?;
         let row = store::insert(&tx, row, now).await?;
-        idempotency.finish::<WebhookEndpoint>(&tx, 201, id.uuid(), None).await?;
+        idempotency.finish::<WebhookEndpoint>(&tx, id.uuid(), None).await?;
         tx.commit().await?;
         let secret = secret.expose_secret().to_owned();
         let location = format!("/api/v1/webhook-endpoints/{id}");

@@ -1,4 +1,5 @@
-//! Every duration of the run protocol, in one value. Nothing else spells a duration; tests run at a fifth of it.
+//! Every duration of the run protocol, in one value; tests run at a fifth of it. What concerns one connection only, such as the
+//! time-outs of connecting to a server or of waiting for a lock, stands where the connection is made: in broker/redis and store.
 
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ pub struct Timing {
     pub heartbeat_timeout: Duration,
     /// A heartbeat older than this is stale (4).
     pub heartbeat_stale: Duration,
+    /// A row whose heartbeat is older than this is deleted by the next process that starts (4).
+    pub lost_process: Duration,
     /// A gap in its own heartbeats after which a process distrusts its view of the others (4).
     pub heartbeat_gap: Duration,
     /// How long such a process, and one that has just started, steals nothing (4).
@@ -35,7 +38,7 @@ pub struct Timing {
     pub broker_retry: Duration,
     /// The wait of a task above which its run is released, if nothing else of it can go on (7).
     pub release_after: Duration,
-    /// How often a signal that a command stands is repeated (9).
+    /// How often a worker looks for a command on its run (9), and `Prefer: wait` for the end of one, where no signal tells.
     pub command_poll: Duration,
     /// How long calls in flight may go on after the first SIGTERM (15).
     pub shutdown_grace: Duration,
@@ -71,6 +74,7 @@ impl Default for Timing {
             heartbeat: 5 * SECOND,
             heartbeat_timeout: 3 * SECOND,
             heartbeat_stale: 15 * SECOND,
+            lost_process: 24 * HOUR,
             heartbeat_gap: 10 * SECOND,
             steal_hold: 15 * SECOND,
             claim_retry: 5 * SECOND,
@@ -117,6 +121,7 @@ impl Timing {
             heartbeat: self.heartbeat / by,
             heartbeat_timeout: self.heartbeat_timeout / by,
             heartbeat_stale: self.heartbeat_stale / by,
+            lost_process: self.lost_process / by,
             heartbeat_gap: self.heartbeat_gap / by,
             steal_hold: self.steal_hold / by,
             claim_retry: self.claim_retry / by,

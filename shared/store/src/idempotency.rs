@@ -92,10 +92,8 @@ pub async fn purge(tx: &TenantTx, now: DateTime<Utc>, limit: u64) -> Result<u64,
         .limit(limit)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .to_owned();
-    let delete = Query::delete()
-        .from_table(Entity)
-        .and_where(Expr::col(Column::KeyHash).in_subquery(expired))
-        .to_owned();
+    let delete =
+        Query::delete().from_table(Entity).and_where(Expr::col(Column::KeyHash).in_subquery(expired)).to_owned();
     Ok(tx.execute(&delete).await?.rows_affected())
 }
 

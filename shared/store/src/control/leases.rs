@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use acm2_domain::ids::WorkerId;
-use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 
 use super::lease_entity::{Column, Entity};
 use crate::database_clock;
