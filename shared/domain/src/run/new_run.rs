@@ -16,6 +16,8 @@ const MAX_MODELS: usize = 50;
 const MAX_MESSAGES: usize = 200;
 const MAX_TAGS: usize = 20;
 const MAX_METADATA: usize = 50;
+// A process that shuts down waits for its calls (PROTOCOL rule 15): no call may outlast `Timing::shutdown_grace`.
+const MAX_TIMEOUT_SECONDS: u32 = 600;
 const MAX_DEADLINE_SECONDS: u32 = 7 * 24 * 3_600;
 const DEFAULT_DEADLINE_SECONDS: u32 = 6 * 3_600;
 
@@ -66,11 +68,11 @@ pub struct NewRun {
         oai(skip_serializing_if_is_none, validator(minimum(value = "1"), maximum(value = "1000000")))
     )]
     pub max_output_tokens: Option<u32>,
-    /// How long one call may take, 1 to 3600 seconds; 600 where absent.
+    /// How long one call may take, 1 to 600 seconds; 600 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "openapi",
-        oai(skip_serializing_if_is_none, validator(minimum(value = "1"), maximum(value = "3600")))
+        oai(skip_serializing_if_is_none, validator(minimum(value = "1"), maximum(value = "600")))
     )]
     pub timeout_seconds: Option<u32>,
     /// When the run ends at the latest, counted from its submission, 1 to 604800 seconds; 21600 where absent.
@@ -107,7 +109,7 @@ impl NewRun {
         range(&mut errors, "/concurrency", self.concurrency, 1, 50);
         range(&mut errors, "/max_retries", self.max_retries, 0, 10);
         range(&mut errors, "/max_output_tokens", self.max_output_tokens, 1, 1_000_000);
-        range(&mut errors, "/timeout_seconds", self.timeout_seconds, 1, 3_600);
+        range(&mut errors, "/timeout_seconds", self.timeout_seconds, 1, MAX_TIMEOUT_SECONDS);
         range(&mut errors, "/deadline_seconds", self.deadline_seconds, 1, MAX_DEADLINE_SECONDS);
         if self.max_cost_usd == Some(Usd::ZERO) {
             errors.push(FieldError::new("/max_cost_usd", "must be more than 0; leave it out for no ceiling"));
@@ -127,7 +129,7 @@ impl NewRun {
             iterations: self.iterations.unwrap_or(1),
             concurrency: self.concurrency.unwrap_or(10),
             max_retries: self.max_retries.unwrap_or(2),
-            timeout_seconds: self.timeout_seconds.unwrap_or(600),
+            timeout_seconds: self.timeout_seconds.unwrap_or(MAX_TIMEOUT_SECONDS),
             deadline_seconds: self.deadline_seconds.unwrap_or(DEFAULT_DEADLINE_SECONDS),
             max_cost_usd: self.max_cost_usd,
             webhook_url: self.webhook_url.clone(),
@@ -262,6 +264,15 @@ mod tests {
             "/models/1",
         ];
         assert_eq!(pointers, expected);
+    }
+
+    #[test]
+    fn no_call_may_outlast_a_shutdown() {
+        let body = |seconds: u32| format!(r#"{{"prompt": "hi", "models": ["gpt-4o"], "timeout_seconds": {seconds}}}"#);
+        let spec = compile(&body(MAX_TIMEOUT_SECONDS)).unwrap();
+        let longest = std::time::Duration::from_secs(u64::from(spec.timeout_seconds));
+        assert!(longest < crate::timing::Timing::default().shutdown_grace);
+        assert_eq!(compile(&body(MAX_TIMEOUT_SECONDS + 1)).unwrap_err()[0].pointer, "/timeout_seconds");
     }
 
     #[test]
