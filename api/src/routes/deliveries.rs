@@ -2,13 +2,14 @@
 
 use acm2_domain::error::Error;
 use acm2_domain::ids::{DeliveryId, WebhookEndpointId};
-use acm2_store::deliveries::{self as store, DeliveryAttemptRow, DeliveryRow, DeliveryStatus};
+use acm2_domain::webhook::DeliveryStatus;
+use acm2_store::deliveries::{self as store, DeliveryAttemptRow, DeliveryRow};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Path, Query};
 
 use super::Tag;
 use super::page::Page;
-use super::webhook_bodies::{Delivery, DeliveryAttempt, DeliveryDetail, DeliveryList, DeliveryStanding};
+use super::webhook_bodies::{Delivery, DeliveryAttempt, DeliveryDetail, DeliveryList};
 use crate::auth::{Allowed, WebhooksRead, WebhooksWrite};
 use crate::problem::Failure;
 use crate::reply::{Accepted, Reply};
@@ -95,11 +96,7 @@ impl From<DeliveryRow> for Delivery {
             event_type: row.event_type,
             url: row.url,
             next_attempt_at: (row.status == DeliveryStatus::Pending).then_some(row.next_attempt_at),
-            status: match row.status {
-                DeliveryStatus::Pending => DeliveryStanding::Pending,
-                DeliveryStatus::Delivered => DeliveryStanding::Delivered,
-                DeliveryStatus::Failed => DeliveryStanding::Failed,
-            },
+            status: row.status,
             attempts: row.attempts,
             created_at: row.created_at,
             finished_at: row.finished_at,

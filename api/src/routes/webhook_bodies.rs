@@ -3,9 +3,9 @@
 use acm2_domain::error::FieldError;
 use acm2_domain::ids::{DeliveryId, RunId, WebhookEndpointId};
 use acm2_domain::run::EventType;
-use acm2_domain::webhook::{PayloadStyle, check_webhook_url};
+use acm2_domain::webhook::{DeliveryStatus, PayloadStyle, check_webhook_url};
 use chrono::{DateTime, Utc};
-use poem_openapi::{Enum, Object};
+use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
 
 use super::listing::list_of;
@@ -138,19 +138,6 @@ pub(super) struct SigningSecret {
     pub previous_secret_until: Option<DateTime<Utc>>,
 }
 
-/// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Enum)]
-#[serde(rename_all = "snake_case")]
-#[oai(rename_all = "snake_case", rename = "DeliveryStatus")]
-pub(super) enum DeliveryStanding {
-    /// To be made, or to be tried again.
-    Pending,
-    /// The receiver took it.
-    Delivered,
-    /// Given up.
-    Failed,
-}
-
 /// One event to one place.
 #[derive(Debug, Serialize, Object)]
 pub(super) struct Delivery {
@@ -167,7 +154,7 @@ pub(super) struct Delivery {
     /// Where it goes.
     pub url: String,
     /// Where it stands.
-    pub status: DeliveryStanding,
+    pub status: DeliveryStatus,
     /// Failed tries since it was made or redelivered.
     pub attempts: u32,
     /// When the next try is due; null where none is.

@@ -1,7 +1,7 @@
 //! What a run would take, before it starts.
 
 use crate::money::Usd;
-use crate::prices::Prices;
+use crate::prices::{Prices, worst_case};
 use crate::run::{Estimate, RunSpec};
 use crate::stages;
 
@@ -25,12 +25,11 @@ pub fn estimate(spec: &RunSpec, prices: &Prices) -> Estimate {
             continue;
         };
         let call = spec.call(model);
-        let most_output = call.max_output_tokens.map(u64::from).into_iter().chain(price.max_output).min();
-        let short = SHORT_ANSWER.min(most_output.unwrap_or(SHORT_ANSWER));
+        let worst = worst_case(&call, Some(price));
+        let short = SHORT_ANSWER.min(worst.output_tokens.unwrap_or(SHORT_ANSWER));
         let short_cost = Usd::of_tokens(call.input_tokens_about(), price.input) + Usd::of_tokens(short, price.output);
         low = low.map(|sum| sum + short_cost);
-        let most = most_output.map(|output| price.at_most(call.input_tokens_at_most(), output));
-        high = high.zip(most).map(|(sum, most)| sum + most);
+        high = high.zip(worst.amount).map(|(sum, most)| sum + most);
     }
     if let (Some(sum), Some(ceiling)) = (high, spec.max_cost_usd) {
         high = Some(sum.min(ceiling));

@@ -1,4 +1,5 @@
-//! The payload of a webhook: its bytes are made once, in the transaction that makes the event, and never again.
+//! The payload of a webhook: its bytes are made once, in the transaction that makes the event, and never again. Where its
+//! delivery stands.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,19 @@ impl PayloadStyle {
     }
 }
 
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
+pub enum DeliveryStatus {
+    /// To be made, or to be tried again.
+    Pending,
+    /// The receiver took it.
+    Delivered,
+    /// Given up.
+    Failed,
+}
+
 /// What is posted to a webhook endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
@@ -55,7 +69,10 @@ impl WebhookPayload {
     }
 }
 
-/// Checks what can be told without a look-up; the guard in `outbound` decides about the address when it connects.
+/// Checks what can be told without a look-up; the guard in `outbound` decides about the address when it connects. `http` passes
+/// here, but is only sent to hosts that an operator has allowed the tenant (`acm2 tenants allow-host`), which nothing here
+/// knows: to any other host each attempt fails, because whoever sits on the way could read the payload and answer in the
+/// receiver's name.
 pub fn check_webhook_url(errors: &mut Vec<FieldError>, pointer: &str, text: &str) {
     let mut wrong = |detail: &str| errors.push(FieldError::new(pointer, detail));
     if text.len() > 2_000 {
@@ -65,7 +82,7 @@ pub fn check_webhook_url(errors: &mut Vec<FieldError>, pointer: &str, text: &str
         return wrong("must be an absolute URL such as https://example.org/hooks");
     };
     if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
-        return wrong("must begin with https:// or http://");
+        return wrong("must begin with https://, or http:// where the operator has allowed the host");
     }
     if !url.username().is_empty() || url.password().is_some() {
         return wrong("must not carry a user name or password");

@@ -1,17 +1,32 @@
 //! What tokens cost: a table that ships as data with its date, which the operator may replace. Base tier only, so a cost
 //! from here is an estimate; a cost that the provider reports wins. An unknown model has no price, never a price of 0.
 
+mod worst_case;
+
 use std::collections::HashMap;
 
+use chrono::{Datelike, NaiveDate};
 use rust_decimal::Decimal;
 
 use crate::call::{Answer, Cost, CostSource, Usage};
 use crate::money::Usd;
 
+pub use worst_case::{WorstCase, worst_case};
+
 const BUILT_IN: &str = include_str!("2026-11-20.csv");
 const BUILT_IN_DATE: &str = "2026-11-20";
 const HEADER: &str =
     "provider,model,input_per_million,output_per_million,cached_input_per_million,context_window,max_output";
+
+/// The most that one call can cost, 1,000,000 USD: far above any real call. What comes out above it is a mistake or a lie of the
+/// server, so the cost is unknown, and no sum of costs runs over because of it.
+pub const MOST_OF_ONE_CALL: Usd = Usd::from_pico(1_000_000_000_000_000_000);
+
+/// The highest price that a table may name, in USD for a million tokens; keeps products of prices from overflowing.
+const HIGHEST_PRICE: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
+
+/// The years in which a dated name of a model may stand for the undated one.
+const YEARS: std::ops::RangeInclusive<i32> = 2023..=2030;
 
 /// The price of one model, in USD for a million tokens, and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,11 +70,11 @@ impl Price {
         if left <= Usd::ZERO {
             return None;
         }
-        if self.output.is_zero() {
-            return Some(u64::MAX);
-        }
-        let tokens = (left.decimal() * Decimal::from(1_000_000) / self.output).floor();
-        u64::try_from(tokens).ok().filter(|tokens| *tokens > 0)
+        // `None` divides by zero or is more than can be said: then the money is no limit.
+        let tokens =
+            left.decimal().checked_mul(Decimal::from(1_000_000)).and_then(|left| left.checked_div(self.output));
+        let tokens = tokens.map_or(u64::MAX, |tokens| u64::try_from(tokens.floor()).unwrap_or(u64::MAX));
+        (tokens > 0).then_some(tokens)
     }
 }
 
@@ -122,33 +137,43 @@ impl Prices {
         &self.rows
     }
 
-    /// The price of a model, if known. A dated name (`…-2026-01-31`, `…-20260131`) has the price of the undated one.
+    /// The price of a model for an ESTIMATE, if known. A name that ends in a date (`…-2026-01-31`, `…-20260131`) and has no row
+    /// has the price of the undated one, which may be another: a ceiling must not rest on it, see [`Self::find_exact`].
     pub fn find(&self, provider: &str, model: &str) -> Option<&Price> {
-        let row = |model: &str| self.by_name.get(&(provider.to_owned(), model.to_owned())).map(|row| &self.rows[*row]);
-        row(model).or_else(|| undated(model).and_then(row))
+        self.find_exact(provider, model)
+            .or_else(|| undated(model).and_then(|undated| self.find_exact(provider, undated)))
     }
 
-    /// What an answered call cost: what the provider reports, else usage times price, else unknown.
+    /// The price of the model of exactly this name, if the table has it. The only one that a ceiling may rest on.
+    pub fn find_exact(&self, provider: &str, model: &str) -> Option<&Price> {
+        self.by_name.get(&(provider.to_owned(), model.to_owned())).map(|row| &self.rows[*row])
+    }
+
+    /// What an answered call cost: what the provider reports, else usage times price, else unknown. Unknown too where that is
+    /// more than [`MOST_OF_ONE_CALL`].
     pub fn cost(&self, provider: &str, model: &str, answer: &Answer) -> Cost {
-        if let Some(amount) = answer.reported_cost.and_then(Usd::from_decimal) {
-            return Cost { amount: Some(amount), source: CostSource::Reported };
-        }
-        match (answer.usage, self.find(provider, model)) {
-            (Some(usage), Some(price)) => Cost { amount: Some(price.of(usage)), source: CostSource::Estimated },
-            _ => Cost::UNKNOWN,
+        let (amount, source) = match (answer.reported_cost, answer.usage, self.find(provider, model)) {
+            (Some(reported), ..) => (Usd::from_decimal(reported), CostSource::Reported),
+            (None, Some(usage), Some(price)) => (Some(price.of(usage)), CostSource::Estimated),
+            _ => (None, CostSource::Unknown),
+        };
+        match amount.filter(|amount| *amount <= MOST_OF_ONE_CALL) {
+            Some(amount) => Cost { amount: Some(amount), source },
+            None => Cost::UNKNOWN,
         }
     }
 }
 
+/// The name without the day of the calendar at its end; `None` where there is none.
 fn undated(model: &str) -> Option<&str> {
-    let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (head, day) = model.rsplit_once('-')?;
-    if digits(day, 8) {
-        return Some(head);
-    }
-    let (head, month) = head.rsplit_once('-')?;
-    let (head, year) = head.rsplit_once('-')?;
-    (digits(day, 2) && digits(month, 2) && digits(year, 4)).then_some(head)
+    // The length is checked, because chrono takes `2024-8-6` too.
+    let ends_in_day = |length: usize, format: &str| {
+        let (head, day) = model.split_at_checked(model.len().checked_sub(length)?)?;
+        let digits = day.bytes().filter(u8::is_ascii_digit).count() == 8;
+        let day = NaiveDate::parse_from_str(day, format).ok().filter(|_| digits)?;
+        if YEARS.contains(&day.year()) { head.strip_suffix('-') } else { None }
+    };
+    ends_in_day(8, "%Y%m%d").or_else(|| ends_in_day(10, "%Y-%m-%d")).filter(|head| !head.is_empty())
 }
 
 fn parse_row(line: &str) -> Result<Price, String> {
@@ -158,7 +183,10 @@ fn parse_row(line: &str) -> Result<Price, String> {
     };
     let money = |name: &str, cell: &str| {
         let amount = Decimal::from_str_exact(cell).map_err(|_| format!("{name} is not a number"))?;
-        if amount.is_sign_negative() { Err(format!("{name} is negative")) } else { Ok(amount) }
+        if amount.is_sign_negative() {
+            return Err(format!("{name} is negative"));
+        }
+        if amount > HIGHEST_PRICE { Err(format!("{name} is above {HIGHEST_PRICE}")) } else { Ok(amount) }
     };
     let count = |name: &str, cell: &str| match cell {
         "" => Ok(None),
@@ -195,6 +223,80 @@ mod tests {
         assert_eq!(prices.find("openai", "gpt-4o-2024-08-06"), Some(plain));
         assert_eq!(prices.find("openai", "gpt-4o-20240806"), Some(plain));
         assert_eq!(prices.find("openai", "gpt-4o-latest"), None);
+    }
+
+    #[test]
+    fn only_a_day_of_the_calendar_is_a_date() {
+        let prices = Prices::built_in();
+        for end in [
+            "-99999999",
+            "-20240230",
+            "-20221231",
+            "-20310101",
+            "-00000000",
+            "-2024-13-01",
+            "-2024-02-30",
+            "-2022-12-31",
+            "-2024-8-06",
+            "-2024-0806",
+            "20240806",
+            "-2024-08-06-",
+            "-２０２４0806",
+            "-20240806-20240806",
+            "-+2024-8-6",
+        ] {
+            assert_eq!(prices.find("openai", &format!("gpt-4o{end}")), None, "{end}");
+        }
+        assert_eq!(prices.find("openai", "-20240806"), None);
+    }
+
+    #[test]
+    fn an_exact_price_is_of_that_name_only() {
+        let prices = Prices::built_in();
+        assert_eq!(prices.find_exact("openai", "gpt-4o"), prices.find("openai", "gpt-4o"));
+        assert_eq!(prices.find_exact("openai", "gpt-4o-20240806"), None);
+    }
+
+    fn answer(usage: Option<Usage>, reported_cost: Option<Decimal>) -> Answer {
+        Answer {
+            text: String::new(),
+            finish_reason: crate::call::FinishReason::Stop,
+            usage,
+            reported_cost,
+            provider_model: None,
+            provider_request_id: None,
+            latency: std::time::Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn a_cost_that_no_call_has_is_unknown() {
+        let prices = Prices::built_in();
+        let cost = |usage, reported: Option<&str>| {
+            let reported = reported.map(|text| Decimal::from_str_exact(text).unwrap());
+            prices.cost("openai", "gpt-4o", &answer(usage, reported))
+        };
+        let fair = Usage { input_tokens: 1_000, ..Usage::default() };
+        let absurd = Usage { input_tokens: u64::MAX, output_tokens: u64::MAX, ..Usage::default() };
+        assert_eq!(cost(Some(fair), Some("1000000")).amount, Some(MOST_OF_ONE_CALL));
+        assert_eq!(cost(Some(fair), Some("1000000.000000000001")), Cost::UNKNOWN);
+        // More than any `Usd` can say.
+        assert_eq!(cost(Some(fair), Some("79228162514264337593543950335")), Cost::UNKNOWN);
+        assert_eq!(cost(Some(absurd), None), Cost::UNKNOWN);
+        assert_eq!(cost(Some(fair), None).source, CostSource::Estimated);
+        assert_eq!(cost(None, None), Cost::UNKNOWN);
+    }
+
+    #[test]
+    fn prices_at_the_edges_do_not_overflow() {
+        let table = |price: &str| format!("{HEADER}\nopenai,x,{price},{price},,,");
+        assert_eq!(Prices::parse(&table("1000001"), "2026-01-01").unwrap_err().line, 2);
+        for price in ["0", "0.0000000000000000000000000001", "1000000"] {
+            let prices = Prices::parse(&table(price), "2026-01-01").unwrap();
+            let row = prices.find_exact("openai", "x").unwrap();
+            row.at_most(u64::MAX, u64::MAX);
+            assert!(row.output_tokens_for(Usd::MAX, 1).is_some(), "{price}");
+        }
     }
 
     #[test]

@@ -1,34 +1,14 @@
 //! Looking at deliveries.
 
 use acm2_domain::ids::{DeliveryId, RunId, WebhookEndpointId, WorkerId};
+pub use acm2_domain::webhook::DeliveryStatus;
 use chrono::{DateTime, Utc};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect};
 
 use super::attempt_entity;
 use super::delivery_entity::{Column, Entity, Model};
 use crate::{StoreError, TenantTx};
-
-/// Where a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeliveryStatus {
-    /// To be made, or to be tried again.
-    Pending,
-    /// The receiver took it.
-    Delivered,
-    /// Given up.
-    Failed,
-}
-
-impl DeliveryStatus {
-    /// The word that stands in databases and JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-        }
-    }
-}
 
 /// A delivery as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +23,7 @@ pub struct DeliveryRow {
     pub event_type: String,
     /// Where it goes.
     pub url: String,
-    /// Its exact bytes.
+    /// Its exact bytes; empty once they are forgotten with their run, and in lists.
     pub payload: String,
     /// Where it stands.
     pub status: DeliveryStatus,
@@ -107,14 +87,18 @@ pub async fn find(tx: &TenantTx, delivery: DeliveryId) -> Result<Option<Delivery
     Ok(Entity::find_by_id(delivery.uuid()).one(tx).await?.map(DeliveryRow::from))
 }
 
-/// Deliveries to an endpoint (or all), newest first, those before `after` in the list.
+/// Deliveries to an endpoint (or all), newest first, those before `after` in the list; with an empty `payload`.
 pub async fn list(
     tx: &TenantTx,
     endpoint: Option<WebhookEndpointId>,
     after: Option<DeliveryId>,
     limit: u64,
 ) -> Result<Vec<DeliveryRow>, StoreError> {
-    let mut query = Entity::find().order_by_desc(Column::Id).limit(limit);
+    // Without the texts, which may be large.
+    let columns = Column::iter().filter(|column| !matches!(column, Column::Payload));
+    let no_text = Expr::value("");
+    let mut query = Entity::find().select_only().columns(columns).expr_as(no_text, "payload");
+    query = query.order_by_desc(Column::Id).limit(limit);
     if let Some(endpoint) = endpoint {
         query = query.filter(Column::EndpointId.eq(endpoint.uuid()));
     }
