@@ -15,7 +15,7 @@ use crate::problem::Failure;
 pub(super) struct RunQuery<'a> {
     pub(super) status: Option<RunStatus>,
     pub(super) tag: Option<String>,
-    pub(super) created_after: Option<&'a str>,
+    pub(super) created_from: Option<&'a str>,
     pub(super) created_before: Option<&'a str>,
 }
 
@@ -31,7 +31,7 @@ impl RunQuery<'_> {
             }
             parsed.ok().map(|time| time.to_utc())
         };
-        let created_from = time("created_after", self.created_after);
+        let created_from = time("created_from", self.created_from);
         let created_before = time("created_before", self.created_before);
         if self.tag.as_deref().is_some_and(|tag| tag.is_empty() || tag.chars().count() > 64 || tag.contains('\0')) {
             wrong.push(FieldError::new("#query/tag", "must have 1 to 64 characters, none of them U+0000"));
@@ -53,11 +53,11 @@ mod tests {
         let query = RunQuery {
             status: None,
             tag: Some(String::new()),
-            created_after: Some("canary"),
+            created_from: Some("canary"),
             created_before: Some("2026-11-20T12:00:00+02:00"),
         };
         let Err(Failure::Domain(error)) = query.filter(None) else { panic!("accepted") };
         let places: Vec<&str> = error.fields.iter().map(|field| field.pointer.as_str()).collect();
-        assert_eq!(places, ["#query/created_after", "#query/tag"]);
+        assert_eq!(places, ["#query/created_from", "#query/tag"]);
     }
 }

@@ -131,7 +131,7 @@ impl Runs {
         /// Only those with this tag.
         tag: Query<Option<String>>,
         /// Only those submitted at this time or later (RFC 3339).
-        created_after: Query<Option<String>>,
+        created_from: Query<Option<String>>,
         /// Only those submitted before this time (RFC 3339).
         created_before: Query<Option<String>>,
     ) -> Result<Reply<RunList>, Failure> {
@@ -139,7 +139,7 @@ impl Runs {
         let query = RunQuery {
             status: status.0,
             tag: tag.0,
-            created_after: created_after.0.as_deref(),
+            created_from: created_from.0.as_deref(),
             created_before: created_before.0.as_deref(),
         };
         let filter = query.filter(page.after)?;

@@ -134,7 +134,7 @@ async fn wrong_paths_methods_ids_and_parameters_are_named(world: &World) {
         ("limit=99999999999999999999", "#query/limit"),
         ("status=canary-6f1c", "#query/status"),
         ("cursor=canary-6f1c", "#query/cursor"),
-        ("created_after=canary-6f1c", "#query/created_after"),
+        ("created_from=canary-6f1c", "#query/created_from"),
         ("lmit=5", "#query/lmit"),
         ("limit=5&limit=6", "#query/limit"),
         ("tag=", "#query/tag"),

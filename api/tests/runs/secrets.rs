@@ -201,7 +201,7 @@ impl Scene<'_> {
             format!("/api/v1/runs/{in_url}"),
             format!("/{in_url}"),
             format!(
-                "/api/v1/runs?cursor={in_url}&status={in_url}&limit={in_url}&created_after={in_url}&tag=a&tag={in_url}"
+                "/api/v1/runs?cursor={in_url}&status={in_url}&limit={in_url}&created_from={in_url}&tag=a&tag={in_url}"
             ),
             format!("/api/v1/models?provider={in_url}"),
         ] {
