@@ -62,7 +62,8 @@ pub struct RunSpec {
 }
 
 impl RunSpec {
-    /// Under a ceiling every model needs a price: without one nobody can say what a call may cost.
+    /// Under a ceiling every model needs a price of its own: without one nobody can say what a call may cost, and the price of a
+    /// model with a similar name is only an estimate.
     ///
     /// # Errors
     /// `price_unknown`, with the place of each such model.
@@ -71,9 +72,9 @@ impl RunSpec {
             return Ok(());
         }
         let unpriced = |(index, model): (usize, &ModelSpec)| {
-            let detail = "has no known price; leave out max_cost_usd, or name another model";
+            let detail = "has no price under this exact name; leave out max_cost_usd, or name another model";
             prices
-                .find(&model.provider, &model.model)
+                .find_exact(&model.provider, &model.model)
                 .is_none()
                 .then(|| FieldError::new(format!("/models/{index}"), detail))
         };
@@ -81,7 +82,8 @@ impl RunSpec {
         if fields.is_empty() {
             return Ok(());
         }
-        let detail = "a run with max_cost_usd can only use models whose price is known; see errors";
+        let detail =
+            "a run with max_cost_usd can only use models whose price is known under their exact name; see errors";
         Err(Error { fields, ..Error::new(Kind::Invalid, "price_unknown", detail) })
     }
 
