@@ -22,7 +22,7 @@ pub(crate) fn payload(now: DateTime<Utc>, style: PayloadStyle) -> String {
         cost_usd: Some(Usd::ZERO),
         cost: display_cost(Some(Usd::ZERO)),
         known_cost_usd: Usd::ZERO,
-        in_doubt_usd: Usd::ZERO,
+        in_doubt_usd: Some(Usd::ZERO),
         max_cost_usd: None,
         metadata: BTreeMap::from([("test".to_owned(), "true".to_owned())]),
         tags: vec!["test".to_owned()],

@@ -227,12 +227,16 @@ fn write_value(out: &mut String, value: &redis::Value) {
     match value {
         redis::Value::BulkString(bytes) => out.push_str(&latin(bytes)),
         redis::Value::Array(values) | redis::Value::Set(values) => {
-            values.iter().for_each(|value| write_value(out, value))
+            for value in values {
+                write_value(out, value);
+            }
         }
-        redis::Value::Map(pairs) => pairs.iter().for_each(|(key, value)| {
-            write_value(out, key);
-            write_value(out, value);
-        }),
+        redis::Value::Map(pairs) => {
+            for (key, value) in pairs {
+                write_value(out, key);
+                write_value(out, value);
+            }
+        }
         other => write!(out, "{other:?}").unwrap(),
     }
     out.push('\n');
