@@ -1,11 +1,12 @@
 //! What every job of this process works with, and how its writes outlast a store that is away for a while.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use acm2_broker::Broker;
 use acm2_domain::clock::SharedClock;
-use acm2_domain::ids::{RunId, WorkerId};
+use acm2_domain::ids::{DeliveryId, RunId, WorkerId};
 use acm2_domain::prices::Prices;
 use acm2_domain::timing::Timing;
 use acm2_outbound::Outbound;
@@ -18,9 +19,9 @@ use acm2_vault::keyring::Keyring;
 use acm2_vault::places::Place;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::call_permits::CallPermits;
 use crate::liveness::Liveness;
 
 /// What every job works with.
@@ -37,9 +38,11 @@ pub(crate) struct Context {
     pub(crate) me: WorkerId,
     pub(crate) liveness: Arc<Liveness>,
     /// Calls that may be under way at once in this process.
-    pub(crate) calls: Semaphore,
+    pub(crate) calls: CallPermits,
     /// Runs that have a handler in this process right now.
-    pub(crate) live_runs: LiveRuns,
+    pub(crate) live_runs: Live<RunId>,
+    /// Deliveries that have one.
+    pub(crate) live_deliveries: Live<DeliveryId>,
     /// The process ends now, whatever is in flight.
     pub(crate) hard_stop: CancellationToken,
 }
@@ -105,27 +108,33 @@ impl Context {
     }
 }
 
-/// The runs that have a handler in this process.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LiveRuns(Arc<Mutex<HashSet<RunId>>>);
+/// What has a handler in this process.
+#[derive(Debug, Clone)]
+pub(crate) struct Live<T>(Arc<Mutex<HashSet<T>>>);
 
-impl LiveRuns {
-    /// Enters a run, unless it is there already. It leaves when the entry is dropped.
-    pub(crate) fn enter(&self, run: RunId) -> Option<LiveRun> {
-        let mut runs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        runs.insert(run).then(|| LiveRun { runs: self.clone(), run })
+impl<T> Default for Live<T> {
+    fn default() -> Self {
+        Self(Arc::default())
     }
 }
 
-/// A run's entry among the live ones.
-#[derive(Debug)]
-pub(crate) struct LiveRun {
-    runs: LiveRuns,
-    run: RunId,
+impl<T: Copy + Eq + Hash> Live<T> {
+    /// Enters one, unless it is there already. It leaves when the entry is dropped.
+    pub(crate) fn enter(&self, id: T) -> Option<LiveEntry<T>> {
+        let mut live = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        live.insert(id).then(|| LiveEntry { live: self.clone(), id })
+    }
 }
 
-impl Drop for LiveRun {
+/// An entry among the live ones.
+#[derive(Debug)]
+pub(crate) struct LiveEntry<T: Copy + Eq + Hash> {
+    live: Live<T>,
+    id: T,
+}
+
+impl<T: Copy + Eq + Hash> Drop for LiveEntry<T> {
     fn drop(&mut self) {
-        self.runs.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.run);
+        self.live.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }

@@ -13,12 +13,12 @@ use acm2_outbound::Outbound;
 use acm2_store::control::NewWorker;
 use acm2_store::{Store, StoreError};
 use acm2_vault::keyring::Keyring;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::call_permits::CallPermits;
 use crate::consume::{ConsumerOptions, Handler, ShutdownTokens, consume};
-use crate::context::{Context, LiveRuns};
+use crate::context::{Context, Live};
 use crate::jobs::Jobs;
 use crate::liveness::{Liveness, beat};
 use crate::sweeper::sweep;
@@ -30,6 +30,8 @@ pub struct Permits {
     pub runs: usize,
     /// Calls of providers, over all runs.
     pub calls: usize,
+    /// How many of them one tenant may have, so that its slow models do not stop the others.
+    pub calls_of_one_tenant: usize,
     /// Deliveries of webhooks.
     pub deliveries: usize,
 }
@@ -84,8 +86,9 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
         timing: parts.timing.clone(),
         me,
         liveness: Arc::clone(&liveness),
-        calls: Semaphore::new(parts.permits.calls.max(1)),
-        live_runs: LiveRuns::default(),
+        calls: CallPermits::new(parts.permits.calls, parts.permits.calls_of_one_tenant),
+        live_runs: Live::default(),
+        live_deliveries: Live::default(),
         hard_stop: shutdown.hard.clone(),
     });
     if parts.alone {

@@ -41,6 +41,10 @@ async fn sweep_once(context: &Context) -> Result<(), Box<dyn std::error::Error +
             break;
         }
         tracing::info!(jobs = jobs.len(), "pushing jobs that are due");
+        for job in jobs.iter().filter(|job| job.priority == i16::MIN) {
+            // Past its deadline: it stands in the queue with another priority, where it may wait for long yet.
+            context.broker.dispatch.remove(job.work.queue(), job.tenant, job.id).await?;
+        }
         context.broker.dispatch.push(&jobs, Duration::ZERO).await?;
         if (jobs.len() as u64) < PAGE {
             break;

@@ -22,6 +22,9 @@ use crate::context::Context;
 
 /// Makes one try of the delivery, if it is due and no live worker makes one.
 pub(super) async fn work(context: Arc<Context>, job: Job, delivery: DeliveryId) -> Outcome {
+    let Some(_live) = context.live_deliveries.enter(delivery) else {
+        return Outcome::GiveBack(context.timing.claim_retry);
+    };
     match try_once(&context, job, delivery).await {
         Ok(outcome) => outcome,
         Err(error) => {
@@ -214,7 +217,12 @@ async fn record(
     match (next, retry_in) {
         (Next::RetryAt(_), Some(delay)) => {
             context.store.jobs().reschedule(job.id, delay + context.timing.job_due).await?;
-            Ok(Outcome::GiveBack(delay))
+            // A redelivery that came in between has made it due at once.
+            let tx = context.store.tenant(tenant.id).begin().await?;
+            let due = deliveries::find(&tx, seen.id).await?.map(|row| row.next_attempt_at);
+            drop(tx);
+            let left = due.map_or(Duration::ZERO, |due| (due - context.clock.now()).to_std().unwrap_or_default());
+            Ok(Outcome::GiveBack(left.min(delay)))
         }
         _ => done(context, job, seen.id).await,
     }

@@ -13,15 +13,21 @@ use crate::context::Context;
 
 /// Does all that is left to do for a run that has ended; the caller acks afterwards.
 pub(super) async fn run_ended(context: &Context, tenant: TenantId, run: RunId, job: JobId) -> Result<(), StoreError> {
-    let tx = context.store.tenant(tenant).begin().await?;
-    let pending = deliveries::pending_of_run(&tx, run).await?;
-    drop(tx);
-    enqueue_deliveries(context, tenant, &pending).await?;
+    enqueue_pending(context, tenant, run).await?;
     context.store.jobs().delete(job).await?;
     if let Err(error) = context.broker.signals.publish(Signal::Ended { tenant, run }).await {
         tracing::debug!(%error, run.id = %run, "nobody was told that the run ended");
     }
     Ok(())
+}
+
+/// Makes a job for each delivery of a run that is still to be made, whether the run is there or not; how many.
+pub(super) async fn enqueue_pending(context: &Context, tenant: TenantId, run: RunId) -> Result<usize, StoreError> {
+    let tx = context.store.tenant(tenant).begin().await?;
+    let pending = deliveries::pending_of_run(&tx, run).await?;
+    drop(tx);
+    enqueue_deliveries(context, tenant, &pending).await?;
+    Ok(pending.len())
 }
 
 /// Makes a job for each delivery. The job has the delivery's id, so that doing it twice makes one.

@@ -3,7 +3,9 @@
 use acm2_domain::ids::{ApiKeyId, TenantId};
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::api_key_entity::{ActiveModel, Column, Entity, Model};
 use crate::column::{from_json, to_json};
@@ -136,6 +138,13 @@ impl<'a> ApiKeys<'a> {
             query = query.filter(Column::Id.lt(before.uuid()));
         }
         query.all(self.0.control()).await?.into_iter().map(ApiKeyRow::read).collect()
+    }
+
+    /// How many keys of the tenant hold: neither revoked nor expired.
+    pub async fn count_active(&self, tenant: TenantId, now: DateTime<Utc>) -> Result<u64, StoreError> {
+        let lasts = Condition::any().add(Column::ExpiresAt.is_null()).add(Column::ExpiresAt.gt(now));
+        let query = Entity::find().filter(Column::TenantId.eq(tenant.uuid())).filter(Column::RevokedAt.is_null());
+        Ok(query.filter(lasts).count(self.0.control()).await?)
     }
 
     /// Changes a key.

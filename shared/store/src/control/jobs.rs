@@ -96,7 +96,8 @@ impl<'a> Jobs<'a> {
     }
 
     /// The sweeper's page: up to `limit` rows whose due time or deadline has passed, oldest first. The same statement moves their
-    /// due time on: by `first`, twice that, … up to `longest`. A passed deadline is reported once and starts the back-off anew.
+    /// due time on: by `first`, twice that, … up to `longest`. A passed deadline is reported once, starts the
+    /// back-off anew and gives the job the priority `i16::MIN`.
     pub async fn take_due(&self, limit: u64, first: Duration, longest: Duration) -> Result<Vec<DueJob>, StoreError> {
         let db = self.0.control();
         let backend = db.get_database_backend();
@@ -121,6 +122,11 @@ impl<'a> Jobs<'a> {
             .value(
                 Column::Tries,
                 Expr::case(deadline_passed(), Expr::value(1)).finally(Expr::col(Column::Tries).add(1)),
+            )
+            // Whoever is past its deadline is only to be ended: it goes before all others of its tenant.
+            .value(
+                Column::Priority,
+                Expr::case(deadline_passed(), Expr::value(i16::MIN)).finally(Expr::col(Column::Priority)),
             )
             .value(
                 Column::DeadlineAt,

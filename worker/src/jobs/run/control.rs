@@ -134,7 +134,9 @@ async fn look(context: &Arc<Context>, tenant: TenantId, control: &Control) -> bo
         let tx = context.store.tenant(tenant).begin().await?;
         runs::find_standing(&tx, control.fence).await
     };
-    match read.await {
+    // A look that hangs must not keep the deadline or a shutdown from being seen.
+    let Ok(seen) = tokio::time::timeout(context.timing.heartbeat_timeout, read).await else { return false };
+    match seen {
         Ok(Some(requested)) => {
             if let Some(requested) = requested {
                 control.obey(requested);

@@ -1,8 +1,9 @@
 //! The Journal (PROTOCOL rule 7): the only retry loop. A finished task answers from memory; any other is made durable step by
 //! step: intent, one call, answer, each committed before the next depends on it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use acm2_domain::call::Call;
@@ -21,6 +22,7 @@ use super::claim::Past;
 use super::control::{Control, StopCause};
 use super::settle;
 use super::waits::Waits;
+use crate::call_permits::{CallPermit, TenantPermits};
 use crate::context::{Context, Trouble};
 
 /// Makes the calls of one run durable.
@@ -40,7 +42,10 @@ pub(super) struct RunCalls {
     pub(super) ceiling: bool,
     /// Tasks that were not settled at the claim and have not begun since, so that their money is not reserved.
     pub(super) unreserved: AtomicU32,
+    permits: TenantPermits,
     past: Past,
+    /// What was settled since the claim.
+    settled: Mutex<HashMap<TaskKey, Result<TaskAnswer, TaskFailure>>>,
     waits: Waits,
 }
 
@@ -54,6 +59,8 @@ impl RunJournal {
         time_left: Duration,
     ) -> Self {
         let settled = u32::try_from(past.tasks.len()).unwrap_or(u32::MAX);
+        let unsettled = claimed.run.tasks_expected.saturating_sub(settled);
+        let permits = context.calls.of(tenant.id);
         Self {
             run: Arc::new(RunCalls {
                 context,
@@ -61,9 +68,11 @@ impl RunJournal {
                 control: Arc::clone(control),
                 deadline: Instant::now() + time_left,
                 ceiling: claimed.run.max_cost.is_some(),
-                unreserved: AtomicU32::new(claimed.run.tasks_expected.saturating_sub(settled)),
+                unreserved: AtomicU32::new(unsettled),
+                permits,
                 past,
-                waits: Waits::new(Arc::clone(control)),
+                settled: Mutex::default(),
+                waits: Waits::new(Arc::clone(control), claimed.run.spec.concurrency as usize, unsettled as usize),
             }),
             calls: TaskTracker::new(),
         }
@@ -79,20 +88,15 @@ impl RunJournal {
 /// A run whose handler is dropped, by the hard end of the process, makes no calls that nobody waits for.
 impl Drop for RunJournal {
     fn drop(&mut self) {
+        self.run.control.drain.cancel();
         self.run.control.abort.cancel();
     }
 }
 
 impl Journal for RunJournal {
     fn call(&self, key: TaskKey, call: Call) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>> {
-        if let Some(settled) = self.run.past.tasks.get(key.as_str()) {
-            return std::future::ready(match &settled.outcome {
-                TaskOutcome::Answered(answer) => {
-                    Ok(TaskAnswer { text: answer.text.clone(), finish_reason: answer.finish_reason })
-                }
-                TaskOutcome::Failed(error) => Err(TaskFailure::Failed(error.class)),
-            })
-            .boxed();
+        if let Some(settled) = self.run.find_settled(&key) {
+            return std::future::ready(settled).boxed();
         }
         let working = self.calls.spawn(Arc::clone(&self.run).perform(key, call));
         async move {
@@ -118,10 +122,25 @@ impl RunCalls {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
+    /// How the task was settled, before this claim or since.
+    fn find_settled(&self, key: &TaskKey) -> Option<Result<TaskAnswer, TaskFailure>> {
+        let settled = self.past.tasks.get(key.as_str()).map(|settled| match &settled.outcome {
+            TaskOutcome::Answered(answer) => {
+                Ok(TaskAnswer { text: answer.text.clone(), finish_reason: answer.finish_reason })
+            }
+            TaskOutcome::Failed(error) => Err(TaskFailure::Failed(error.class)),
+        });
+        settled.or_else(|| self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
+    }
+
     async fn perform(self: Arc<Self>, key: TaskKey, call: Call) -> Result<TaskAnswer, TaskFailure> {
-        let _at_work = self.waits.at_work();
         match self.attempts(&key, call).await {
-            Ok(result) => result,
+            Ok(Err(TaskFailure::Stopped)) => Err(TaskFailure::Stopped),
+            Ok(result) => {
+                self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(key, result.clone());
+                self.waits.settled();
+                result
+            }
             Err(trouble) => {
                 self.control.trouble(&trouble);
                 Err(TaskFailure::Stopped)
@@ -136,6 +155,13 @@ impl RunCalls {
         let may_come_late = mine().any(|attempt| matches!(attempt.status.as_str(), "in_doubt" | "late"));
         let counted = AtomicBool::new(false);
         let mut failures = u32::try_from(mine().filter(|attempt| attempt.error_class.is_some()).count()).unwrap_or(0);
+        // A wait that the last claim was in the middle of.
+        let asked_for = mine().filter_map(|attempt| attempt.retry_at).max();
+        if let Some(rest) = asked_for.and_then(|until| (until - self.context.clock.now()).to_std().ok())
+            && !self.wait(rest).await
+        {
+            return Ok(Err(TaskFailure::Stopped));
+        }
         loop {
             let Some(permit) = self.permit().await else { return Ok(Err(TaskFailure::Stopped)) };
             if may_come_late && let Some(answer) = settle::use_late_answer(self, key).await? {
@@ -173,11 +199,11 @@ impl RunCalls {
     }
 
     /// A permit to have a call under way in this process; `None` where the run stops first.
-    async fn permit(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+    async fn permit(&self) -> Option<CallPermit> {
         tokio::select! {
             biased;
             () = self.control.drain.cancelled() => None,
-            permit = self.context.calls.acquire() => permit.ok(),
+            permit = self.permits.acquire() => permit,
         }
     }
 

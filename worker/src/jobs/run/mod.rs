@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use acm2_domain::ids::{JobId, RunId, TenantId};
 use acm2_domain::job::Job;
-use acm2_domain::run::RunProblem;
+use acm2_domain::run::{Requested, RunProblem};
 use acm2_domain::stages;
 use acm2_store::control::TenantRow;
 use acm2_store::runs::{self, Claimed, Ending, Fence, FenceError};
@@ -48,7 +48,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
     let (claimed, past) = match claim::claim(&context, job.tenant, run).await {
         Ok(Claim::Got(claimed, past)) => (claimed, past),
         Ok(Claim::Ended(run_job)) => return finish(&context, job, run, run_job).await,
-        Ok(Claim::Missing) | Err(StoreError::NotFound(_)) => return missing(&context, job).await,
+        Ok(Claim::Missing) | Err(StoreError::NotFound(_)) => return missing(&context, job, run).await,
         Ok(Claim::Paused) => return Outcome::Done,
         Ok(Claim::Held) => return again,
         Err(error) => {
@@ -72,7 +72,8 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
     let written = match next {
         Next::End(ending) => end(&context, job.tenant, claimed.fence, ending).await,
         Next::Release(wait) => match release(&context, job.tenant, claimed.fence).await {
-            Ok(()) => return Outcome::GiveBack(wait),
+            Ok(Some(Requested::Cancel)) => end(&context, job.tenant, claimed.fence, Ending::Cancelled).await,
+            Ok(_) => return Outcome::GiveBack(wait),
             Err(trouble) => Err(trouble),
         },
         Next::Leave => return again,
@@ -144,13 +145,17 @@ async fn has_ended(tx: &TenantTx, fence: Fence) -> Result<bool, StoreError> {
     Ok(runs::find(tx, fence.run).await?.is_none_or(|run| run.claim == fence.claim && run.status.is_terminal()))
 }
 
-async fn release(context: &Arc<Context>, tenant: TenantId, fence: Fence) -> Result<(), Trouble> {
+/// Gives the run back to the queue; a command that stands on it by then.
+async fn release(context: &Arc<Context>, tenant: TenantId, fence: Fence) -> Result<Option<Requested>, Trouble> {
     context
         .stored(|_| {
             async move {
                 let tx = context.store.tenant(tenant).begin().await?;
-                runs::release(&tx, fence).await?;
-                tx.commit().await.map_err(FenceError::from)
+                let requested = runs::release(&tx, fence).await?;
+                if requested != Some(Requested::Cancel) {
+                    tx.commit().await?;
+                }
+                Ok(requested)
             }
             .boxed()
         })
@@ -172,11 +177,22 @@ async fn finish(context: &Arc<Context>, job: Job, run: RunId, run_job: JobId) ->
     }
 }
 
-/// A job whose run is not there: its transaction is still under way, or it never came to be, or the run was deleted. The row
-/// goes when it is too old for the first.
-async fn missing(context: &Arc<Context>, job: Job) -> Outcome {
-    match context.store.jobs().delete_orphan(job.id, context.timing.orphan_job).await {
+/// A job whose run is not there: its transaction is still under way, or it never came to be, or the run was deleted before its
+/// tail was done. What deliveries it left are made; the row goes when it is too old for the first.
+async fn missing(context: &Arc<Context>, job: Job, run: RunId) -> Outcome {
+    let looked = async {
+        if tail::enqueue_pending(context, job.tenant, run).await? > 0 {
+            return context.store.jobs().delete(job.id).await;
+        }
+        context.store.jobs().delete_orphan(job.id, context.timing.orphan_job).await
+    };
+    match looked.await {
         Ok(_) => Outcome::Done,
+        // The tenant itself is gone.
+        Err(StoreError::NotFound(_)) => match context.store.jobs().delete(job.id).await {
+            Ok(_) => Outcome::Done,
+            Err(_) => Outcome::GiveBack(context.timing.claim_retry),
+        },
         Err(error) => {
             tracing::warn!(%error, job.id = %job.id, "a job without a run could not be looked at");
             Outcome::GiveBack(context.timing.claim_retry)

@@ -72,7 +72,7 @@ pub(super) async fn answered(
             Ok(TaskAnswer { text: stored.text.clone(), finish_reason: stored.finish_reason })
         }
         Err(Trouble::Lost) => {
-            keep_late(run, attempt, &stored).await;
+            late(run, attempt, Late::Answer(&stored)).await;
             Err(Trouble::Lost)
         }
         Err(trouble) => Err(trouble),
@@ -92,21 +92,38 @@ fn completed_event(key: &TaskKey, call: &Call, stored: &StoredAnswer) -> NewEven
     )
 }
 
-async fn keep_late(run: &RunCalls, attempt: &OpenAttempt, stored: &Arc<StoredAnswer>) {
+/// What came of a call whose run was lost meanwhile.
+#[derive(Clone, Copy)]
+enum Late<'a> {
+    Answer(&'a StoredAnswer),
+    /// One that cannot have cost anything.
+    Failure(&'a AttemptOutcome),
+}
+
+/// Writes down what came late, with the attempt: it is in doubt no longer.
+async fn late(run: &RunCalls, attempt: &OpenAttempt, came: Late<'_>) {
     let context = &run.context;
     let kept = context
         .stored(|_| {
-            let stored = Arc::clone(stored);
             async move {
+                let (run_id, now) = (run.control.fence.run, context.clock.now());
                 let tx = context.store.tenant(run.tenant_id()).begin().await?;
-                runs::settle_late(&tx, run.control.fence.run, attempt.id, &stored, context.clock.now()).await?;
-                tx.commit().await.map_err(FenceError::from)
+                let stood = match came {
+                    Late::Answer(answer) => runs::settle_late(&tx, run_id, attempt.id, answer, now).await?,
+                    Late::Failure(outcome) => runs::settle_late_failure(&tx, run_id, attempt.id, outcome, now).await?,
+                };
+                if stood {
+                    tx.commit().await?;
+                }
+                Ok(stood)
             }
             .boxed()
         })
         .await;
-    if let Err(trouble) = kept {
-        tracing::error!(%trouble, attempt.id = %attempt.id, "an answer that came late could not be kept");
+    match kept {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!(attempt.id = %attempt.id, "what came late was settled before"),
+        Err(trouble) => tracing::error!(%trouble, attempt.id = %attempt.id, "what came late could not be kept"),
     }
 }
 
@@ -161,6 +178,7 @@ pub(super) async fn failed(
     let change = Change {
         reserved: -reserved,
         in_doubt: if in_doubt { reserved } else { 0 },
+        unknown_doubts: u32::from(in_doubt && attempt.reserved.is_none()),
         failed: u32::from(retry_in.is_none()),
         ..Change::default()
     };
@@ -184,6 +202,7 @@ pub(super) async fn failed(
         provider_request_id: error.provider_request_id.clone(),
         cost: None,
         in_doubt,
+        retry_at: retry_in.and_then(|delay| context.clock.now().checked_add_signed(TimeDelta::from_std(delay).ok()?)),
     };
     let task_error = TaskError {
         class: error.class,
@@ -191,7 +210,7 @@ pub(super) async fn failed(
         http_status: error.http_status,
         provider_code: error.provider_code.clone(),
     };
-    let requested = context
+    let written = context
         .stored(|_| {
             let (event, outcome, task_error) = (event.clone(), outcome.clone(), task_error.clone());
             async move {
@@ -211,11 +230,20 @@ pub(super) async fn failed(
             }
             .boxed()
         })
-        .await?;
-    if let Some(requested) = requested {
-        run.control.obey(requested);
+        .await;
+    match written {
+        Ok(requested) => {
+            if let Some(requested) = requested {
+                run.control.obey(requested);
+            }
+            Ok(())
+        }
+        Err(Trouble::Lost) if !in_doubt => {
+            late(run, attempt, Late::Failure(&outcome)).await;
+            Err(Trouble::Lost)
+        }
+        Err(trouble) => Err(trouble),
     }
-    Ok(())
 }
 
 /// A provider that refuses the key itself says something about the key, which its owner should see.

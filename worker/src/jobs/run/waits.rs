@@ -1,4 +1,5 @@
-//! When a run is given back because all that is left of it waits for long (PROTOCOL rule 7), so that a worker is not held.
+//! When a run is given back because nothing of it can go on before a long wait is over (PROTOCOL rule 7), so that a worker is not
+//! held.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,30 +9,31 @@ use tokio::time::Instant;
 
 use super::control::{Control, StopCause};
 
-/// The tasks of one run that are at work, and those of them that wait for long.
+/// The unsettled tasks of one run, and those of them that wait for long.
 #[derive(Debug)]
 pub(super) struct Waits {
     control: Arc<Control>,
+    /// How many tasks the run works on at once: a task that waits keeps its place.
+    places: usize,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    at_work: usize,
-    /// By number, when each ends.
+    unsettled: usize,
+    /// By number, when each long wait ends.
     long: BTreeMap<u64, Instant>,
     next: u64,
 }
 
 impl Waits {
-    pub(super) fn new(control: Arc<Control>) -> Self {
-        Self { control, state: Mutex::default() }
+    pub(super) fn new(control: Arc<Control>, places: usize, unsettled: usize) -> Self {
+        Self { control, places, state: Mutex::new(State { unsettled, long: BTreeMap::new(), next: 0 }) }
     }
 
-    /// A task is at work until the guard is dropped.
-    pub(super) fn at_work(&self) -> AtWork<'_> {
-        self.change(|state| state.at_work += 1);
-        AtWork(self)
+    /// A task is settled: its place is free for another, if one is left.
+    pub(super) fn settled(&self) {
+        self.change(|state| state.unsettled = state.unsettled.saturating_sub(1));
     }
 
     /// A task waits until `end`, or until the guard is dropped.
@@ -48,21 +50,13 @@ impl Waits {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = change(&mut state);
         let first_end = state.long.values().min().copied();
-        let all_wait = state.at_work > 0 && state.long.len() == state.at_work;
+        let nothing_goes_on = state.long.len() >= self.places.min(state.unsettled);
         drop(state);
-        if let Some(end) = first_end.filter(|_| all_wait) {
-            self.control
-                .stop(StopCause::Waiting(end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))));
+        if let Some(end) = first_end.filter(|_| nothing_goes_on) {
+            let wait = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            self.control.stop(StopCause::Waiting(wait));
         }
         changed
-    }
-}
-
-pub(super) struct AtWork<'a>(&'a Waits);
-
-impl Drop for AtWork<'_> {
-    fn drop(&mut self) {
-        self.0.change(|state| state.at_work -= 1);
     }
 }
 
@@ -82,15 +76,30 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_run_is_given_back_only_when_all_its_tasks_wait() {
+    const LONG: Duration = Duration::from_secs(100);
+
+    fn waits(places: usize, unsettled: usize) -> (Arc<Control>, Waits) {
         let control = Arc::new(Control::new(Fence { run: RunId::generate(), claim: 1 }));
-        let waits = Waits::new(Arc::clone(&control));
-        let (first, second) = (waits.at_work(), waits.at_work());
-        let _long = waits.wait_long(Instant::now() + Duration::from_secs(100));
-        assert_eq!(control.cause(), None);
-        drop(second);
-        assert!(matches!(control.cause(), Some(StopCause::Waiting(_))), "{:?}", control.cause());
-        drop(first);
+        (Arc::clone(&control), Waits::new(control, places, unsettled))
+    }
+
+    #[tokio::test]
+    async fn a_run_goes_on_while_a_place_is_left_for_its_other_tasks() {
+        let (control, waits) = waits(2, 50);
+        let _first = waits.wait_long(Instant::now() + LONG);
+        for _ in 0..48 {
+            waits.settled();
+            assert_eq!(control.cause(), None);
+        }
+        waits.settled();
+        assert!(matches!(control.cause(), Some(StopCause::Waiting(_))), "only the task that waits is left");
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_places_all_wait_is_given_back_until_the_first_wait_is_over() {
+        let (control, waits) = waits(2, 50);
+        let _first = waits.wait_long(Instant::now() + LONG);
+        let _second = waits.wait_long(Instant::now() + 3 * LONG);
+        assert!(matches!(control.cause(), Some(StopCause::Waiting(wait)) if wait <= LONG), "{:?}", control.cause());
     }
 }
