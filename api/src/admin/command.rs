@@ -31,7 +31,7 @@ pub enum Command {
     AllowHosts {
         /// Whom.
         tenant: TenantId,
-        /// `host` or `host:port`; these are added.
+        /// `host` or `host:port`, for one use only after `webhook:` or `base-url:`; these are added.
         add: Vec<String>,
         /// These are taken away.
         remove: Vec<String>,
@@ -218,11 +218,10 @@ fn check_name(name: &str) -> Result<(), Error> {
 }
 
 fn check_host(host: &str) -> Result<(), Error> {
-    let plain = url::Url::parse(&format!("http://{host}/"));
-    let fits = plain.as_ref().is_ok_and(|url| url.path() == "/" && url.username().is_empty() && url.query().is_none());
-    if fits && !host.contains(['/', '@', '?', '#', ' ']) {
+    if acm2_outbound::guard::is_host_entry(host) {
         return Ok(());
     }
-    let detail = "a host is a name or an address, with a port or without: localhost, 10.0.0.5:8000, [::1]:8000";
+    let detail = "a host is a name or an address, with a port or without: localhost, 10.0.0.5:8000, [::1]:8000; `webhook:` or \
+                  `base-url:` before it allows that use only";
     Err(Error::invalid(vec![FieldError::new("/hosts", detail)]))
 }

@@ -6,7 +6,7 @@ use acm2_domain::providers::{BaseUrl, Provider};
 use url::Url;
 
 use crate::OutboundOptions;
-use crate::guard::{lists_host, refuse_private_literal};
+use crate::guard::{HostUse, lists_host, refuse_private_literal};
 
 /// Whom a call goes to.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct Target {
     pub provider: &'static Provider,
     /// The base URL that is stored with the provider key.
     pub base_url: Option<Url>,
-    /// The hosts with private addresses that the operator allows this tenant: `host` or `host:port`.
+    /// The hosts with private addresses that the operator allows this tenant, see [`lists_host`].
     pub private_hosts: Vec<String>,
 }
 
@@ -81,11 +81,11 @@ pub(crate) fn resolve_tenant_url(
     if url.query().is_some() || url.fragment().is_some() {
         return wrong("must not have a part after ? or #");
     }
-    if lists_host(private_hosts, &url) {
+    if lists_host(private_hosts, &url, HostUse::BaseUrl) {
         return Ok((url, Trust::Exempt));
     }
     let any_host = options.base_url_hosts.iter().any(|entry| entry.trim() == "*");
-    if !any_host && !lists_host(&options.base_url_hosts, &url) {
+    if !any_host && !lists_host(&options.base_url_hosts, &url, HostUse::BaseUrl) {
         return wrong("names a host that the operator has not listed for base URLs");
     }
     if url.scheme() != "https" {
@@ -158,6 +158,8 @@ mod tests {
         assert!(tried(&["*"], &[], "http://llm.example/v1").is_err(), "a key would go over the wire in the clear");
         assert_eq!(tried(&[], &["localhost:11434"], "http://localhost:11434/v1"), Ok(Trust::Exempt));
         assert!(tried(&[], &["localhost:11434"], "http://localhost:6379/v1").is_err());
+        assert_eq!(tried(&[], &["base-url:localhost:11434"], "http://localhost:11434/v1"), Ok(Trust::Exempt));
+        assert!(tried(&[], &["webhook:localhost:11434"], "http://localhost:11434/v1").is_err());
     }
 
     #[test]

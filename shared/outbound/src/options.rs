@@ -17,7 +17,7 @@ pub struct OutboundOptions {
     pub pool_idle_timeout: Duration,
     /// How long the test of a provider key may take. Default 15 s.
     pub key_test_timeout: Duration,
-    /// The most bytes of an answer, after decompression. Default 32 MiB.
+    /// The most bytes of an answer, after decompression. Default 32 MiB; of hosts that tenants have chosen, 4 MiB where this is more.
     pub max_response_bytes: usize,
     /// Base URLs that the operator sets, by the slug of the provider: other places of known providers, and the place of those
     /// that have none of their own (the sandbox). Plain `http` and private addresses are allowed here.

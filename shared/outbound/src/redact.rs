@@ -29,6 +29,8 @@ impl Redactor {
         let mut forms = Vec::new();
         if key.len() >= SHORTEST_KEY {
             forms.push(Zeroizing::new(key.to_owned()));
+            // A key may hold a tab, and `clean` takes it out of the text.
+            forms.push(Zeroizing::new(key.chars().filter(|letter| is_shown(*letter)).collect()));
             let escaped = Zeroizing::new(serde_json::Value::from(key).to_string());
             forms.push(Zeroizing::new(escaped[1..escaped.len() - 1].to_owned()));
             forms.extend([percent_encoded(key, b"0123456789ABCDEF"), percent_encoded(key, b"0123456789abcdef")]);
@@ -36,6 +38,8 @@ impl Redactor {
             // The longest first: the raw key may be a part of another form.
             forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
             forms.dedup();
+            // Of a key of nothing but tabs, nothing is left.
+            forms.retain(|form| !form.is_empty());
         }
         Self { forms, key_length: key.len() }
     }
@@ -48,10 +52,11 @@ impl Redactor {
         }
     }
 
-    /// Scrubs first and cuts then, so that no part of a key remains at the cut.
+    /// Takes control characters out first: a key with one inside is no form of the key yet, and is one without it. Cuts last, so
+    /// that no part of a key remains at the cut.
     fn clean(&self, text: &mut String, longest: usize) {
+        text.retain(is_shown);
         self.scrub(text);
-        text.retain(|letter| !letter.is_control() || letter == '\n');
         if text.len() > longest {
             text.truncate(text.floor_char_boundary(longest - '…'.len_utf8()));
             text.push('…');
@@ -77,6 +82,11 @@ impl Redactor {
         }
         answer
     }
+}
+
+/// Whether a letter may stand in messages and logs.
+fn is_shown(letter: char) -> bool {
+    !letter.is_control() || letter == '\n'
 }
 
 fn percent_encoded(key: &str, digits: &[u8; 16]) -> Zeroizing<String> {
@@ -138,6 +148,19 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_logs() {
         assert_eq!(message_after("sk-canary-0001", "a\u{1b}[31mb\r\nc"), "a[31mb\nc");
+    }
+
+    #[test]
+    fn a_key_with_control_characters_inside_does_not_come_together_again() {
+        for control in ['\0', '\t', '\r', '\u{1b}', '\u{7f}', '\u{85}'] {
+            for at in 0..=14 {
+                let mut echo = "sk-canary-0001".to_owned();
+                echo.insert(at, control);
+                assert_eq!(message_after("sk-canary-0001", &format!("bad key: {echo}!")), "bad key: [key]!", "{at}");
+            }
+        }
+        assert_eq!(message_after("sk-canary\t0001", "bad key: sk-canary\t0001!"), "bad key: [key]!");
+        assert_eq!(message_after("\t\t\t\t\t\t\t\t\t", "fine"), "fine");
     }
 
     #[test]

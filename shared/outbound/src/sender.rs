@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use acm2_domain::call::{Answer, Call, CallError, ErrorClass};
 use acm2_domain::error::Error;
 use acm2_domain::ids::AttemptId;
-use acm2_domain::providers::Provider;
+use acm2_domain::providers::{BaseUrl, Provider};
 use http::HeaderValue;
 use reqwest::Client;
 use secrecy::SecretString;
@@ -21,6 +21,20 @@ use crate::providers::{self, HttpRequest};
 use crate::redact::Redactor;
 use crate::webhooks::{self, WebhookOutcome, WebhookRequest};
 use crate::{OutboundOptions, key_test};
+
+/// The most bytes of an answer of a host that a tenant has chosen: such a host may be hostile, and no text is longer.
+const MOST_BYTES_OF_TENANTS_HOSTS: usize = 4 * 1024 * 1024;
+
+/// Where a call goes, and what is believed of its answer.
+struct Place<'a> {
+    base_url: Url,
+    client: &'a Client,
+    /// The most bytes of the answer.
+    bytes: usize,
+    /// An error that is not JSON keeps its status and loses its text: a tenant has chosen the host, it is a private one, and what
+    /// stands there may not be an LLM server.
+    withholds_text: bool,
+}
 
 /// The door to the outside. One per process: it holds the pools of connections.
 pub struct Outbound {
@@ -53,18 +67,18 @@ impl Outbound {
         let provider = target.provider;
         let redactor = Redactor::new(&key);
         let started = Instant::now();
-        let prepared = self.place(target).map(|(base_url, client)| {
-            let mut request = providers::encode(provider, call, &base_url);
+        let prepared = self.place(target).map(|place| {
+            let mut request = providers::encode(provider, call, &place.base_url);
             if let (Some(name), Ok(id)) = (provider.quirks.attempt_header, HeaderValue::from_str(&attempt.to_string()))
             {
                 request.headers.insert(name, id);
             }
-            (client, request)
+            (place, request)
         });
         let answer = match prepared {
-            Ok((client, request)) => {
+            Ok((place, request)) => {
                 let deadline = deadline.min(call.timeout);
-                self.exchange(client, provider, request, &key, deadline).await.and_then(|received| {
+                self.exchange(&place, provider, request, &key, deadline).await.and_then(|received| {
                     providers::decode(provider, received.status, &received.headers, &received.body)
                 })
             }
@@ -90,10 +104,10 @@ impl Outbound {
     pub async fn test_key(&self, target: &Target, key: SecretString) -> KeyTest {
         let started = Instant::now();
         let tested = match self.place(target) {
-            Ok((base_url, client)) => {
-                let request = providers::encode_key_test(target.provider, &base_url);
+            Ok(place) => {
+                let request = providers::encode_key_test(target.provider, &place.base_url);
                 let deadline = self.options.key_test_timeout;
-                self.exchange(client, target.provider, request, &key, deadline)
+                self.exchange(&place, target.provider, request, &key, deadline)
                     .await
                     .and_then(|received| providers::decode_key_test(received.status, &received.headers, &received.body))
             }
@@ -120,20 +134,27 @@ impl Outbound {
         webhooks::send(&self.clients, request).await
     }
 
-    fn place(&self, target: &Target) -> Result<(Url, &Client), CallError> {
-        let (url, trust) = base_url::resolve(&self.options, target)
+    fn place(&self, target: &Target) -> Result<Place<'_>, CallError> {
+        let (base_url, trust) = base_url::resolve(&self.options, target)
             .map_err(|error| CallError::unsent(ErrorClass::ProviderRequest, error.detail))?;
         let client = match trust {
             Trust::Fixed => &self.clients.fixed,
             Trust::Exempt => &self.clients.exempt,
             Trust::Guarded => &self.clients.guarded,
         };
-        Ok((url, client))
+        let by_tenant = target.provider.base_url == BaseUrl::PerKey;
+        let bytes = self.options.max_response_bytes;
+        Ok(Place {
+            base_url,
+            client,
+            bytes: if by_tenant { bytes.min(MOST_BYTES_OF_TENANTS_HOSTS) } else { bytes },
+            withholds_text: by_tenant && trust == Trust::Exempt,
+        })
     }
 
     async fn exchange(
         &self,
-        client: &Client,
+        place: &Place<'_>,
         provider: &Provider,
         mut request: HttpRequest,
         key: &SecretString,
@@ -141,7 +162,11 @@ impl Outbound {
     ) -> Result<Received, CallError> {
         providers::authorize(provider.wire, &mut request.headers, key)
             .map_err(|error| CallError::unsent(ErrorClass::ProviderAuth, error.to_string()))?;
-        let bounds = Bounds { deadline, idle: self.options.idle_read_timeout, bytes: self.options.max_response_bytes };
-        exchange(client, request, bounds).await
+        let bounds = Bounds { deadline, idle: self.options.idle_read_timeout, bytes: place.bytes };
+        let mut received = exchange(place.client, request, bounds).await?;
+        if place.withholds_text && !received.status.is_success() && !providers::is_json(&received.body) {
+            received.body.clear();
+        }
+        Ok(received)
     }
 }

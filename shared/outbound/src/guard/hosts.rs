@@ -7,17 +7,63 @@ use url::{Host, Url};
 use super::address::is_public;
 use super::resolver::Refused;
 
-/// Whether a list names the host of a URL. An entry is `host` (any port) or `host:port`; IPv6 addresses stand in brackets
-/// where a port follows. Names are compared as the `url` crate writes them: lower case, IDNA, `0x7f.1` as `127.0.0.1`.
-pub fn lists_host(entries: &[String], url: &Url) -> bool {
+/// What a host is reached for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostUse {
+    /// To deliver webhooks: it is sent to, and its answer is not shown.
+    Webhook,
+    /// As the base URL of a provider key: what it answers is shown.
+    BaseUrl,
+}
+
+impl HostUse {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook:",
+            Self::BaseUrl => "base-url:",
+        }
+    }
+}
+
+/// An entry of a list.
+struct Entry {
+    /// For both uses where `None`.
+    only_for: Option<HostUse>,
+    host: Host,
+    /// Any port where `None`.
+    port: Option<u16>,
+}
+
+/// Whether a list names the host of a URL for a use. An entry is `host` (any port) or `host:port`; IPv6 addresses stand in
+/// brackets where a port follows. `webhook:` or `base-url:` before it allows that use only. Names are compared as the `url` crate
+/// writes them: lower case, IDNA, `0x7f.1` as `127.0.0.1`.
+pub fn lists_host(entries: &[String], url: &Url, host_use: HostUse) -> bool {
     let Some(host) = url.host() else { return false };
-    entries.iter().filter_map(|entry| parse_entry(entry)).any(|(listed, port)| {
-        listed == host.to_owned() && port.is_none_or(|port| url.port_or_known_default() == Some(port))
+    entries.iter().filter_map(|entry| parse_entry(entry)).any(|entry| {
+        entry.only_for.is_none_or(|only| only == host_use)
+            && entry.host == host.to_owned()
+            && entry.port.is_none_or(|port| url.port_or_known_default() == Some(port))
     })
 }
 
-fn parse_entry(entry: &str) -> Option<(Host, Option<u16>)> {
+/// Whether a text has the form of an entry of such a list. One that has not would allow nothing; there are no patterns.
+pub fn is_host_entry(text: &str) -> bool {
+    text == text.trim() && !text.contains('*') && parse_entry(text).is_some()
+}
+
+fn parse_entry(entry: &str) -> Option<Entry> {
     let entry = entry.trim();
+    let (only_for, entry) = [HostUse::Webhook, HostUse::BaseUrl]
+        .into_iter()
+        .find_map(|only| Some((Some(only), entry.strip_prefix(only.prefix())?)))
+        // `webhook:8000` is port 8000 of a host of that name.
+        .filter(|(_, rest)| rest.bytes().any(|byte| !byte.is_ascii_digit()))
+        .unwrap_or((None, entry));
+    let (host, port) = parse_host(entry)?;
+    Some(Entry { only_for, host, port })
+}
+
+fn parse_host(entry: &str) -> Option<(Host, Option<u16>)> {
     if let Ok(address) = entry.parse::<Ipv6Addr>() {
         return Some((Host::Ipv6(address), None));
     }
@@ -46,7 +92,50 @@ mod tests {
     use super::*;
 
     fn listed(entry: &str, url: &str) -> bool {
-        lists_host(&[entry.to_owned()], &Url::parse(url).unwrap())
+        let listed_for = |host_use| lists_host(&[entry.to_owned()], &Url::parse(url).unwrap(), host_use);
+        let (webhook, base_url) = (listed_for(HostUse::Webhook), listed_for(HostUse::BaseUrl));
+        assert_eq!(webhook, base_url, "an entry without a prefix is for both");
+        webhook
+    }
+
+    #[test]
+    fn an_entry_with_a_prefix_is_for_that_use_only() {
+        for (host, url) in [
+            ("hooks.internal", "https://hooks.internal/a"),
+            ("10.0.0.5:8000", "http://10.0.0.5:8000/a"),
+            ("[::1]:8000", "http://[::1]:8000/a"),
+            ("::1", "http://[::1]/a"),
+            ("webhook:80", "http://webhook/a"),
+        ] {
+            let url = Url::parse(url).unwrap();
+            for (prefix, only) in [("webhook:", HostUse::Webhook), ("base-url:", HostUse::BaseUrl)] {
+                for host_use in [HostUse::Webhook, HostUse::BaseUrl] {
+                    let entry = format!("{prefix}{host}");
+                    assert!(is_host_entry(&entry), "{entry}");
+                    assert_eq!(lists_host(&[entry], &url, host_use), host_use == only, "{prefix}{host} {host_use:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_may_have_the_name_of_a_prefix() {
+        assert!(listed("webhook", "http://webhook:9/"));
+        assert!(listed("webhook:8000", "http://webhook:8000/"));
+        assert!(!listed("webhook:8000", "http://webhook:8001/"));
+        assert!(listed("base-url:80", "http://base-url/"));
+    }
+
+    #[test]
+    fn what_is_no_entry_is_told() {
+        for entry in ["localhost", "10.0.0.5:8000", "::1", "[::1]:8000", "webhook:localhost", "base-url:[::1]:8000"] {
+            assert!(is_host_entry(entry), "{entry}");
+        }
+        for entry in
+            ["", " localhost", "webhook:", "a/b", "u@a", "a?b", "a#b", "a b", "a:x", "a:99999", "*", "https://a"]
+        {
+            assert!(!is_host_entry(entry), "{entry}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod hosts;
 mod resolver;
 
 pub use address::is_public;
-pub use hosts::lists_host;
 pub(crate) use hosts::refuse_private_literal;
+pub use hosts::{HostUse, is_host_entry, lists_host};
 pub use resolver::Refused;
 pub(crate) use resolver::{GuardedResolver, Lookup, SystemLookup};

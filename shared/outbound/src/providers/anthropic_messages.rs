@@ -44,9 +44,7 @@ fn encode(_: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
 }
 
 fn decode(_: &Provider, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Answer, CallError> {
-    let Some(answer) = json::read(body) else {
-        return Err(json::not_understood(status, "is not JSON"));
-    };
+    let answer = json::answer(status, body)?;
     if answer["type"] == "error" || !answer["error"].is_null() {
         return Err(failure::inside_success(status, headers, &answer));
     }

@@ -74,6 +74,11 @@ pub fn decode(provider: &Provider, status: StatusCode, headers: &HeaderMap, body
     }
 }
 
+/// Whether a body is JSON that can be read.
+pub(crate) fn is_json(body: &[u8]) -> bool {
+    json::read(body).is_some()
+}
+
 /// Whether the cheap request of a key test was answered as one that carries an accepted key is.
 pub fn decode_key_test(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<(), CallError> {
     if !status.is_success() {

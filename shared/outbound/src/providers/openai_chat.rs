@@ -45,9 +45,7 @@ pub(super) const fn role(role: Role) -> &'static str {
 }
 
 fn decode(provider: &Provider, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Answer, CallError> {
-    let Some(answer) = json::read(body) else {
-        return Err(json::not_understood(status, "is not JSON"));
-    };
+    let answer = json::answer(status, body)?;
     let choice = &answer["choices"][0];
     // OpenRouter reports a failure of the model's provider inside a 200, in the answer or in the choice.
     let failed = !answer["error"].is_null()

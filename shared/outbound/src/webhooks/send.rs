@@ -1,5 +1,5 @@
-//! One attempt to deliver a webhook: signed, to a public address unless the operator listed the host, no redirect, bounded in
-//! time and size. Knows no store and no schedule.
+//! One attempt to deliver a webhook: signed, by `https` to a public address unless the operator listed the host, no redirect,
+//! bounded in time and size. Knows no store and no schedule.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use url::Url;
 use super::sign;
 use crate::clients::Clients;
 use crate::exchange::{refused_by_guard, root_cause};
-use crate::guard::{Refused, lists_host, refuse_private_literal};
+use crate::guard::{HostUse, Refused, lists_host, refuse_private_literal};
 use crate::providers::failure::delay_from_headers;
 
 /// How much of a receiver's answer is kept.
@@ -35,7 +35,7 @@ pub struct WebhookRequest<'a> {
     pub secrets: Vec<SecretString>,
     /// The JSON, byte for byte as it was stored.
     pub payload: String,
-    /// The hosts with private addresses that the operator allows this tenant: `host` or `host:port`.
+    /// The hosts with private addresses that the operator allows this tenant, see [`lists_host`]; `http` is only sent to them.
     pub private_hosts: &'a [String],
     /// How long the attempt may take, connection and answer together.
     pub timeout: Duration,
@@ -106,11 +106,17 @@ fn failure(status: StatusCode) -> Option<String> {
 async fn attempt(clients: &Clients, request: WebhookRequest<'_>) -> Result<Answered, String> {
     let until = tokio::time::Instant::now() + request.timeout;
     let url = check(request.url)?;
-    let listed = lists_host(request.private_hosts, &url);
+    let listed = lists_host(request.private_hosts, &url, HostUse::Webhook);
     let client = if listed {
         &clients.exempt
     } else {
         refuse_private_literal(&url).map_err(|refused| refused.to_string())?;
+        if url.scheme() != "https" {
+            // Whoever sits on the way could read the payload, and answer 2xx or 410 in the receiver's name.
+            return Err(
+                "the URL must begin with https://; http is only sent to hosts that the operator has allowed".to_owned()
+            );
+        }
         &clients.guarded
     };
     let (id, timestamp) = (request.delivery.to_string(), request.timestamp.timestamp());
