@@ -179,8 +179,12 @@ impl Account<'_> {
 
     /// The tenant's deliveries, oldest first.
     pub(crate) async fn deliveries(&self) -> Vec<DeliveryRow> {
-        let mut rows = deliveries::list(&self.begin().await, None, None, 100).await.unwrap();
-        rows.reverse();
+        let tx = self.begin().await;
+        let mut rows = Vec::new();
+        // A list goes without the payloads.
+        for row in deliveries::list(&tx, None, None, 100).await.unwrap().iter().rev() {
+            rows.push(deliveries::find(&tx, row.id).await.unwrap().unwrap());
+        }
         rows
     }
 
