@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use crate::error::StoreError;
+use crate::sqlite::make_private_file;
 
 /// The lock on a data folder; dropping it, or the end of the process however it ends, lets go.
 #[derive(Debug)]
@@ -19,7 +20,8 @@ impl DataDirLock {
     pub(crate) fn acquire(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join("lock");
         let setup = |error: std::io::Error| StoreError::Setup(format!("cannot lock {}: {error}", path.display()));
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(setup)?;
+        make_private_file(&path).map_err(setup)?;
+        let file = File::options().write(true).open(&path).map_err(setup)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Setup(format!(

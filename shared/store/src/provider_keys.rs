@@ -166,6 +166,11 @@ pub async fn insert(tx: &TenantTx, key: NewProviderKey, now: DateTime<Utc>) -> R
     get(tx, key.id).await
 }
 
+/// How many there are.
+pub async fn count(tx: &TenantTx) -> Result<u64, StoreError> {
+    Ok(Entity::find().count(tx).await?)
+}
+
 /// All keys, by provider, oldest first.
 pub async fn list(tx: &TenantTx) -> Result<Vec<ProviderKeyRow>, StoreError> {
     let rows = Entity::find().order_by_asc(Column::Provider).order_by_asc(Column::Id).all(tx).await?;

@@ -4,6 +4,7 @@
 //! tenant waits for one to fall idle.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -83,9 +84,11 @@ pub(crate) fn open(dir: &Path, max_open_files: usize, acquire_timeout: Duration)
     let tenants = dir.join("tenants");
     make_private_dir(&tenants)
         .map_err(|error| StoreError::Setup(format!("cannot make the folder {}: {error}", tenants.display())))?;
+    let path = dir.join("control.db");
+    make_private_file(&path).map_err(|error| StoreError::Setup(format!("cannot make {}: {error}", path.display())))?;
     let control = || {
         // Overwrites what is deleted: a destroyed data key must not linger in free pages.
-        let options = connect_options(&dir.join("control.db"), true).pragma("secure_delete", "ON");
+        let options = connect_options(&path, true).pragma("secure_delete", "ON");
         pool_options(acquire_timeout).connect_lazy_with(options)
     };
     let cache = Cache { open: Mutex::default(), idle: Notify::new(), max: max_open_files.max(1) };
@@ -102,6 +105,27 @@ fn make_private_dir(dir: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)
+}
+
+/// Makes the file if it is not there, and takes it from everyone but its owner: `SQLite` itself would let others read it. Its
+/// log takes over the rights of the file. A file that exists is not opened: closing it would let go of `SQLite`'s own locks.
+pub(crate) fn make_private_file(path: &Path) -> std::io::Result<()> {
+    let mut options = File::options();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        made => return made.map(drop),
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if std::fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    Ok(())
 }
 
 fn connect_options(path: &Path, create: bool) -> SqliteConnectOptions {
@@ -212,6 +236,9 @@ impl Files {
             if !create && !tokio::fs::try_exists(&path).await.unwrap_or(true) {
                 return Err(StoreError::Corrupt(format!("the file of tenant {tenant} is missing")));
             }
+            make_private_file(&path).map_err(|error| {
+                StoreError::Unavailable(format!("cannot open the file of tenant {tenant}: {error}"))
+            })?;
             let pool = pool_options(self.acquire_timeout).connect_with(connect_options(&path, create)).await?;
             Ok(pool)
         });
@@ -263,6 +290,32 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn files_are_for_their_owner_alone_whatever_the_folder_is() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::TempDir::new().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        // As earlier versions left it.
+        std::fs::write(folder.path().join("control.db"), "").unwrap();
+        std::fs::set_permissions(folder.path().join("control.db"), std::fs::Permissions::from_mode(0o644)).unwrap();
+        let opened = open(folder.path(), 2, Duration::from_secs(5)).unwrap();
+        migrate_control(&opened.control).await.unwrap();
+        opened.files.create(TenantId::generate()).await.unwrap();
+        let _lock = crate::data_dir::DataDirLock::acquire(folder.path()).unwrap();
+        let mut seen = 0;
+        for dir in [folder.path().to_owned(), folder.path().join("tenants")] {
+            for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_file() {
+                    seen += 1;
+                    assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+                }
+            }
+        }
+        assert!(seen >= 3, "{seen}");
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn no_more_files_are_open_than_allowed_and_the_longest_idle_goes_first() {

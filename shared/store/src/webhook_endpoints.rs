@@ -7,7 +7,7 @@ use acm2_domain::run::EventType;
 use acm2_domain::webhook::PayloadStyle;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::column::{from_json, from_word, to_json, to_word};
 use crate::entities::webhook_endpoint::{ActiveModel, Column, Entity, Model};
@@ -160,6 +160,11 @@ pub async fn list(
         query = query.filter(Column::Id.lt(before.uuid()));
     }
     query.all(tx).await?.into_iter().map(WebhookEndpointRow::read).collect()
+}
+
+/// How many there are.
+pub async fn count(tx: &TenantTx) -> Result<u64, StoreError> {
+    Ok(Entity::find().count(tx).await?)
 }
 
 /// The enabled endpoints that want to hear of an event, oldest first.

@@ -1,6 +1,6 @@
 //! Recording what came of a try, and sending a delivery anew.
 
-use acm2_domain::ids::DeliveryId;
+use acm2_domain::ids::{DeliveryId, RunId};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter};
@@ -74,10 +74,39 @@ pub async fn record(
         error: Set(clean(&tried.error)),
     };
     attempt_entity::Entity::insert(row).exec_without_returning(tx).await?;
+    if !matches!(next, Next::RetryAt(_)) {
+        forget_if_orphaned(tx, claim.delivery).await?;
+    }
     Ok(true)
 }
 
-/// Makes a delivery pending again, due at once, at the beginning of its schedule and under its old id; whether there is one.
+/// Takes the text out of the finished deliveries of a run that is deleted.
+pub(crate) async fn forget_payloads(tx: &TenantTx, run: RunId) -> Result<(), StoreError> {
+    let update = Query::update()
+        .table("deliveries")
+        .value("payload", "")
+        .and_where(Expr::col("run_id").eq(run.uuid()))
+        .and_where(Expr::col("status").ne("pending"))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
+/// The same for one delivery whose run was deleted while it was pending.
+async fn forget_if_orphaned(tx: &TenantTx, delivery: DeliveryId) -> Result<(), StoreError> {
+    let runs = Query::select().column("id").from("runs").to_owned();
+    let update = Query::update()
+        .table("deliveries")
+        .value("payload", "")
+        .and_where(Expr::col("id").eq(delivery.uuid()))
+        .and_where(Expr::col("run_id").is_not_null())
+        .and_where(Expr::col("run_id").not_in_subquery(runs))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
+/// Makes a delivery pending again, due at once, at the beginning of its schedule and under its old id; whether there is one that still has its text.
 /// Whoever makes a try of it at this moment loses its claim.
 pub async fn redeliver(tx: &TenantTx, delivery: DeliveryId, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let update = Query::update()
@@ -89,6 +118,7 @@ pub async fn redeliver(tx: &TenantTx, delivery: DeliveryId, now: DateTime<Utc>) 
         .value("claim", Expr::col("claim").add(1_i64))
         .value("claimed_by", Option::<uuid::Uuid>::None)
         .and_where(Expr::col("id").eq(delivery.uuid()))
+        .and_where(Expr::col("payload").ne(""))
         .to_owned();
     Ok(tx.execute(&update).await?.rows_affected() == 1)
 }

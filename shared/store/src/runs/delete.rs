@@ -1,4 +1,5 @@
-//! Deleting a run that has ended, with its tasks, attempts and events. Its deliveries stay: they are owed.
+//! Deleting a run that has ended, with its tasks, attempts and events. Its deliveries stay: they are owed. Those that are
+//! finished lose their text now, those that are pending when they are finished (`deliveries::record`).
 
 use acm2_domain::ids::RunId;
 use acm2_domain::run::RunStatus;
@@ -6,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::row::find;
 use super::run_entity::{Column, Entity};
-use crate::{StoreError, TenantTx};
+use crate::{StoreError, TenantTx, deliveries};
 
 /// What became of the wish to delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub async fn delete(tx: &TenantTx, run: RunId) -> Result<DeleteOutcome, StoreErr
     let deleted =
         Entity::delete_many().filter(Column::Id.eq(run.uuid())).filter(Column::Status.is_in(terminal)).exec(tx).await?;
     if deleted.rows_affected > 0 {
+        deliveries::forget_payloads(tx, run).await?;
         return Ok(DeleteOutcome::Deleted);
     }
     Ok(find(tx, run).await?.map_or(DeleteOutcome::Missing, |row| DeleteOutcome::NotEnded(row.status)))

@@ -32,6 +32,7 @@ on_both!(
     a_theft_counts_towards_the_poison_and_an_answer_clears_it,
     runs_are_listed_newest_first_by_tag_and_status,
     the_end_writes_a_delivery_with_its_bytes,
+    a_deleted_run_takes_the_text_of_finished_deliveries_with_it,
     a_released_run_can_be_claimed_without_theft,
 );
 
@@ -421,6 +422,33 @@ async fn the_end_writes_a_delivery_with_its_bytes(fixture: &Fixture) {
     let stale = deliveries::record(&tx, claim, &tried, deliveries::Next::Failed, now()).await.unwrap();
     assert!(!stale, "a redelivery takes the claim away");
     assert_eq!(deliveries::list_attempts(&tx, row.id).await.unwrap().len(), 1);
+    // A deleted run takes the text with it, but not from a delivery that is owed.
+    runs::delete(&tx, run.id).await.unwrap();
+    let row = deliveries::find(&tx, row.id).await.unwrap().unwrap();
+    assert!(row.payload.contains(&run.id.to_string()));
+    assert_eq!(deliveries::list(&tx, None, None, 9).await.unwrap()[0].payload, "", "lists are without texts");
+    let claim = deliveries::claim(&tx, &row, me).await.unwrap().unwrap();
+    assert!(deliveries::record(&tx, claim, &tried, deliveries::Next::Delivered, now()).await.unwrap());
+    assert_eq!(deliveries::find(&tx, row.id).await.unwrap().unwrap().payload, "");
+    assert!(!deliveries::redeliver(&tx, row.id, now()).await.unwrap(), "there is nothing left to send");
+}
+
+async fn a_deleted_run_takes_the_text_of_finished_deliveries_with_it(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = new_run(json!({"prompt": "hi", "models": ["sandbox/echo"], "webhook_url": "https://example.org/hook"}));
+    bench.submit(&run).await;
+    let fence = bench.claim(run.id, false).await.fence;
+    let ended = bench.end(fence, Ending::Settled).await;
+    let tx = bench.begin().await;
+    let row = deliveries::find(&tx, ended.deliveries[0]).await.unwrap().unwrap();
+    let claim = deliveries::claim(&tx, &row, WorkerId::generate()).await.unwrap().unwrap();
+    let tried = deliveries::Tried { at: now(), status_code: Some(410), duration_ms: 3, excerpt: None, error: None };
+    assert!(deliveries::record(&tx, claim, &tried, deliveries::Next::Failed, now()).await.unwrap());
+    let row = deliveries::find(&tx, row.id).await.unwrap().unwrap();
+    assert!(row.payload.contains(&run.id.to_string()));
+    runs::delete(&tx, run.id).await.unwrap();
+    let row = deliveries::find(&tx, row.id).await.unwrap().unwrap();
+    assert_eq!((row.payload.as_str(), row.run), ("", Some(run.id)));
 }
 
 async fn a_released_run_can_be_claimed_without_theft(fixture: &Fixture) {
