@@ -121,7 +121,12 @@ async fn intend_once(
     let context = &run.context;
     let fence = run.control.fence;
     let now = context.clock.now();
-    let price = context.prices.find(&call.provider, &call.model);
+    // A ceiling must not rest on the price of a namesake.
+    let price = if run.ceiling {
+        context.prices.find_exact(&call.provider, &call.model)
+    } else {
+        context.prices.find(&call.provider, &call.model)
+    };
     let tx = context.store.tenant(run.tenant_id()).begin().await?;
 
     let fixed = (!run.ceiling).then(|| money::without_ceiling(call, price));

@@ -2,7 +2,7 @@
 
 use acm2_domain::call::Call;
 use acm2_domain::money::Usd;
-use acm2_domain::prices::Price;
+use acm2_domain::prices::{Price, worst_case};
 
 /// What a call may cost and how long its answer may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +24,7 @@ pub(super) enum NoRoom {
 
 /// Reserves without a ceiling: the worst case, where it is known.
 pub(super) fn without_ceiling(call: &Call, price: Option<&Price>) -> Reservation {
-    let most = most_output(call, price);
-    let amount = price.zip(most).map(|(price, most)| price.at_most(call.input_tokens_at_most(), most));
-    Reservation { amount, max_output_tokens: call.max_output_tokens }
+    Reservation { amount: worst_case(call, price).amount, max_output_tokens: call.max_output_tokens }
 }
 
 /// Reserves under a ceiling that leaves `room` for `tasks_left` tasks, this one among them. Each gets its share, so that the
@@ -44,13 +42,9 @@ pub(super) fn under_ceiling(
         .output_tokens_for(share, input)
         .or_else(|| price.output_tokens_for(room, input))
         .ok_or(NoRoom::CeilingReached)?;
-    let output = most_output(call, Some(price)).map_or(affordable, |most| most.min(affordable));
+    let output = worst_case(call, Some(price)).output_tokens.map_or(affordable, |most| most.min(affordable));
     let amount = price.at_most(input, output);
     Ok(Reservation { amount: Some(amount), max_output_tokens: Some(u32::try_from(output).unwrap_or(u32::MAX)) })
-}
-
-fn most_output(call: &Call, price: Option<&Price>) -> Option<u64> {
-    call.max_output_tokens.map(u64::from).into_iter().chain(price.and_then(|price| price.max_output)).min()
 }
 
 #[cfg(test)]
