@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use acm2_domain::call::{Answer, Cost, CostSource, FinishReason};
+use acm2_domain::call::{Answer, Cost, CostSource, ErrorClass, FinishReason};
 use acm2_domain::ids::{ApiKeyId, AttemptId, JobId, ProviderKeyId, RunId, TenantId, WorkerId};
 use acm2_domain::journal::TaskKey;
 use acm2_domain::money::Usd;
@@ -22,6 +22,9 @@ on_both!(
     a_worker_that_lost_the_run_writes_nothing,
     of_two_claims_at_once_one_wins,
     open_attempts_of_a_lost_worker_become_in_doubt_with_their_money,
+    an_intent_that_commits_while_the_run_is_claimed_is_in_doubt,
+    a_failure_that_comes_late_takes_its_doubt_away,
+    a_doubt_of_unknown_amount_is_not_nothing,
     a_late_answer_is_kept_and_its_money_moved,
     a_settled_attempt_is_settled_once,
     events_are_numbered_without_gaps,
@@ -93,16 +96,7 @@ impl<'a> Bench<'a> {
         let tx = self.begin().await;
         let change = Change { reserved, ..Change::default() };
         runs::write(&tx, fence, change, &[], now()).await.unwrap();
-        let attempt = NewAttempt {
-            id,
-            task: task.clone(),
-            number: 1,
-            provider: "sandbox".to_owned(),
-            model: "echo".to_owned(),
-            provider_key: ProviderKeyId::generate(),
-            key_source: "tenant",
-            reserved: Some(Usd::from_pico(reserved)),
-        };
+        let attempt = new_attempt(id, task, Some(reserved));
         runs::open_attempt(&tx, fence, &attempt, now()).await.unwrap();
         tx.commit().await.unwrap();
         id
@@ -123,6 +117,19 @@ impl<'a> Bench<'a> {
         let ended = runs::end(&tx, fence, ending, now()).await.unwrap();
         tx.commit().await.unwrap();
         ended
+    }
+}
+
+fn new_attempt(id: AttemptId, task: &TaskKey, reserved: Option<i64>) -> NewAttempt {
+    NewAttempt {
+        id,
+        task: task.clone(),
+        number: 1,
+        provider: "sandbox".to_owned(),
+        model: "echo".to_owned(),
+        provider_key: ProviderKeyId::generate(),
+        key_source: "tenant",
+        reserved: reserved.map(Usd::from_pico),
     }
 }
 
@@ -224,6 +231,70 @@ async fn open_attempts_of_a_lost_worker_become_in_doubt_with_their_money(fixture
     let events = runs::list_events(&tx, run.id, 2, 100).await.unwrap();
     let types: Vec<EventType> = events.iter().map(|event| event.event_type).collect();
     assert_eq!(types, [EventType::RunResumed, EventType::AttemptInDoubt, EventType::AttemptInDoubt]);
+}
+
+async fn an_intent_that_commits_while_the_run_is_claimed_is_in_doubt(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let first = bench.claim(run.id, false).await;
+    let seen = bench.find(run.id).await;
+    let tx = bench.begin().await;
+    runs::write(&tx, first.fence, Change { reserved: 500, ..Change::default() }, &[], now()).await.unwrap();
+    runs::open_attempt(&tx, first.fence, &new_attempt(AttemptId::generate(), &task(0), Some(500)), now())
+        .await
+        .unwrap();
+    let steal = async {
+        let tx = bench.begin().await;
+        let claimed = runs::claim(&tx, &seen, WorkerId::generate(), true, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        claimed
+    };
+    let commit = async {
+        // The thief is at the run's row by now, and waits.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        tx.commit().await.unwrap();
+    };
+    let (stolen, ()) = tokio::join!(steal, commit);
+    assert!(stolen.is_some());
+    let attempts = runs::list_attempts(&bench.begin().await, run.id).await.unwrap();
+    assert_eq!(attempts[0].status, "in_doubt");
+    let row = bench.find(run.id).await;
+    assert_eq!((row.reserved, row.in_doubt), (Usd::ZERO, Usd::from_pico(500)));
+}
+
+async fn a_failure_that_comes_late_takes_its_doubt_away(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let first = bench.claim(run.id, false).await;
+    let attempt = bench.open(first.fence, &task(0), 500).await;
+    bench.claim(run.id, true).await;
+    assert_eq!(bench.find(run.id).await.in_doubt, Usd::from_pico(500));
+    let outcome = AttemptOutcome { error_class: Some(ErrorClass::ProviderAuth), ..AttemptOutcome::default() };
+    let tx = bench.begin().await;
+    assert!(runs::settle_late_failure(&tx, run.id, attempt, &outcome, now()).await.unwrap());
+    assert!(!runs::settle_late_failure(&tx, run.id, attempt, &outcome, now()).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(bench.find(run.id).await.in_doubt, Usd::ZERO);
+}
+
+async fn a_doubt_of_unknown_amount_is_not_nothing(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let first = bench.claim(run.id, false).await;
+    let tx = bench.begin().await;
+    let id = AttemptId::generate();
+    runs::write(&tx, first.fence, Change::default(), &[], now()).await.unwrap();
+    runs::open_attempt(&tx, first.fence, &new_attempt(id, &task(0), None), now()).await.unwrap();
+    tx.commit().await.unwrap();
+    bench.claim(run.id, true).await;
+    assert_eq!(runs::assemble(&bench.find(run.id).await, None).in_doubt_usd, None);
+    let tx = bench.begin().await;
+    assert!(runs::settle_late(&tx, run.id, id, &stored(300), now()).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(runs::assemble(&bench.find(run.id).await, None).in_doubt_usd, Some(Usd::ZERO));
 }
 
 async fn a_late_answer_is_kept_and_its_money_moved(fixture: &Fixture) {
