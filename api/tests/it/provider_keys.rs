@@ -117,7 +117,9 @@ async fn a_base_url_is_only_for_those_who_need_one_and_changing_it_needs_the_key
     let moved = json!({"base_url": "https://other.example.org/v1", "key": "again"});
     let changed = client.patch(&path, &moved).await.expect(200);
     assert_eq!((&changed["base_url"], &changed["decryptable"]), (&moved["base_url"], &json!(true)));
-    // An operator may allow a tenant a host of its own network.
+    // An operator may allow a tenant a host of its own network, also for webhooks alone.
+    world.cli(&["tenants", "allow-host", &tenant.id, "webhook:localhost:11434"]);
+    client.post(KEYS, &key(Some("http://localhost:11434/v1"))).await.problem(422, "validation_failed");
     world.cli(&["tenants", "allow-host", &tenant.id, "localhost:11434"]);
     client.post(KEYS, &key(Some("http://localhost:11434/v1"))).await.expect(201);
     let other = client.with_key(&world.tenant("second").key);

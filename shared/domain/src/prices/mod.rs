@@ -19,7 +19,7 @@ const HEADER: &str =
     "provider,model,input_per_million,output_per_million,cached_input_per_million,context_window,max_output";
 
 /// The most that one call can cost, 1,000,000 USD: far above any real call. What comes out above it is a mistake or a lie of the
-/// server, so the cost is unknown, and no sum of costs runs over because of it.
+/// server, so the cost is unknown; without this one answer could fill a sum of costs, which ends at about 9.2 million USD.
 pub const MOST_OF_ONE_CALL: Usd = Usd::from_pico(1_000_000_000_000_000_000);
 
 /// The highest price that a table may name, in USD for a million tokens; keeps products of prices from overflowing.
