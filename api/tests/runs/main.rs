@@ -13,6 +13,7 @@ mod first_minute;
 #[path = "../it/harness/mod.rs"]
 mod harness;
 mod house;
+mod housekeeping;
 mod isolation;
 mod ledger;
 mod ledger_planted;
