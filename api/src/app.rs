@@ -20,6 +20,7 @@ use acm2_vault::verify_cache::VerifyCache;
 
 use crate::middleware::Metrics;
 use crate::problem::Failure;
+use crate::waiters::Waiters;
 
 /// The parts of a process; cheap to clone.
 #[derive(Debug, Clone)]
@@ -50,6 +51,8 @@ pub struct Parts {
     pub verified: VerifyCache,
     /// This process.
     pub me: WorkerId,
+    /// Those who wait for a run.
+    pub waiters: Waiters,
     /// How this process is told to end.
     pub shutdown: Shutdown,
 }

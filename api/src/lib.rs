@@ -11,6 +11,7 @@ pub mod app;
 pub mod auth;
 pub mod body;
 pub mod cli;
+mod connections;
 #[cfg(feature = "worker")]
 pub mod embedded;
 #[cfg(not(feature = "worker"))]
@@ -35,4 +36,5 @@ mod submit;
 mod tail;
 mod tenants;
 mod test_event;
+pub mod waiters;
 mod waiting;

@@ -21,6 +21,7 @@ use url::Url;
 use crate::app::{App, Parts, wrapped};
 use crate::middleware::Metrics;
 use crate::start_error::StartError;
+use crate::waiters::Waiters;
 
 /// API keys whose right check is remembered.
 const VERIFIED_KEYS: u64 = 20_000;
@@ -62,6 +63,7 @@ pub async fn open(
         metrics: Arc::new(metrics),
         verified: VerifyCache::new(VERIFIED_KEYS),
         me: WorkerId::generate(),
+        waiters: Waiters::new(config.http.concurrency),
         shutdown,
         config: Arc::new(config),
     }))

@@ -29,6 +29,9 @@ pub enum Failure {
         /// In bytes.
         limit: usize,
     },
+    /// The body took too long to arrive.
+    #[error("the body took too long to arrive")]
+    TooSlow,
     /// The body is of a type or in an encoding that is not understood.
     #[error("{0}")]
     UnsupportedMediaType(&'static str),
@@ -50,6 +53,7 @@ impl poem::error::ResponseError for Failure {
         match self {
             Self::Domain(error) => status_of(error.kind),
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
@@ -113,6 +117,7 @@ impl Problem {
         let (code, fields) = match failure {
             Failure::Domain(error) => (error.code, error.fields.clone()),
             Failure::MethodNotAllowed { .. } => ("method_not_allowed", Vec::new()),
+            Failure::TooSlow => ("body_too_slow", Vec::new()),
             Failure::TooLarge { .. } => ("body_too_large", Vec::new()),
             Failure::UnsupportedMediaType(_) => ("unsupported_media_type", Vec::new()),
         };
@@ -155,7 +160,7 @@ pub fn respond(failure: &Failure, request_id: RequestId) -> Response {
                 headers.insert(header::ALLOW, allow);
             }
         }
-        Failure::TooLarge { .. } | Failure::UnsupportedMediaType(_) => {}
+        Failure::TooSlow | Failure::TooLarge { .. } | Failure::UnsupportedMediaType(_) => {}
     }
     response
 }

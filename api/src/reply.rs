@@ -75,13 +75,18 @@ impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
 }
 
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
-    match serde_json::to_vec(body) {
+    match to_json(body) {
         Ok(bytes) => Response::builder().status(status).content_type(JSON).body(bytes),
-        Err(error) => {
-            tracing::error!(error = %error, "failed to write an answer as JSON");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
+        Err(status) => status.into_response(),
     }
+}
+
+/// The text, or the status of an answer that cannot be written.
+fn to_json<T: Serialize>(body: &T) -> Result<Vec<u8>, StatusCode> {
+    serde_json::to_vec(body).map_err(|error| {
+        tracing::error!(error = %error, "failed to write an answer as JSON");
+        StatusCode::INTERNAL_SERVER_ERROR
+    })
 }
 
 fn meta_of<T: Type>(status: u16, description: &'static str, headers: Vec<MetaHeader>) -> MetaResponse {
@@ -128,14 +133,18 @@ pub struct Fresh<T> {
 impl<T: Serialize> Fresh<T> {
     /// The answer, unless `if_none_match` names its state.
     pub fn new(body: &T, if_none_match: Option<&str>) -> Self {
-        let mut response = json(StatusCode::OK, body);
-        let bytes = serde_json::to_vec(body).unwrap_or_default();
+        let bytes = match to_json(body) {
+            Ok(bytes) => bytes,
+            Err(status) => return Self { response: status.into_response(), of: PhantomData },
+        };
         // Weak, because the answer may be compressed on its way.
         let opaque = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&bytes)[..12]));
         let same = |known: &str| known == "*" || known.trim_start_matches("W/") == opaque;
-        if if_none_match.is_some_and(|list| list.split(',').map(str::trim).any(same)) {
-            response = StatusCode::NOT_MODIFIED.into_response();
-        }
+        let mut response = if if_none_match.is_some_and(|list| list.split(',').map(str::trim).any(same)) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            Response::builder().status(StatusCode::OK).content_type(JSON).body(bytes)
+        };
         if let Ok(etag) = HeaderValue::from_str(&format!("W/{opaque}")) {
             response.headers_mut().insert(header::ETAG, etag);
         }

@@ -2,14 +2,21 @@
 
 use std::net::SocketAddr;
 
+use acm2_runtime::file_limit;
 use poem::listener::TcpAcceptor;
 use poem::{Endpoint, EndpointExt, Response, Route, Server, get};
 
 use crate::app::App;
+use crate::connections::Bounded;
 use crate::middleware::{Paths, stack};
 use crate::routes;
 use crate::spec::{self, DocsPage};
 use crate::start_error::StartError;
+
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 100;
+/// Connections that may be open, for each request that may be answered at once: most of them are idle or wait.
+const CONNECTIONS: usize = 4;
 
 /// An address that is bound and not served yet.
 #[derive(Debug)]
@@ -52,14 +59,25 @@ pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + 'static {
     stack(routes, app, paths)
 }
 
+/// Never so many that none of the process's files are left for the database and the providers.
+fn most_connections(app: &App) -> usize {
+    let wanted = app.config.http.concurrency.saturating_mul(CONNECTIONS);
+    file_limit::current().map_or(wanted, |limit| wanted.min(usize::try_from(limit.soft / 2).unwrap_or(usize::MAX)))
+}
+
 /// Serves until the process is told to end: first it drains, then it stops at once.
 pub async fn serve(app: App, bound: Bound) -> Result<(), StartError> {
     let failed = |error: std::io::Error| StartError::failed(format!("the HTTP server stopped: {error}"));
     let acceptor = TcpAcceptor::from_tokio(bound.listener).map_err(failed)?;
+    let acceptor = Bounded::new(acceptor, most_connections(&app), app.timing.connection_idle);
     let soft = app.shutdown.soft().cancelled_owned();
     let hard = app.shutdown.hard().cancelled_owned();
     let grace = app.timing.shutdown_grace;
-    let server = Server::new_with_acceptor(acceptor).run_with_graceful_shutdown(endpoint(&app), soft, Some(grace));
+    let server = Server::new_with_acceptor(acceptor).http2_max_concurrent_streams(STREAMS).run_with_graceful_shutdown(
+        endpoint(&app),
+        soft,
+        Some(grace),
+    );
     tokio::select! {
         served = server => served.map_err(failed),
         () = hard => Ok(()),

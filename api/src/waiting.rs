@@ -7,6 +7,8 @@ use acm2_domain::ids::RunId;
 use acm2_domain::run::Run;
 use acm2_store::runs;
 use poem::{FromRequest, Request, RequestBody};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
 use crate::auth::Caller;
@@ -50,16 +52,37 @@ impl<'a> FromRequest<'a> for Wait {
     }
 }
 
-/// The run, with results; waits for its end as long as `wait` says.
+/// The run, with results; waits for its end as long as `wait` says, unless too many wait already.
 pub(crate) async fn get_run(caller: &Caller, run: RunId, wait: Wait) -> Result<Run, Failure> {
+    if wait.is_wanted() {
+        until_ended(caller, run, wait).await?;
+    }
+    read(caller, run).await
+}
+
+/// Waits without the request's place among those that are answered, and looks at the status only: the results are read once.
+async fn until_ended(caller: &Caller, run: RunId, wait: Wait) -> Result<(), Failure> {
     // Listening begins before the first look, so that an end in between is not missed.
     let mut signals = caller.app.broker.signals.subscribe();
     let deadline = Instant::now() + Duration::from_secs(wait.0);
+    if has_ended(caller, run).await? {
+        return Ok(());
+    }
+    let Some(_place) = caller.app.waiters.enter(caller.tenant) else { return Ok(()) };
+    caller.in_flight.release();
+    let waited = wait_for_end(caller, run, &mut signals, deadline).await;
+    caller.in_flight.take_again().await;
+    waited
+}
+
+async fn wait_for_end(
+    caller: &Caller,
+    run: RunId,
+    signals: &mut Receiver<Signal>,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let ending = caller.app.shutdown.soft();
     loop {
-        let seen = read(caller, run).await?;
-        if seen.status.is_terminal() || Instant::now() >= deadline {
-            return Ok(seen);
-        }
         // A signal may be lost, so look again now and then.
         let look_again = (Instant::now() + caller.app.timing.command_poll).min(deadline);
         let ended = async {
@@ -67,18 +90,27 @@ pub(crate) async fn get_run(caller: &Caller, run: RunId, wait: Wait) -> Result<R
                 match signals.recv().await {
                     Ok(Signal::Ended { tenant, run: ended }) if tenant == caller.tenant && ended == run => return,
                     Ok(_) => {}
-                    Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => return,
-                    Err(tokio::sync::broadcast::error::RecvError::Closed) => std::future::pending().await,
+                    Err(RecvError::Lagged(_)) => return,
+                    Err(RecvError::Closed) => std::future::pending().await,
                 }
             }
         };
-        let ending = caller.app.shutdown.soft();
         tokio::select! {
             _ = timeout_at(look_again, ended) => {}
             // A process that ends keeps nobody waiting.
-            () = ending.cancelled() => return read(caller, run).await,
+            () = ending.cancelled() => return Ok(()),
+        }
+        if Instant::now() >= deadline || has_ended(caller, run).await? {
+            return Ok(());
         }
     }
+}
+
+async fn has_ended(caller: &Caller, run: RunId) -> Result<bool, Failure> {
+    let tx = caller.store().begin().await?;
+    let row = runs::find(&tx, run).await?.ok_or_else(|| acm2_domain::Error::not_found("run"))?;
+    tx.commit().await?;
+    Ok(row.status.is_terminal())
 }
 
 async fn read(caller: &Caller, run: RunId) -> Result<Run, Failure> {

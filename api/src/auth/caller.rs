@@ -7,7 +7,7 @@ use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::{ApiKeyId, TenantId};
 use acm2_store::Tenant;
 use acm2_vault::api_key::ApiKeyToken;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use super::credential;
 use super::scope::{Needs, Scopes};
 use crate::app::App;
-use crate::middleware::RequestContext;
+use crate::middleware::{InFlightPermit, RequestContext};
 use crate::problem::Failure;
 
 /// `last_used_at` of a key is exact to this.
@@ -33,6 +33,10 @@ pub struct Caller {
     pub api_key: ApiKeyId,
     /// What that key may do.
     pub scopes: Scopes,
+    /// From when on that key is refused.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The request's place among those that are answered.
+    pub in_flight: InFlightPermit,
 }
 
 impl Caller {
@@ -57,7 +61,14 @@ impl Caller {
         }
         // Already set only if a request were authenticated twice, and then to the same tenant.
         let _ = RequestContext::of(request).tenant.set(key.tenant);
-        Ok(Self { app, tenant: key.tenant, api_key: key.id, scopes: Scopes::from_words(&key.scopes) })
+        Ok(Self {
+            app,
+            tenant: key.tenant,
+            api_key: key.id,
+            scopes: Scopes::from_words(&key.scopes),
+            expires_at: key.expires_at,
+            in_flight: InFlightPermit::of(request),
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use super::json::{Step, pointer};
 use super::nearest::nearest;
 
 /// More are of no use to anyone.
-const MAX_ERRORS: usize = 20;
+pub(super) const MAX_ERRORS: usize = 20;
 /// How often a body may be read; a large one less often, since each time costs.
 const READS: usize = 100;
 const READS_OF_LARGE: usize = 10;

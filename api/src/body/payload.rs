@@ -81,6 +81,8 @@ fn read<T: DeserializeOwned + Check>(bytes: &[u8], app: &App) -> Result<Body<T>,
         };
         errors.extend(value.check(app).into_iter().filter(|place| !about_stand_in(place)));
     }
+    // However many a check finds: an answer must not be many times larger than the request.
+    errors.truncate(collect::MAX_ERRORS);
     match reading.value {
         Some(value) if errors.is_empty() => Ok(Body { value, digest }),
         _ => Err(Error::invalid(errors)),

@@ -1,21 +1,37 @@
-//! Reads request bodies, at most so many bytes, also after decompression. Later layers find the plain body in memory.
+//! Reads request bodies, at most so many bytes, also after decompression, and for so long. Later layers find the plain body in memory.
 
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use acm2_domain::error::{Error, Kind};
 use flate2::read::MultiGzDecoder;
 use poem::error::ReadBodyError;
 use poem::http::header;
 use poem::{Endpoint, Request, Response, Result};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
+use super::in_flight::overloaded;
 use crate::problem::Failure;
 
+/// Bodies that may be on their way at once, for each request that may be answered at once: they hold memory only.
+const READERS: usize = 4;
+
 /// What a body may be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Limits {
-    /// As it comes and as it is after decompression.
-    pub(super) most_bytes: usize,
+    most_bytes: usize,
+    readers: Arc<Semaphore>,
+    longest: Duration,
+}
+
+impl Limits {
+    /// `most_bytes`: as it comes and as it is after decompression. `longest`: how long it may take to arrive.
+    pub(super) fn new(most_bytes: usize, concurrency: usize, longest: Duration) -> Self {
+        let readers = concurrency.saturating_mul(READERS).min(Semaphore::MAX_PERMITS);
+        Self { most_bytes, readers: Arc::new(Semaphore::new(readers)), longest }
+    }
 }
 
 pub(super) async fn limit<E>(next: Arc<E>, mut request: Request, limits: Limits) -> Result<Response>
@@ -28,10 +44,16 @@ where
         return Err(Failure::TooLarge { limit }.into());
     }
     let encoding = encoding_of(&request)?;
-    let packed = match request.take_body().into_bytes_limit(limit).await {
-        Ok(bytes) => bytes,
-        Err(ReadBodyError::PayloadTooLarge) => return Err(Failure::TooLarge { limit }.into()),
-        Err(_) => return Err(Failure::from(unreadable("the body ended before its announced length")).into()),
+    let body = request.take_body();
+    if body.is_empty() {
+        return next.call(request).await;
+    }
+    let reader = limits.readers.try_acquire().map_err(|_| overloaded())?;
+    let packed = match timeout(limits.longest, body.into_bytes_limit(limit)).await {
+        Ok(Ok(bytes)) => bytes,
+        Err(_) => return Err(Failure::TooSlow.into()),
+        Ok(Err(ReadBodyError::PayloadTooLarge)) => return Err(Failure::TooLarge { limit }.into()),
+        Ok(Err(_)) => return Err(Failure::from(unreadable("the body ended before its announced length")).into()),
     };
     match encoding {
         Encoding::Plain => request.set_body(packed),
@@ -41,6 +63,7 @@ where
             request.set_body(unpack(&packed, limit)?);
         }
     }
+    drop(reader);
     next.call(request).await
 }
 

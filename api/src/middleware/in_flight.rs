@@ -1,10 +1,10 @@
 //! How many requests may be answered at once: more are told to come back, before they cost memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use acm2_domain::error::{Error, Kind};
 use poem::{Endpoint, Request, Response, Result};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::Failure;
 
@@ -18,7 +18,43 @@ impl InFlight {
     }
 }
 
-pub(super) async fn limit<E>(next: Arc<E>, request: Request, in_flight: InFlight) -> Result<Response>
+/// The permit of one request. A handler that only waits gives it back meanwhile: else those who wait would keep out the others,
+/// also after they have left (the framework does not end a handler whose caller has gone).
+#[derive(Debug, Clone, Default)]
+pub struct InFlightPermit(Option<Arc<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    all: Arc<Semaphore>,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl InFlightPermit {
+    /// That of a request; none where the layer is missing, as in tests of a single handler.
+    pub fn of(request: &Request) -> Self {
+        request.data::<Self>().cloned().unwrap_or_default()
+    }
+
+    /// Gives it back.
+    pub fn release(&self) {
+        self.set(None);
+    }
+
+    /// Takes it again, as soon as one is free: before newcomers, who do not wait for one.
+    pub async fn take_again(&self) {
+        if let Some(held) = &self.0 {
+            self.set(Arc::clone(&held.all).acquire_owned().await.ok());
+        }
+    }
+
+    fn set(&self, permit: Option<OwnedSemaphorePermit>) {
+        if let Some(held) = &self.0 {
+            *held.permit.lock().unwrap_or_else(PoisonError::into_inner) = permit;
+        }
+    }
+}
+
+pub(super) async fn limit<E>(next: Arc<E>, mut request: Request, in_flight: InFlight) -> Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
@@ -26,11 +62,18 @@ where
     if matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
         return next.call(request).await;
     }
-    let Ok(_permit) = in_flight.0.try_acquire() else {
-        let error = Error::new(Kind::Unavailable, "overloaded", "too many requests are being answered at once");
-        return Err(Failure::from(error.retry_after(1)).into());
-    };
-    next.call(request).await
+    let Ok(permit) = Arc::clone(&in_flight.0).try_acquire_owned() else { return Err(overloaded().into()) };
+    let permit = InFlightPermit(Some(Arc::new(Held { all: in_flight.0, permit: Mutex::new(Some(permit)) })));
+    request.set_data(permit.clone());
+    let answered = next.call(request).await;
+    permit.release();
+    answered
+}
+
+/// The refusal of a request that is one too many.
+pub(super) fn overloaded() -> Failure {
+    let error = Error::new(Kind::Unavailable, "overloaded", "too many requests are being answered at once");
+    Failure::from(error.retry_after(1))
 }
 
 #[cfg(test)]
@@ -52,5 +95,25 @@ mod tests {
         for _ in 0..3 {
             assert!(limit(Arc::clone(&handler), request("/api/v1/runs"), free.clone()).await.is_ok());
         }
+    }
+
+    #[tokio::test]
+    async fn who_only_waits_keeps_nobody_out() {
+        let one = InFlight::new(1);
+        let free = Arc::clone(&one.0);
+        let handler = poem::endpoint::make(move |request: Request| {
+            let free = Arc::clone(&free);
+            async move {
+                let permit = InFlightPermit::of(&request);
+                assert_eq!(free.available_permits(), 0);
+                permit.release();
+                assert_eq!(free.available_permits(), 1);
+                permit.take_again().await;
+                assert_eq!(free.available_permits(), 0);
+                Ok::<_, poem::Error>(Response::builder().finish())
+            }
+        });
+        assert!(limit(Arc::new(handler), request("/api/v1/runs"), one.clone()).await.is_ok());
+        assert_eq!(one.0.available_permits(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! What every request passes, outermost first: `observe` (id, log, metrics, security headers), `cors`, `compress`,
-//! `problems` (every failure and panic becomes problem+json), `in_flight`, `paths` (405 with Allow, unknown query
-//! parameters), `bodies` (size, decompression). `stack` puts them together.
+//! `problems` (every failure and panic becomes problem+json), `paths` (405 with Allow, unknown query parameters), `bodies`
+//! (size, time, decompression), `in_flight`: last, so that who has not sent its body yet takes nobody's place. `stack` puts
+//! them together.
 
 mod bodies;
 mod compress;
@@ -12,6 +13,7 @@ mod paths;
 mod problems;
 mod stack;
 
+pub use in_flight::InFlightPermit;
 pub use metrics::Metrics;
 pub use observe::RequestContext;
 pub use paths::Paths;

@@ -13,15 +13,15 @@ where
     E: Endpoint<Output = Response> + 'static,
 {
     let known_paths = Arc::new(known_paths);
-    let limits = bodies::Limits { most_bytes: app.config.http.body_limit };
+    let limits = bodies::Limits::new(app.config.http.body_limit, app.config.http.concurrency, app.timing.body_read);
     let in_flight = in_flight::InFlight::new(app.config.http.concurrency);
     let cors = Arc::new(cors::Cors::new(&app.config.http.cors_origins));
     let metrics = Arc::clone(&app.metrics);
     routes
         .data(app.clone())
-        .around(move |next, request| bodies::limit(next, request, limits))
-        .around(move |next, request| paths::check(next, request, Arc::clone(&known_paths)))
         .around(move |next, request| in_flight::limit(next, request, in_flight.clone()))
+        .around(move |next, request| bodies::limit(next, request, limits.clone()))
+        .around(move |next, request| paths::check(next, request, Arc::clone(&known_paths)))
         .around(problems::convert)
         .around(compress::gzip)
         .around(move |next, request| cors::answer(next, request, Arc::clone(&cors)))

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use super::Tag;
+use super::limits;
 use super::listing::list_of;
 use super::page::Page;
 use crate::api_keys::{NewKey, mint};
@@ -30,7 +31,7 @@ pub(super) struct NewApiKey {
     /// What it may do; what the key of this request may do where absent. Never more than that.
     #[oai(skip_serializing_if_is_none)]
     pub scopes: Option<Vec<Scope>>,
-    /// From when on it is refused; never where absent.
+    /// From when on it is refused, not later than the key of this request; where absent, when that key is, or never.
     #[oai(skip_serializing_if_is_none)]
     pub expires_at: Option<DateTime<Utc>>,
 }
@@ -45,7 +46,7 @@ pub(super) struct ApiKeyPatch {
     /// What it may do; never more than the key of this request.
     #[oai(skip_serializing_if_is_none)]
     pub scopes: Option<Vec<Scope>>,
-    /// From when on it is refused; null for never.
+    /// From when on it is refused, not later than the key of this request; null for never. An expiry that has passed stays.
     #[serde(default)]
     #[oai(default, skip_serializing_if = "MaybeUndefined::is_undefined")]
     pub expires_at: MaybeUndefined<DateTime<Utc>>,
@@ -83,6 +84,9 @@ fn check_name(errors: &mut Vec<FieldError>, name: &str) {
 fn check_scopes(errors: &mut Vec<FieldError>, scopes: Option<&[Scope]>) {
     if scopes.is_some_and(<[Scope]>::is_empty) {
         errors.push(FieldError::new("/scopes", "must name at least one scope"));
+    }
+    if scopes.is_some_and(|scopes| scopes.len() > Scope::EVERY.len()) {
+        errors.push(FieldError::new("/scopes", "must name each scope once"));
     }
 }
 
@@ -155,7 +159,7 @@ pub(super) struct ApiKeys;
 impl ApiKeys {
     /// Make an API key.
     ///
-    /// Needs the scope `api-keys:write`. The key is shown only in this answer.
+    /// Needs the scope `api-keys:write`. The key is shown only in this answer. A tenant has at most 200 keys that hold.
     #[oai(path = "/api-keys", method = "post", operation_id = "apiKeys.create")]
     async fn create(
         &self,
@@ -172,9 +176,14 @@ impl ApiKeys {
             None => Scope::EVERY.iter().copied().filter(|scope| caller.scopes.holds(*scope)).collect(),
         };
         refuse_beyond(&caller, &scopes)?;
+        let expires_at = body.value.expires_at.or(caller.expires_at);
+        refuse_outliving(&caller, expires_at)?;
         let tx = caller.store().begin().await?;
-        idempotency.begin(&tx, caller.app.clock.now()).await?;
-        let new = NewKey { name: body.value.name, scopes, expires_at: body.value.expires_at };
+        let now = caller.app.clock.now();
+        idempotency.begin(&tx, now).await?;
+        let present = caller.app.store.api_keys().count_active(caller.tenant, now).await?;
+        limits::refuse_beyond(present, limits::API_KEYS, "API keys that hold")?;
+        let new = NewKey { name: body.value.name, scopes, expires_at };
         let (row, token) = mint(&caller.app, caller.tenant, new).await?;
         idempotency.finish::<ApiKey>(&tx, row.id.uuid(), None).await?;
         tx.commit().await?;
@@ -212,7 +221,7 @@ impl ApiKeys {
 
     /// Change an API key.
     ///
-    /// Needs the scope `api-keys:write`. Holds from the next request on.
+    /// Needs the scope `api-keys:write`, and every scope that the key has. Holds from the next request on.
     #[oai(path = "/api-keys/:api_key_id", method = "patch", operation_id = "apiKeys.update")]
     async fn update(
         &self,
@@ -227,25 +236,64 @@ impl ApiKeys {
             let detail = "the key is revoked and stays so; make another one";
             return Err(Error::new(Kind::Conflict, "api_key_revoked", detail).into());
         }
+        refuse_stronger(&caller, &present)?;
+        let wanted: Option<Option<DateTime<Utc>>> = patch.expires_at.into();
+        if let Some(expires_at) = wanted {
+            if present.expires_at.is_some_and(|at| at <= caller.app.clock.now()) {
+                let detail = "the key has expired and stays so; make another one";
+                return Err(Error::new(Kind::Conflict, "api_key_expired", detail).into());
+            }
+            refuse_outliving(&caller, expires_at)?;
+        }
         if let Some(scopes) = &patch.scopes {
             refuse_beyond(&caller, scopes)?;
         }
         let change = ApiKeyChange {
             name: patch.name,
             scopes: patch.scopes.map(|scopes| scopes.iter().map(ToString::to_string).collect()),
-            expires_at: patch.expires_at.into(),
+            expires_at: wanted,
         };
         Ok(Reply::new(api_keys.update(caller.tenant, api_key_id.0, change).await?.into()))
     }
 
     /// Revoke an API key.
     ///
-    /// Needs the scope `api-keys:write`. The next request with it is refused, on every process, for good. It stays in lists.
+    /// Needs the scope `api-keys:write`, and every scope that the key has. The next request with it is refused, on every process,
+    /// for good. It stays in lists.
     #[oai(path = "/api-keys/:api_key_id", method = "delete", operation_id = "apiKeys.revoke")]
     async fn revoke(&self, caller: Allowed<ApiKeysWrite>, api_key_id: Path<ApiKeyId>) -> Result<NoContent, Failure> {
+        let present = caller.app.store.api_keys().get(caller.tenant, api_key_id.0).await?;
+        refuse_stronger(&caller, &present)?;
         caller.app.store.api_keys().revoke(caller.tenant, api_key_id.0, caller.app.clock.now()).await?;
         Ok(NoContent)
     }
+}
+
+/// A key is changed and revoked only by those that may do all that it may.
+fn refuse_stronger(caller: &Caller, key: &ApiKeyRow) -> Result<(), Failure> {
+    // A word that this version does not know is beyond all but those who may do everything.
+    let beyond = key.scopes.iter().find(|word| {
+        !word.parse().map_or_else(|_| caller.scopes.holds(Scope::All), |scope| caller.scopes.allow(scope))
+    });
+    match beyond {
+        None => Ok(()),
+        Some(word) => {
+            let detail = format!(
+                "that key has the scope {word}, which the API key of this request lacks, so it cannot touch it"
+            );
+            Err(Error::new(Kind::Forbidden, "scope_missing", detail).into())
+        }
+    }
+}
+
+/// A key makes and leaves none that holds longer than itself.
+fn refuse_outliving(caller: &Caller, expires_at: Option<DateTime<Utc>>) -> Result<(), Failure> {
+    let Some(own) = caller.expires_at else { return Ok(()) };
+    if expires_at.is_some_and(|at| at <= own) {
+        return Ok(());
+    }
+    let detail = "must not be later than the expiry of the API key of this request";
+    Err(Error::invalid(vec![FieldError::new("/expires_at", detail)]).into())
 }
 
 fn refuse_beyond(caller: &Caller, scopes: &[Scope]) -> Result<(), Failure> {

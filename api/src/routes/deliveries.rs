@@ -1,6 +1,6 @@
 //! `deliveries`: webhooks that were sent or will be, every try of them, and sending anew.
 
-use acm2_domain::error::Error;
+use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::{DeliveryId, WebhookEndpointId};
 use acm2_domain::webhook::DeliveryStatus;
 use acm2_store::deliveries::{self as store, DeliveryAttemptRow, DeliveryRow};
@@ -10,7 +10,7 @@ use poem_openapi::param::{Path, Query};
 use super::Tag;
 use super::page::Page;
 use super::webhook_bodies::{Delivery, DeliveryAttempt, DeliveryDetail, DeliveryList};
-use crate::auth::{Allowed, WebhooksRead, WebhooksWrite};
+use crate::auth::{Allowed, Scope, WebhooksRead, WebhooksWrite};
 use crate::problem::Failure;
 use crate::reply::{Accepted, Reply};
 use crate::tail;
@@ -45,7 +45,7 @@ impl Deliveries {
 
     /// Get a delivery.
     ///
-    /// Needs the scope `webhooks:read`. With the exact text that is sent and every try.
+    /// Needs the scope `webhooks:read`. With every try, and, for a key that also has `runs:read`, the exact text that is sent.
     #[oai(path = "/deliveries/:delivery_id", method = "get", operation_id = "deliveries.get")]
     async fn get(
         &self,
@@ -56,7 +56,9 @@ impl Deliveries {
         let row = store::find(&tx, delivery_id.0).await?.ok_or_else(|| Error::not_found("delivery"))?;
         let attempts = store::list_attempts(&tx, delivery_id.0).await?;
         tx.commit().await?;
-        let payload = row.payload.clone();
+        // It may hold what a run was asked and answered.
+        let shown = caller.scopes.allow(Scope::RunsRead) && !row.payload.is_empty();
+        let payload = shown.then(|| row.payload.clone());
         let attempts = attempts.into_iter().map(DeliveryAttempt::from).collect();
         Ok(Reply::new(DeliveryDetail { delivery: row.into(), payload, attempts }))
     }
@@ -64,6 +66,7 @@ impl Deliveries {
     /// Send a delivery anew.
     ///
     /// Needs the scope `webhooks:write`. The same text under the same `webhook-id`, at once, with the whole schedule before it.
+    /// Not possible where the text was forgotten because its run was deleted.
     #[oai(path = "/deliveries/:delivery_id/redeliver", method = "post", operation_id = "deliveries.redeliver")]
     async fn redeliver(
         &self,
@@ -72,10 +75,12 @@ impl Deliveries {
     ) -> Result<Accepted<Delivery>, Failure> {
         let id = delivery_id.0;
         let tx = caller.store().begin().await?;
-        if !store::redeliver(&tx, id, caller.app.clock.now()).await? {
-            return Err(Error::not_found("delivery").into());
-        }
+        let is_sent = store::redeliver(&tx, id, caller.app.clock.now()).await?;
         let row = store::find(&tx, id).await?.ok_or_else(|| Error::not_found("delivery"))?;
+        if !is_sent {
+            let detail = "the run of this delivery was deleted, and the text with it: there is nothing to send";
+            return Err(Error::new(Kind::Conflict, "conflict", detail).into());
+        }
         tx.commit().await?;
         tail::enqueue_again(&caller.app, caller.tenant, id).await?;
         Ok(Accepted::new(row.into()).location(&path_of(id)))

@@ -5,6 +5,7 @@ use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, Server
 mod api_keys;
 mod deliveries;
 mod health;
+mod limits;
 mod listing;
 mod models;
 mod page;

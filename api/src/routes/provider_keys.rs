@@ -14,6 +14,7 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
 use super::Tag;
+use super::limits;
 use super::page::Page;
 use super::provider_key_bodies::{
     NewProviderKey, ProviderKey, ProviderKeyList, ProviderKeyPatch, ProviderKeyStatus, ProviderKeyTest,
@@ -64,6 +65,7 @@ impl ProviderKeys {
         if let Some(earlier) = idempotency.begin(&tx, now).await? {
             return Ok(Created::again(earlier.text).location(&path_of(earlier.subject.into())));
         }
+        limits::refuse_beyond(store::count(&tx).await?, limits::PROVIDER_KEYS, "provider keys")?;
         let view = view(Some(&data_key), caller.tenant, store::insert(&tx, row, now).await?);
         idempotency.finish(&tx, id.uuid(), Some(&view)).await?;
         tx.commit().await?;
@@ -97,6 +99,7 @@ impl ProviderKeys {
             let change = ProviderKeyChange { label: new.label, is_active: Some(true), is_default: Some(true) };
             store::update(&tx, row.id, change, now).await?
         } else {
+            limits::refuse_beyond(store::count(&tx).await?, limits::PROVIDER_KEYS, "provider keys")?;
             let id = ProviderKeyId::generate();
             let label = new.label.unwrap_or_default();
             let row = NewRow { id, provider: provider.slug.to_owned(), label, secret: seal(id), make_default: true };

@@ -174,7 +174,8 @@ impl Runs {
 
     /// Delete a run.
     ///
-    /// Needs the scope `runs:write`. Only a run that has ended: cancel it first.
+    /// Needs the scope `runs:write`. Only a run that has ended: cancel it first. What it was asked and answered is gone then, also
+    /// from its webhook deliveries; one that is still to be made keeps its text until it is.
     #[oai(path = "/runs/:run_id", method = "delete", operation_id = "runs.delete")]
     async fn delete(&self, caller: Allowed<RunsWrite>, run_id: Path<RunId>) -> Result<NoContent, Failure> {
         match delete(&caller, run_id.0).await? {

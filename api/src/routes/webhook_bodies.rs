@@ -78,7 +78,10 @@ fn check_common(errors: &mut Vec<FieldError>, description: Option<&str>, events:
     if events.is_some_and(<[EventType]>::is_empty) {
         errors.push(FieldError::new("/events", "must name at least one event; leave it out for all"));
     }
-    for (index, event) in events.unwrap_or_default().iter().enumerate() {
+    if events.is_some_and(|events| events.len() > EventType::ALL.len()) {
+        errors.push(FieldError::new("/events", "must name each event once"));
+    }
+    for (index, event) in events.unwrap_or_default().iter().enumerate().take(EventType::ALL.len()) {
         if !event.is_webhook() {
             let known: Vec<&str> =
                 EventType::ALL.iter().filter(|event| event.is_webhook()).map(|event| event.as_str()).collect();
@@ -197,8 +200,9 @@ pub(super) struct DeliveryAttempt {
 pub(super) struct DeliveryDetail {
     /// The delivery.
     pub delivery: Delivery,
-    /// The exact text that is sent.
-    pub payload: String,
+    /// The exact text that is sent. Absent for a key without the scope `runs:read`, and once it is forgotten with its run.
+    #[oai(skip_serializing_if_is_none)]
+    pub payload: Option<String>,
     /// Every try, oldest first.
     pub attempts: Vec<DeliveryAttempt>,
 }

@@ -1,8 +1,9 @@
 //! `webhook-endpoints`: where signed webhooks go.
 
-use acm2_domain::error::Error;
+use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::WebhookEndpointId;
 use acm2_domain::run::EventType;
+use acm2_domain::webhook::PayloadStyle;
 use acm2_store::deliveries;
 use acm2_store::webhook_endpoints::{
     self as store, NewWebhookEndpoint as NewRow, WebhookEndpointChange, WebhookEndpointRow,
@@ -15,12 +16,13 @@ use secrecy::ExposeSecret;
 
 use super::Tag;
 use super::deliveries::path_of as path_of_delivery;
+use super::limits;
 use super::page::Page;
 use super::webhook_bodies::{
     Delivery, NewWebhookEndpoint, SigningSecret, WebhookEndpoint, WebhookEndpointList, WebhookEndpointPatch,
     WebhookEndpointWithSecret,
 };
-use crate::auth::{Allowed, WebhooksRead, WebhooksWrite};
+use crate::auth::{Allowed, Caller, Scope, WebhooksRead, WebhooksWrite};
 use crate::body::Body;
 use crate::idempotency::Idempotency;
 use crate::problem::Failure;
@@ -34,7 +36,8 @@ pub(super) struct WebhookEndpoints;
 impl WebhookEndpoints {
     /// Make a webhook endpoint.
     ///
-    /// Needs the scope `webhooks:write`. The signing secret is shown only in this answer.
+    /// Needs the scope `webhooks:write`, and `runs:read` too for the payload style `full`. The signing secret is shown only in
+    /// this answer. A tenant has at most 20 endpoints.
     #[oai(path = "/webhook-endpoints", method = "post", operation_id = "webhookEndpoints.create")]
     async fn create(
         &self,
@@ -47,6 +50,9 @@ impl WebhookEndpoints {
         let name = idempotency_key.0;
         let idempotency = Idempotency::of(&caller, "webhookEndpoints.create", name.as_deref(), &body.digest).await?;
         let new = body.value;
+        if new.payload_style == Some(PayloadStyle::Full) {
+            refuse_run_texts(&caller)?;
+        }
         let (_, data_key) = caller.app.tenant_and_key(caller.tenant).await?;
         let id = WebhookEndpointId::generate();
         let secret = webhook_secret::mint();
@@ -61,6 +67,7 @@ impl WebhookEndpoints {
         let tx = caller.store().begin().await?;
         let now = caller.app.clock.now();
         idempotency.begin(&tx, now).await?;
+        limits::refuse_beyond(store::count(&tx).await?, limits::WEBHOOK_ENDPOINTS, "webhook endpoints")?;
         let row = store::insert(&tx, row, now).await?;
         idempotency.finish::<WebhookEndpoint>(&tx, id.uuid(), None).await?;
         tx.commit().await?;
@@ -107,7 +114,8 @@ impl WebhookEndpoints {
 
     /// Change a webhook endpoint.
     ///
-    /// Needs the scope `webhooks:write`.
+    /// Needs the scope `webhooks:write`, and `runs:read` too for making the payload style `full` and for changing the URL of
+    /// an endpoint of that style.
     #[oai(path = "/webhook-endpoints/:webhook_endpoint_id", method = "patch", operation_id = "webhookEndpoints.update")]
     async fn update(
         &self,
@@ -124,6 +132,13 @@ impl WebhookEndpoints {
             is_enabled: patch.is_enabled,
         };
         let tx = caller.store().begin().await?;
+        let style = match change.payload_style {
+            Some(style) => style,
+            None => store::get(&tx, webhook_endpoint_id.0).await?.payload_style,
+        };
+        if style == PayloadStyle::Full && (change.payload_style.is_some() || change.url.is_some()) {
+            refuse_run_texts(&caller)?;
+        }
         let row = store::update(&tx, webhook_endpoint_id.0, change, caller.app.clock.now()).await?;
         tx.commit().await?;
         Ok(Reply::new(row.into()))
@@ -200,6 +215,16 @@ impl WebhookEndpoints {
         tail::enqueue_deliveries(&caller.app, caller.tenant, &[id]).await?;
         Ok(Accepted::new(row.into()).location(&path_of_delivery(id)))
     }
+}
+
+/// A `full` endpoint sends out what runs were asked and answered, so that only who may read it may make one.
+fn refuse_run_texts(caller: &Caller) -> Result<(), Failure> {
+    if caller.scopes.allow(Scope::RunsRead) {
+        return Ok(());
+    }
+    let detail = "a webhook of the style full carries the texts of runs: that needs the scope runs:read, which the API \
+                  key lacks";
+    Err(Error::new(Kind::Forbidden, "scope_missing", detail).into())
 }
 
 fn every_event() -> Vec<EventType> {

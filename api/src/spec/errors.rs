@@ -7,12 +7,13 @@ use serde_json::{Map, Value, json};
 use crate::problem::{CONTENT_TYPE, Problem};
 
 /// Status, name of the component, code of the example, description.
-const RESPONSES: [(&str, &str, &str, &str); 12] = [
+const RESPONSES: [(&str, &str, &str, &str); 13] = [
     ("400", "Malformed", "malformed_json", "the request cannot be read: not JSON, a parameter that is not allowed"),
     ("401", "Unauthorized", "api_key_invalid", "no API key, or one that does not hold"),
     ("403", "Forbidden", "scope_missing", "the API key lacks the scope that this needs"),
     ("404", "NotFound", "not_found", "there is no such thing, or it is another tenant's"),
     ("409", "Conflict", "conflict", "the thing is not in a state that allows this"),
+    ("408", "TooSlow", "body_too_slow", "the body took too long to arrive"),
     ("413", "TooLarge", "body_too_large", "the body is too large, perhaps only after decompression"),
     ("415", "UnsupportedMediaType", "unsupported_media_type", "the body is not application/json, or not plain or gzip"),
     (
@@ -38,7 +39,7 @@ pub(super) fn describe(path: &str, method: &str, public: bool, operation: &mut M
             "401" | "403" => !public,
             "404" => path.contains('{'),
             "409" => writes,
-            "413" | "415" | "422" => has_body,
+            "408" | "413" | "415" | "422" => has_body,
             "429" => id == "runs.create",
             "405" => false,
             _ => true,

@@ -15,6 +15,9 @@ on_both! {
     a_key_does_only_what_its_scopes_say,
     a_key_cannot_make_one_that_may_do_more,
     a_key_expires,
+    a_key_touches_none_that_may_do_more,
+    a_key_makes_none_that_outlives_it,
+    a_tenant_has_a_bounded_number_of_keys,
     another_tenants_things_are_not_found,
     a_repeated_request_makes_one_key_and_does_not_show_it_again,
     a_new_key_is_shown_once_and_listed_masked,
@@ -127,9 +130,58 @@ async fn a_key_expires(world: &World) {
     let path = format!("{KEYS}/{}", made["api_key"]["id"].as_str().unwrap());
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     key.get(KEYS).await.problem(401, "api_key_invalid");
-    // Its owner may let it live on.
-    assert_eq!(client.patch(&path, &json!({"expires_at": null})).await.expect(200)["expires_at"], json!(null));
-    key.get(KEYS).await.expect(200);
+    // What has expired stays so; the rest of it can be changed.
+    client.patch(&path, &json!({"expires_at": null})).await.problem(409, "api_key_expired");
+    client.patch(&path, &json!({"name": "y"})).await.expect(200);
+    key.get(KEYS).await.problem(401, "api_key_invalid");
+}
+
+async fn a_key_touches_none_that_may_do_more(world: &World) {
+    let (_process, tenant, client) = world.ready();
+    let strong = client.post(KEYS, &json!({"name": "strong"})).await.expect(201);
+    let strong = format!("{KEYS}/{}", strong["api_key"]["id"].as_str().unwrap());
+    let weak = client.with_key(&world.key(&tenant, "api-keys:read,api-keys:write"));
+    weak.patch(&strong, &json!({"name": "mine"})).await.problem(403, "scope_missing");
+    weak.patch(&strong, &json!({"scopes": ["api-keys:read"]})).await.problem(403, "scope_missing");
+    weak.delete(&strong).await.problem(403, "scope_missing");
+    assert_eq!(client.get(&strong).await.expect(200)["revoked_at"], json!(null));
+    let own = weak.post(KEYS, &json!({"name": "like me"})).await.expect(201);
+    let own = format!("{KEYS}/{}", own["api_key"]["id"].as_str().unwrap());
+    weak.patch(&own, &json!({"name": "mine"})).await.expect(200);
+    weak.delete(&own).await.expect(204);
+    client.delete(&strong).await.expect(204);
+}
+
+async fn a_key_makes_none_that_outlives_it(world: &World) {
+    let (_process, _tenant, client) = world.ready();
+    let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
+    let at = |hours: i64| (now + chrono::TimeDelta::hours(hours)).to_rfc3339();
+    let made = client.post(KEYS, &json!({"name": "x", "expires_at": at(2)})).await.expect(201);
+    let until = made["api_key"]["expires_at"].clone();
+    let short = client.with_key(made["key"].as_str().unwrap());
+    let later = short.post(KEYS, &json!({"name": "y", "expires_at": at(3)})).await;
+    assert_eq!(later.problem(422, "validation_failed"), ["/expires_at"]);
+    let unsaid = short.post(KEYS, &json!({"name": "y"})).await.expect(201);
+    assert_eq!(unsaid["api_key"]["expires_at"], until);
+    let path = format!("{KEYS}/{}", unsaid["api_key"]["id"].as_str().unwrap());
+    for wrong in [json!({"expires_at": null}), json!({"expires_at": at(3)})] {
+        assert_eq!(short.patch(&path, &wrong).await.problem(422, "validation_failed"), ["/expires_at"]);
+    }
+    short.patch(&path, &json!({"expires_at": at(1)})).await.expect(200);
+    client.patch(&path, &json!({"expires_at": null})).await.expect(200);
+}
+
+async fn a_tenant_has_a_bounded_number_of_keys(world: &World) {
+    let (_process, _tenant, client) = world.ready();
+    let mut last = String::new();
+    // One is there from the beginning.
+    for _ in 1..200 {
+        let made = client.post(KEYS, &json!({"name": "x"})).await.expect(201);
+        made["api_key"]["id"].as_str().unwrap().clone_into(&mut last);
+    }
+    client.post(KEYS, &json!({"name": "x"})).await.problem(409, "limit_reached");
+    client.delete(&format!("{KEYS}/{last}")).await.expect(204);
+    client.post(KEYS, &json!({"name": "x"})).await.expect(201);
 }
 
 async fn another_tenants_things_are_not_found(world: &World) {

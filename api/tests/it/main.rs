@@ -5,6 +5,7 @@
 
 mod auth;
 mod commands;
+mod crowds;
 mod harness;
 mod http_quality;
 mod provider_keys;

@@ -14,6 +14,8 @@ on_both! {
     a_test_event_becomes_a_delivery_that_can_be_sent_anew,
     the_default_secret_is_made_once_and_rotated,
     a_repeated_request_makes_one_endpoint,
+    texts_of_runs_need_the_scope_to_read_them,
+    a_tenant_has_a_bounded_number_of_endpoints,
 }
 
 async fn an_endpoint_is_made_changed_and_deleted(world: &World) {
@@ -108,4 +110,33 @@ async fn a_repeated_request_makes_one_endpoint(world: &World) {
     post().await.expect(201);
     post().await.problem(409, "secret_not_replayed");
     assert_eq!(client.get(ENDPOINTS).await.expect(200)["items"].as_array().unwrap().len(), 1);
+}
+
+async fn texts_of_runs_need_the_scope_to_read_them(world: &World) {
+    let (_process, tenant, client) = world.ready();
+    let weak = client.with_key(&world.key(&tenant, "webhooks:read,webhooks:write"));
+    let full = json!({"url": "https://example.org/hook", "payload_style": "full"});
+    weak.post(ENDPOINTS, &full).await.problem(403, "scope_missing");
+    let thin = weak.post(ENDPOINTS, &json!({"url": "https://example.org/hook"})).await.expect(201);
+    let path = format!("{ENDPOINTS}/{}", thin["webhook_endpoint"]["id"].as_str().unwrap());
+    weak.patch(&path, &json!({"payload_style": "full"})).await.problem(403, "scope_missing");
+    weak.patch(&path, &json!({"url": "https://example.org/2"})).await.expect(200);
+    client.patch(&path, &json!({"payload_style": "full"})).await.expect(200);
+    weak.patch(&path, &json!({"url": "https://example.org/mine"})).await.problem(403, "scope_missing");
+    assert_eq!(weak.get(&path).await.expect(200)["url"], "https://example.org/2");
+    let sent = client.act(&format!("{path}/test")).await.expect(202);
+    let delivery = format!("/api/v1/deliveries/{}", sent["id"].as_str().unwrap());
+    assert!(client.get(&delivery).await.expect(200)["payload"].is_string());
+    let seen = weak.get(&delivery).await.expect(200);
+    assert_eq!((&seen["payload"], &seen["delivery"]["id"]), (&json!(null), &sent["id"]));
+    weak.patch(&path, &json!({"payload_style": "thin", "url": "https://example.org/3"})).await.expect(200);
+}
+
+async fn a_tenant_has_a_bounded_number_of_endpoints(world: &World) {
+    let (_process, _tenant, client) = world.ready();
+    let new = json!({"url": "https://example.org/hook"});
+    for _ in 0..20 {
+        client.post(ENDPOINTS, &new).await.expect(201);
+    }
+    client.post(ENDPOINTS, &new).await.problem(409, "limit_reached");
 }

@@ -58,6 +58,11 @@ pub struct Timing {
     pub last_used: Duration,
     /// How long an idempotency key is remembered.
     pub idempotency: Duration,
+    /// How long the body of a request may take to arrive.
+    pub body_read: Duration,
+    /// How long a connection to our HTTP server may last in which nothing is answered. Longer than a caller may wait for a run
+    /// (60 s) after sending a body.
+    pub connection_idle: Duration,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -104,12 +109,14 @@ impl Default for Timing {
             secret_overlap: 24 * HOUR,
             last_used: MINUTE,
             idempotency: 24 * HOUR,
+            body_read: 15 * SECOND,
+            connection_idle: 100 * SECOND,
         }
     }
 }
 
 impl Timing {
-    /// Every duration divided by `by`; for tests.
+    /// Every duration divided by `by`, but for `connection_idle`; for tests.
     #[must_use]
     pub fn faster(&self, by: u32) -> Self {
         let pair = |(first, last): (Duration, Duration)| (first / by, last / by);
@@ -140,6 +147,9 @@ impl Timing {
             secret_overlap: self.secret_overlap / by,
             last_used: self.last_used / by,
             idempotency: self.idempotency / by,
+            body_read: self.body_read / by,
+            // Callers say how long they wait, and that is not made shorter.
+            connection_idle: self.connection_idle,
         }
     }
 }

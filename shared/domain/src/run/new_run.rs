@@ -16,6 +16,7 @@ const MAX_MODELS: usize = 50;
 const MAX_MESSAGES: usize = 200;
 const MAX_TAGS: usize = 20;
 const MAX_METADATA: usize = 50;
+const MAX_SHOWN_NAME: usize = 64;
 // A process that shuts down waits for its calls (PROTOCOL rule 15): no call may outlast `Timing::shutdown_grace`.
 const MAX_TIMEOUT_SECONDS: u32 = 600;
 const MAX_DEADLINE_SECONDS: u32 = 7 * 24 * 3_600;
@@ -164,7 +165,7 @@ impl NewRun {
                 } else if messages.last().is_some_and(|last| last.role != Role::User) {
                     errors.push(FieldError::new("/messages", "must end with a turn of the user"));
                 }
-                for (index, message) in messages.iter().enumerate() {
+                for (index, message) in messages.iter().enumerate().take(MAX_MESSAGES) {
                     if message.content.trim().is_empty() || nul(&message.content) {
                         let pointer = format!("/messages/{index}/content");
                         errors.push(FieldError::new(pointer, "must not be empty nor contain the character U+0000"));
@@ -192,14 +193,16 @@ impl NewRun {
         if self.metadata.len() > MAX_METADATA {
             errors.push(FieldError::new("/metadata", format!("must have at most {MAX_METADATA} entries")));
         }
-        for (name, value) in &self.metadata {
+        for (name, value) in self.metadata.iter().take(MAX_METADATA) {
             if name.is_empty()
                 || name.chars().count() > 40
                 || value.chars().count() > 500
                 || has_nul(name)
                 || has_nul(value)
             {
-                let pointer = format!("/metadata/{}", name.replace('~', "~0").replace('/', "~1"));
+                // A name may be as long as the body.
+                let shown: String = name.chars().take(MAX_SHOWN_NAME).collect();
+                let pointer = format!("/metadata/{}", shown.replace('~', "~0").replace('/', "~1"));
                 errors.push(FieldError::new(
                     pointer,
                     "names have 1 to 40 characters, values at most 500, none of them U+0000",
@@ -209,7 +212,7 @@ impl NewRun {
         if self.tags.len() > MAX_TAGS {
             errors.push(FieldError::new("/tags", format!("must have at most {MAX_TAGS} entries")));
         }
-        for (index, tag) in self.tags.iter().enumerate() {
+        for (index, tag) in self.tags.iter().enumerate().take(MAX_TAGS) {
             if tag.is_empty() || tag.chars().count() > 64 || has_nul(tag) {
                 errors.push(FieldError::new(
                     format!("/tags/{index}"),
@@ -273,6 +276,24 @@ mod tests {
         let longest = std::time::Duration::from_secs(u64::from(spec.timeout_seconds));
         assert!(longest < crate::timing::Timing::default().shutdown_grace);
         assert_eq!(compile(&body(MAX_TIMEOUT_SECONDS + 1)).unwrap_err()[0].pointer, "/timeout_seconds");
+    }
+
+    #[test]
+    fn a_body_full_of_errors_leads_to_few() {
+        let many = |item: &str| vec![item; 10_000].join(",");
+        let metadata: Vec<String> = (0..10_000).map(|n| format!(r#""{n}{}":"""#, "x".repeat(40))).collect();
+        let body = format!(
+            r#"{{"messages": [{}], "models": [{}], "tags": [{}], "metadata": {{{}}}}}"#,
+            many(r#"{"role":"user","content":""}"#),
+            many(r#""x""#),
+            many(r#""""#),
+            metadata.join(",")
+        );
+        let errors = compile(&body).unwrap_err();
+        assert!(errors.len() <= 4 + MAX_MESSAGES + MAX_MODELS + MAX_TAGS + MAX_METADATA, "{}", errors.len());
+        let long =
+            format!(r#"{{"prompt": "hi", "models": ["gpt-4o"], "metadata": {{"{}": ""}}}}"#, "x".repeat(100_000));
+        assert!(compile(&long).unwrap_err()[0].pointer.len() < 100);
     }
 
     #[test]

@@ -1,0 +1,79 @@
+//! How many callers wait for runs in this process: each costs a look at the store now and then, also after it has left. Whoever
+//! is one too many is answered at once with what there is. Called by `waiting`.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use acm2_domain::ids::TenantId;
+
+/// Of one tenant.
+const MOST_OF_ONE: usize = 64;
+
+/// Those who wait.
+#[derive(Debug)]
+pub struct Waiters {
+    most: usize,
+    by_tenant: Mutex<HashMap<TenantId, usize>>,
+}
+
+/// A place among those who wait; it is free again when this is dropped.
+#[derive(Debug)]
+pub struct Place<'a> {
+    waiters: &'a Waiters,
+    tenant: TenantId,
+}
+
+impl Waiters {
+    /// Of all tenants at most `most`.
+    pub fn new(most: usize) -> Self {
+        Self { most, by_tenant: Mutex::default() }
+    }
+
+    /// A place, if there is one.
+    pub fn enter(&self, tenant: TenantId) -> Option<Place<'_>> {
+        let mut by_tenant = self.lock();
+        if by_tenant.values().sum::<usize>() >= self.most {
+            return None;
+        }
+        let count = by_tenant.entry(tenant).or_default();
+        if *count >= MOST_OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Place { waiters: self, tenant })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, usize>> {
+        self.by_tenant.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut by_tenant = self.waiters.lock();
+        if let Some(count) = by_tenant.get_mut(&self.tenant) {
+            *count -= 1;
+            if *count == 0 {
+                by_tenant.remove(&self.tenant);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_tenant_leaves_places_for_others_and_gets_its_own_back() {
+        let (waiters, many, other) = (Waiters::new(100), TenantId::generate(), TenantId::generate());
+        let mut places: Vec<_> = (0..MOST_OF_ONE).map(|_| waiters.enter(many).unwrap()).collect();
+        assert!(waiters.enter(many).is_none());
+        let theirs: Vec<_> = std::iter::from_fn(|| waiters.enter(other)).collect();
+        assert_eq!(theirs.len(), 100 - MOST_OF_ONE, "of all tenants no more than told");
+        places.pop();
+        assert!(waiters.enter(many).is_some());
+        drop((places, theirs));
+        assert!(waiters.lock().is_empty());
+    }
+}
