@@ -18,9 +18,9 @@ const BUILT_IN_DATE: &str = "2026-11-20";
 const HEADER: &str =
     "provider,model,input_per_million,output_per_million,cached_input_per_million,context_window,max_output";
 
-/// The most that one call can cost, 1,000,000 USD: far above any real call. What comes out above it is a mistake or a lie of the
-/// server, so the cost is unknown; without this one answer could fill a sum of costs, which ends at about 9.2 million USD.
-pub const MOST_OF_ONE_CALL: Usd = Usd::from_pico(1_000_000_000_000_000_000);
+/// The most that one call can cost, 10,000 USD: far above any real call. What comes out above it is a mistake or a lie of the
+/// server, so the cost is unknown. The 500 answers that a run can have stay below 9.2 million USD, where sums of costs end.
+pub const MOST_OF_ONE_CALL: Usd = Usd::from_pico(10_000_000_000_000_000);
 
 /// The highest price that a table may name, in USD for a million tokens; keeps products of prices from overflowing.
 const HIGHEST_PRICE: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
@@ -278,7 +278,7 @@ mod tests {
         };
         let fair = Usage { input_tokens: 1_000, ..Usage::default() };
         let absurd = Usage { input_tokens: u64::MAX, output_tokens: u64::MAX, ..Usage::default() };
-        assert_eq!(cost(Some(fair), Some("1000000")).amount, Some(MOST_OF_ONE_CALL));
+        assert_eq!(cost(Some(fair), Some("10000")).amount, Some(MOST_OF_ONE_CALL));
         assert_eq!(cost(Some(fair), Some("1000000.000000000001")), Cost::UNKNOWN);
         // More than any `Usd` can say.
         assert_eq!(cost(Some(fair), Some("79228162514264337593543950335")), Cost::UNKNOWN);

@@ -34,6 +34,8 @@ pub(super) async fn answered(
     let change = Change {
         spent: cost.amount.map_or(0, Usd::pico),
         reserved: -attempt.reserved.map_or(0, Usd::pico),
+        // Of an answer whose cost nobody knows the ceiling goes on counting the worst case.
+        in_doubt: if cost.amount.is_none() { attempt.reserved.map_or(0, Usd::pico) } else { 0 },
         completed: 1,
         unknown_costs: u32::from(cost.amount.is_none()),
         ..Change::default()
