@@ -155,7 +155,11 @@ async fn a_key_touches_none_that_may_do_more(world: &World) {
 async fn a_key_makes_none_that_outlives_it(world: &World) {
     let (_process, _tenant, client) = world.ready();
     let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
-    let at = |hours: i64| (now + chrono::TimeDelta::hours(hours)).to_rfc3339();
+    let at = |hours: i64| {
+        // Databases keep microseconds.
+        let at = now + chrono::TimeDelta::hours(hours);
+        at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+    };
     let made = client.post(KEYS, &json!({"name": "x", "expires_at": at(2)})).await.expect(201);
     let until = made["api_key"]["expires_at"].clone();
     let short = client.with_key(made["key"].as_str().unwrap());
