@@ -7,7 +7,7 @@ use crate::tree;
 const PAGE: &str = "docs/errors.md";
 
 /// Codes of failures that are no `acm2_domain::Error`.
-const BY_HTTP: [&str; 3] = ["method_not_allowed", "body_too_large", "unsupported_media_type"];
+const BY_HTTP: [&str; 4] = ["method_not_allowed", "body_too_slow", "body_too_large", "unsupported_media_type"];
 
 /// Words in quotes that follow `Kind::…,` in the code: the codes of `Error::new`.
 fn codes_in(source: &str) -> BTreeSet<String> {
