@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use acm2_domain::call::{Answer, Cost, CostSource, ErrorClass, FinishReason};
+use acm2_domain::call::{Answer, Cost, CostSource, FinishReason};
 use acm2_domain::ids::{ApiKeyId, AttemptId, JobId, ProviderKeyId, RunId, TenantId, WorkerId};
 use acm2_domain::journal::TaskKey;
 use acm2_domain::money::Usd;
@@ -21,11 +21,6 @@ on_both!(
     a_run_goes_from_submission_to_its_end,
     a_worker_that_lost_the_run_writes_nothing,
     of_two_claims_at_once_one_wins,
-    open_attempts_of_a_lost_worker_become_in_doubt_with_their_money,
-    an_intent_that_commits_while_the_run_is_claimed_is_in_doubt,
-    a_failure_that_comes_late_takes_its_doubt_away,
-    a_doubt_of_unknown_amount_is_not_nothing,
-    a_late_answer_is_kept_and_its_money_moved,
     a_settled_attempt_is_settled_once,
     events_are_numbered_without_gaps,
     a_ceiling_leaves_room_until_it_is_reserved,
@@ -54,36 +49,36 @@ fn new_run(body: serde_json::Value) -> NewRunRow {
     }
 }
 
-fn two_models() -> NewRunRow {
+pub(crate) fn two_models() -> NewRunRow {
     new_run(json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/fast"]}))
 }
 
-struct Bench<'a> {
+pub(crate) struct Bench<'a> {
     fixture: &'a Fixture,
     tenant: TenantId,
 }
 
 impl<'a> Bench<'a> {
-    async fn new(fixture: &'a Fixture) -> Self {
+    pub(crate) async fn new(fixture: &'a Fixture) -> Self {
         Self { fixture, tenant: fixture.new_tenant().await }
     }
 
-    async fn begin(&self) -> TenantTx {
+    pub(crate) async fn begin(&self) -> TenantTx {
         self.fixture.store.tenant(self.tenant).begin().await.unwrap()
     }
 
-    async fn submit(&self, run: &NewRunRow) -> RunRow {
+    pub(crate) async fn submit(&self, run: &NewRunRow) -> RunRow {
         let tx = self.begin().await;
         let row = runs::insert(&tx, run, now()).await.unwrap();
         tx.commit().await.unwrap();
         row
     }
 
-    async fn find(&self, run: RunId) -> RunRow {
+    pub(crate) async fn find(&self, run: RunId) -> RunRow {
         runs::find(&self.begin().await, run).await.unwrap().unwrap()
     }
 
-    async fn claim(&self, run: RunId, theft: bool) -> Claimed {
+    pub(crate) async fn claim(&self, run: RunId, theft: bool) -> Claimed {
         let tx = self.begin().await;
         let seen = runs::find(&tx, run).await.unwrap().unwrap();
         let claimed = runs::claim(&tx, &seen, WorkerId::generate(), theft, now()).await.unwrap().unwrap();
@@ -91,7 +86,7 @@ impl<'a> Bench<'a> {
         claimed
     }
 
-    async fn open(&self, fence: Fence, task: &TaskKey, reserved: i64) -> AttemptId {
+    pub(crate) async fn open(&self, fence: Fence, task: &TaskKey, reserved: i64) -> AttemptId {
         let id = AttemptId::generate();
         let tx = self.begin().await;
         let change = Change { reserved, ..Change::default() };
@@ -120,7 +115,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-fn new_attempt(id: AttemptId, task: &TaskKey, reserved: Option<i64>) -> NewAttempt {
+pub(crate) fn new_attempt(id: AttemptId, task: &TaskKey, reserved: Option<i64>) -> NewAttempt {
     NewAttempt {
         id,
         task: task.clone(),
@@ -133,7 +128,7 @@ fn new_attempt(id: AttemptId, task: &TaskKey, reserved: Option<i64>) -> NewAttem
     }
 }
 
-fn stored(cost: i64) -> StoredAnswer {
+pub(crate) fn stored(cost: i64) -> StoredAnswer {
     let answer = Answer {
         text: "hello".to_owned(),
         finish_reason: FinishReason::Stop,
@@ -146,7 +141,7 @@ fn stored(cost: i64) -> StoredAnswer {
     StoredAnswer::of(&answer, Cost { amount: Some(Usd::from_pico(cost)), source: CostSource::Estimated })
 }
 
-fn task(model_index: usize) -> TaskKey {
+pub(crate) fn task(model_index: usize) -> TaskKey {
     TaskKey::new("generate", "prompt", model_index, 1)
 }
 
@@ -212,109 +207,6 @@ async fn of_two_claims_at_once_one_wins(fixture: &Fixture) {
     let won = tokio::join!(claim(), claim(), claim(), claim());
     assert_eq!([won.0, won.1, won.2, won.3].into_iter().filter(|won| *won).count(), 1);
     assert_eq!(bench.find(run.id).await.claim, 1);
-}
-
-async fn open_attempts_of_a_lost_worker_become_in_doubt_with_their_money(fixture: &Fixture) {
-    let bench = Bench::new(fixture).await;
-    let run = two_models();
-    bench.submit(&run).await;
-    let first = bench.claim(run.id, false).await;
-    bench.open(first.fence, &task(0), 500).await;
-    bench.open(first.fence, &task(1), 700).await;
-    assert_eq!(bench.find(run.id).await.reserved, Usd::from_pico(1_200));
-    let second = bench.claim(run.id, true).await;
-    assert_eq!((second.run.reserved, second.run.in_doubt), (Usd::ZERO, Usd::from_pico(1_200)));
-    assert_eq!(bench.find(run.id).await, second.run);
-    let tx = bench.begin().await;
-    let attempts = runs::list_attempts(&tx, run.id).await.unwrap();
-    assert!(attempts.iter().all(|attempt| attempt.status == "in_doubt"), "{attempts:?}");
-    let events = runs::list_events(&tx, run.id, 2, 100).await.unwrap();
-    let types: Vec<EventType> = events.iter().map(|event| event.event_type).collect();
-    assert_eq!(types, [EventType::RunResumed, EventType::AttemptInDoubt, EventType::AttemptInDoubt]);
-}
-
-async fn an_intent_that_commits_while_the_run_is_claimed_is_in_doubt(fixture: &Fixture) {
-    let bench = Bench::new(fixture).await;
-    let run = two_models();
-    bench.submit(&run).await;
-    let first = bench.claim(run.id, false).await;
-    let seen = bench.find(run.id).await;
-    let tx = bench.begin().await;
-    runs::write(&tx, first.fence, Change { reserved: 500, ..Change::default() }, &[], now()).await.unwrap();
-    runs::open_attempt(&tx, first.fence, &new_attempt(AttemptId::generate(), &task(0), Some(500)), now())
-        .await
-        .unwrap();
-    let steal = async {
-        let tx = bench.begin().await;
-        let claimed = runs::claim(&tx, &seen, WorkerId::generate(), true, now()).await.unwrap();
-        tx.commit().await.unwrap();
-        claimed
-    };
-    let commit = async {
-        // The thief is at the run's row by now, and waits.
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        tx.commit().await.unwrap();
-    };
-    let (stolen, ()) = tokio::join!(steal, commit);
-    assert!(stolen.is_some());
-    let attempts = runs::list_attempts(&bench.begin().await, run.id).await.unwrap();
-    assert_eq!(attempts[0].status, "in_doubt");
-    let row = bench.find(run.id).await;
-    assert_eq!((row.reserved, row.in_doubt), (Usd::ZERO, Usd::from_pico(500)));
-}
-
-async fn a_failure_that_comes_late_takes_its_doubt_away(fixture: &Fixture) {
-    let bench = Bench::new(fixture).await;
-    let run = two_models();
-    bench.submit(&run).await;
-    let first = bench.claim(run.id, false).await;
-    let attempt = bench.open(first.fence, &task(0), 500).await;
-    bench.claim(run.id, true).await;
-    assert_eq!(bench.find(run.id).await.in_doubt, Usd::from_pico(500));
-    let outcome = AttemptOutcome { error_class: Some(ErrorClass::ProviderAuth), ..AttemptOutcome::default() };
-    let tx = bench.begin().await;
-    assert!(runs::settle_late_failure(&tx, run.id, attempt, &outcome, now()).await.unwrap());
-    assert!(!runs::settle_late_failure(&tx, run.id, attempt, &outcome, now()).await.unwrap());
-    tx.commit().await.unwrap();
-    assert_eq!(bench.find(run.id).await.in_doubt, Usd::ZERO);
-}
-
-async fn a_doubt_of_unknown_amount_is_not_nothing(fixture: &Fixture) {
-    let bench = Bench::new(fixture).await;
-    let run = two_models();
-    bench.submit(&run).await;
-    let first = bench.claim(run.id, false).await;
-    let tx = bench.begin().await;
-    let id = AttemptId::generate();
-    runs::write(&tx, first.fence, Change::default(), &[], now()).await.unwrap();
-    runs::open_attempt(&tx, first.fence, &new_attempt(id, &task(0), None), now()).await.unwrap();
-    tx.commit().await.unwrap();
-    bench.claim(run.id, true).await;
-    assert_eq!(runs::assemble(&bench.find(run.id).await, None).in_doubt_usd, None);
-    let tx = bench.begin().await;
-    assert!(runs::settle_late(&tx, run.id, id, &stored(300), now()).await.unwrap());
-    tx.commit().await.unwrap();
-    assert_eq!(runs::assemble(&bench.find(run.id).await, None).in_doubt_usd, Some(Usd::ZERO));
-}
-
-async fn a_late_answer_is_kept_and_its_money_moved(fixture: &Fixture) {
-    let bench = Bench::new(fixture).await;
-    let run = two_models();
-    bench.submit(&run).await;
-    let first = bench.claim(run.id, false).await;
-    let attempt = bench.open(first.fence, &task(0), 500).await;
-    let second = bench.claim(run.id, true).await;
-
-    let tx = bench.begin().await;
-    assert!(runs::settle_late(&tx, run.id, attempt, &stored(300), now()).await.unwrap());
-    assert!(!runs::settle_late(&tx, run.id, attempt, &stored(300), now()).await.unwrap());
-    tx.commit().await.unwrap();
-    let row = bench.find(run.id).await;
-    assert_eq!((row.spent, row.in_doubt, row.claim), (Usd::from_pico(300), Usd::ZERO, second.fence.claim));
-    let tx = bench.begin().await;
-    let (number, answer) = runs::find_late_answer(&tx, run.id, &task(0)).await.unwrap().unwrap();
-    assert_eq!((number, answer), (1, stored(300)));
-    assert!(runs::find_late_answer(&tx, run.id, &task(1)).await.unwrap().is_none());
 }
 
 async fn a_settled_attempt_is_settled_once(fixture: &Fixture) {
