@@ -15,10 +15,19 @@ pub(super) fn text(url: &str, role: Role, prepared: &Prepared) -> String {
     }
     match &prepared.key {
         Some(key) => text.push_str(&first_steps(url, key.expose_secret())),
-        None if role == Role::Serve => text.push_str("Another API key: acm2 api-keys create\n"),
+        None if role == Role::Serve => {
+            text.push_str("Another API key: ");
+            text.push_str(&program());
+            text.push_str(" api-keys create\n");
+        }
         None => {}
     }
     text
+}
+
+/// How this program was called, so that the next command works when pasted.
+fn program() -> String {
+    std::env::args_os().next().map_or_else(|| "acm2".to_owned(), |path| path.to_string_lossy().into_owned())
 }
 
 fn first_steps(url: &str, key: &str) -> String {
