@@ -67,16 +67,18 @@ pub(crate) async fn open(
     // Signing in takes seconds on a busy runtime (sqlx yields hundreds of times over it), so a process that serves opens its
     // connections beforehand.
     let least = |size: u32| if sizes.keep_open { size } else { 0 };
+    let control = pool(&options, CONTROL_SCHEMA, sizes.control_connections, least(sizes.control_connections));
+    let tenants = pool(&options, "", sizes.tenant_connections, least(sizes.tenant_connections));
+    if sizes.keep_open {
+        // Before anything is served: the first flood must not wait for sign-ins that it slows down itself.
+        tokio::join!(fill(&control, sizes.control_connections), fill(&tenants, sizes.tenant_connections));
+    }
     let owner = migrate_options.as_ref().unwrap_or(&options);
     let grant_to = (owner.get_username() != options.get_username()).then(|| options.get_username().to_owned());
     Ok(Opened {
-        control: pool(&options, CONTROL_SCHEMA, sizes.control_connections, least(sizes.control_connections)).into(),
+        control: control.into(),
         heartbeats: heartbeats(&options, acquire_timeout).into(),
-        schemas: Schemas {
-            tenants: pool(&options, "", sizes.tenant_connections, least(sizes.tenant_connections)),
-            migrations: pool(owner, "", MIGRATE_CONNECTIONS, 0),
-            grant_to,
-        },
+        schemas: Schemas { tenants, migrations: pool(owner, "", MIGRATE_CONNECTIONS, 0), grant_to },
     })
 }
 
@@ -102,6 +104,15 @@ fn refused(error: sqlx::Error) -> StoreError {
             StoreError::Setup(format!("PostgreSQL refuses the connection: {}", cause.message()))
         }
         error => StoreError::Unavailable(error.to_string()),
+    }
+}
+
+/// Opens a pool's connections. Those that the server refuses are left for later, when they are needed.
+async fn fill(pool: &PgPool, size: u32) {
+    let opened = futures_util::future::join_all((0..size).map(|_| pool.acquire())).await;
+    let refused = opened.iter().filter(|connection| connection.is_err()).count();
+    if refused > 0 {
+        tracing::warn!(refused, size, "PostgreSQL refuses some of the connections of this process");
     }
 }
 
