@@ -47,15 +47,18 @@ pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + 'static {
     let docs = DocsPage::new(&text);
     let specification =
         poem::endpoint::make_sync(move |_| Response::builder().content_type("application/json").body(text.clone()));
-    let home = poem::endpoint::make_sync(|_| {
-        Response::builder().status(poem::http::StatusCode::SEE_OTHER).header("location", "/docs").finish()
-    });
     let routes = Route::new()
         .nest("/", routes::service())
         .at("/openapi.json", get(specification))
         .at("/docs", get(docs))
-        .at("/", get(home))
         .map_to_response();
+    // poem gives "/" to the nested routes, whatever stands beside them.
+    let routes = routes.around(|routes, request| async move {
+        if request.uri().path() == "/" && request.method() == poem::http::Method::GET {
+            return Ok(home());
+        }
+        routes.call(request).await
+    });
     stack(routes, app, paths)
 }
 
@@ -63,6 +66,11 @@ pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + 'static {
 fn most_connections(app: &App) -> usize {
     let wanted = app.config.http.concurrency.saturating_mul(CONNECTIONS);
     file_limit::current().map_or(wanted, |limit| wanted.min(usize::try_from(limit.soft / 2).unwrap_or(usize::MAX)))
+}
+
+/// What a person meets who opens the printed address: the documentation.
+fn home() -> Response {
+    Response::builder().status(poem::http::StatusCode::SEE_OTHER).header("location", "/docs").finish()
 }
 
 /// Serves until the process is told to end: first it drains, then it stops at once.

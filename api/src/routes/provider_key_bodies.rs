@@ -111,6 +111,10 @@ impl Check for ProviderKeyPatch {
         if self.is_default == Some(false) {
             errors.push(FieldError::new("/is_default", "must be true; make another key the default instead"));
         }
+        if self.is_default == Some(true) && self.is_active == Some(false) {
+            errors
+                .push(FieldError::new("/is_active", "must not be false with is_default true: a default key is active"));
+        }
         errors
     }
 }

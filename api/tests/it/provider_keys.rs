@@ -66,6 +66,8 @@ async fn the_first_key_is_the_default_and_another_can_become_it(world: &World) {
     let second = add("sk-second-000000", Some(false)).await;
     assert_eq!((&first["is_default"], &second["is_default"]), (&json!(true), &json!(false)));
     let path = |key: &Value| format!("{KEYS}/{}", key["id"].as_str().unwrap());
+    let both = client.patch(&path(&second), &json!({"is_default": true, "is_active": false})).await;
+    assert_eq!(both.problem(422, "validation_failed"), ["/is_active"]);
     let changed = client.patch(&path(&second), &json!({"is_default": true, "label": "main"})).await.expect(200);
     assert_eq!((&changed["is_default"], &changed["label"]), (&json!(true), &json!("main")));
     assert_eq!(client.get(&path(&first)).await.expect(200)["is_default"], false);

@@ -74,6 +74,12 @@ async fn the_docs_page_needs_nothing_from_elsewhere() {
     let world = World::files();
     let process = world.serve();
     let client = Client::new(&process.url, "");
+    let home = Answer::of(client.bare(Method::GET, "/")).await;
+    assert_eq!(
+        (home.status, home.header("location").as_str()),
+        (303, "/docs"),
+        "the printed address leads to the page"
+    );
     let page = Answer::of(client.bare(Method::GET, "/docs")).await;
     assert_eq!(page.status, 200);
     // What a browser would load: by the policy only from here, and by the page only what is inside of it.

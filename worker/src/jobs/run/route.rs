@@ -41,7 +41,7 @@ pub(super) async fn find(
         let message = match call.provider_key {
             Some(id) => format!("there is no active {} key {id}; name another or activate it", provider.name),
             None => format!(
-                "there is no active default key for {}; add one with PUT /api/v1/settings/provider-keys/{}",
+                "there is no active default key for {}; add one with PUT /api/v1/settings/provider-keys/{}, or make one that is there the default",
                 provider.name, provider.slug
             ),
         };
