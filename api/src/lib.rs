@@ -11,6 +11,7 @@ pub mod app;
 pub mod auth;
 pub mod body;
 pub mod cli;
+mod commands;
 mod connections;
 #[cfg(feature = "worker")]
 pub mod embedded;

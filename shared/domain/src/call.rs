@@ -215,6 +215,10 @@ pub enum ErrorClass {
     Cancelled,
     /// The run was given up, because workers died over it again and again.
     Poisoned,
+    /// A command left the task out.
+    Skipped,
+    /// It cannot be known whether an attempt reached the provider, and the run wants no other one then.
+    InDoubt,
 }
 
 impl ErrorClass {
@@ -258,6 +262,11 @@ pub struct CallError {
 }
 
 impl CallError {
+    /// Whether the provider may have done the work all the same, so that what it cost is not known.
+    pub const fn in_doubt(&self) -> bool {
+        self.sent && self.class.may_have_cost()
+    }
+
     /// A failure before anything was sent.
     pub fn unsent(class: ErrorClass, message: impl Into<String>) -> Self {
         Self {

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use acm2_domain::ids::{JobId, ProviderKeyId, RunId, TenantId, WebhookEndpointId, WorkerId};
 use acm2_domain::job::{Job, Work};
+use acm2_domain::run::machine::{Command, Effect};
 use acm2_domain::run::{Event, EventType, NewRun, Run, RunStatus};
 use acm2_domain::webhook::PayloadStyle;
 use acm2_store::TenantTx;
 use acm2_store::deliveries::{self, DeliveryAttemptRow, DeliveryRow};
 use acm2_store::provider_keys::{self, NewProviderKey, ProviderKeyRow, SealedKey};
-use acm2_store::runs::{self, AttemptRow, CancelOutcome, Claimed, NewRunRow, RunRow};
+use acm2_store::runs::{self, AttemptRow, Claimed, Commanded, NewRunRow, RunRow};
 use acm2_store::webhook_endpoints::{self, NewWebhookEndpoint};
 use acm2_vault::data_key::DataKey;
 use acm2_vault::places::Place;
@@ -150,12 +151,19 @@ impl Account<'_> {
         self.events(run).await.into_iter().map(|event| event.event_type).collect()
     }
 
-    /// Asks for a cancellation, as the api does, but tells the worker nothing.
-    pub(crate) async fn cancel(&self, run: RunId) -> CancelOutcome {
+    /// Gives a command, as the api does, but tells the worker nothing; where it queues the run, its job is pushed.
+    pub(crate) async fn command(&self, run: RunId, command: Command) -> Effect {
+        let job = Job { id: JobId::generate(), tenant: self.id, work: Work::RunV1(run), priority: 0 };
         let tx = self.begin().await;
-        let outcome = runs::request_cancel(&tx, run, now()).await.unwrap();
+        let outcome = runs::command(&tx, run, command, job.id, now()).await.unwrap();
+        let Commanded::Done(effect, before) = outcome else { panic!("{outcome:?}") };
         tx.commit().await.unwrap();
-        outcome
+        if effect == Effect::Become(RunStatus::Queued) {
+            self.house.store.jobs().insert(&job, self.house.timing.job_due, None).await.unwrap();
+            self.house.store.jobs().delete(before.job).await.unwrap();
+            self.push(job).await;
+        }
+        effect
     }
 
     /// A claim of the run for a worker that nobody has heard of.

@@ -6,10 +6,10 @@ use acm2_broker::signals::Signal;
 use acm2_domain::call::ErrorClass;
 use acm2_domain::ids::RunId;
 use acm2_domain::money::Usd;
-use acm2_domain::run::{EventType, RunStatus, TaskStatus};
+use acm2_domain::run::machine::{Command, Effect};
+use acm2_domain::run::{EventType, Requested, RunStatus, TaskStatus};
 use acm2_domain::timing::Timing;
 use acm2_sandbox::Event;
-use acm2_store::runs::CancelOutcome;
 use serde_json::json;
 
 use crate::account::Account;
@@ -69,7 +69,7 @@ async fn a_cancelled_run_leaves_its_provider(house: &House) {
     let run = account.submit(json!({"prompt": "hi", "models": WITH_A_HANGING_ONE})).await;
     house.called("hang").await;
     answered_once(&account, run).await;
-    assert_eq!(account.cancel(run).await, CancelOutcome::Requested(true));
+    assert_eq!(account.command(run, Command::Cancel).await, Effect::Ask(Requested::Cancel));
     house.broker.signals.publish(Signal::Command { tenant: account.id, run }).await.unwrap();
     is_cancelled(house, &account, run).await;
 }
@@ -80,14 +80,14 @@ async fn a_cancellation_is_seen_without_a_signal(house: &House) {
     let run = account.submit(json!({"prompt": "hi", "models": WITH_A_HANGING_ONE})).await;
     house.called("hang").await;
     answered_once(&account, run).await;
-    assert_eq!(account.cancel(run).await, CancelOutcome::Requested(true));
+    assert_eq!(account.command(run, Command::Cancel).await, Effect::Ask(Requested::Cancel));
     is_cancelled(house, &account, run).await;
 }
 
 async fn a_run_that_is_cancelled_before_its_worker_comes_is_not_begun(house: &House) {
     let account = house.account_with_key().await;
     let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/echo"]})).await;
-    assert!(matches!(account.cancel(run).await, CancelOutcome::Ended(..)));
+    assert_eq!(account.command(run, Command::Cancel).await, Effect::Become(RunStatus::Cancelled));
     let _worker = house.worker();
     // Its job is found to be without purpose.
     account.no_jobs(run).await;

@@ -44,6 +44,14 @@ event_types! {
     RunResumed = "run.resumed",
     /// A command asks the worker to cancel.
     RunCancelRequested = "run.cancel_requested",
+    /// A command asks the worker to pause.
+    RunPauseRequested = "run.pause_requested",
+    /// The run waits until a command resumes it.
+    RunPaused = "run.paused",
+    /// A command ended the pause.
+    RunResumeRequested = "run.resume_requested",
+    /// A command sent the ended run back for what it ended without.
+    RunRetryRequested = "run.retry_requested",
     /// An attempt failed; another follows.
     AttemptFailed = "attempt.failed",
     /// It cannot be known whether an attempt reached the provider.
@@ -52,6 +60,8 @@ event_types! {
     TaskCompleted = "task.completed",
     /// A task will not get an answer.
     TaskFailed = "task.failed",
+    /// A command left a task out.
+    TaskSkipped = "task.skipped",
     /// The run ended and nothing is missing.
     RunCompleted = "run.completed",
     /// The run ended and something is missing.

@@ -1,7 +1,8 @@
-//! A run: what callers ask for (`new_run`), what it is compiled to (`spec`), where it stands (`status`), what they see (`view`),
-//! and its timeline (`event`).
+//! A run: what callers ask for (`new_run`), what it is compiled to (`spec`), where it stands (`status`) and what may follow
+//! (`machine`), what callers see (`view`), and its timeline (`event`).
 
 mod event;
+pub mod machine;
 mod model_choice;
 mod new_run;
 mod spec;
@@ -12,7 +13,7 @@ mod view;
 pub use event::{Event, EventType, NewEvent};
 pub use model_choice::ModelChoice;
 pub use new_run::NewRun;
-pub use spec::{ModelSpec, RunSpec};
-pub use status::{IllegalTransition, Requested, RunStatus, TaskStatus};
+pub use spec::{ModelSpec, OnInDoubt, RunSpec};
+pub use status::{Requested, RunStatus, TaskStatus};
 pub use totals::{Progress, Totals, TotalsRow, display_cost};
 pub use view::{Estimate, Missing, Run, RunList, RunProblem, Task, TaskError, TaskList};

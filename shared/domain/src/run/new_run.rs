@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::model_choice::ModelChoice;
-use super::spec::RunSpec;
+use super::spec::{OnInDoubt, RunSpec};
 use crate::call::{Message, Role};
 use crate::error::FieldError;
 use crate::money::Usd;
@@ -83,6 +83,11 @@ pub struct NewRun {
         oai(skip_serializing_if_is_none, validator(minimum(value = "1"), maximum(value = "604800")))
     )]
     pub deadline_seconds: Option<u32>,
+    /// What becomes of a task when it cannot be known whether an attempt reached the provider, because a worker died or the
+    /// connection broke: `retry` makes another attempt, which may be paid for a second time; `fail` makes none. `retry` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub on_in_doubt: Option<OnInDoubt>,
     /// What the run may cost at most, such as `"0.50"`. A model without a known price is then refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
@@ -132,6 +137,7 @@ impl NewRun {
             max_retries: self.max_retries.unwrap_or(2),
             timeout_seconds: self.timeout_seconds.unwrap_or(MAX_TIMEOUT_SECONDS),
             deadline_seconds: self.deadline_seconds.unwrap_or(DEFAULT_DEADLINE_SECONDS),
+            on_in_doubt: self.on_in_doubt.unwrap_or_default(),
             max_cost_usd: self.max_cost_usd,
             webhook_url: self.webhook_url.clone(),
         })

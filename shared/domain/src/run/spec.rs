@@ -33,6 +33,19 @@ impl ModelSpec {
     }
 }
 
+/// What becomes of a task when it cannot be known whether an attempt reached the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
+pub enum OnInDoubt {
+    /// Another attempt is made, within `max_retries` where it failed while a worker watched: what the first one did may be paid
+    /// for twice.
+    #[default]
+    Retry,
+    /// The task fails: nothing is paid for twice.
+    Fail,
+}
+
 /// What a run does, with nothing left open.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSpec {
@@ -53,6 +66,9 @@ pub struct RunSpec {
     pub timeout_seconds: u32,
     /// When the run ends at the latest, counted from its submission.
     pub deadline_seconds: u32,
+    /// What becomes of a task whose attempt is in doubt.
+    #[serde(default)]
+    pub on_in_doubt: OnInDoubt,
     /// What the run may cost at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost_usd: Option<Usd>,

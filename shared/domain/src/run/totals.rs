@@ -76,7 +76,7 @@ fn add(rows: &mut Vec<TotalsRow>, name: &str, task: &Task) {
             row.tasks_completed += 1;
             row.cost_usd = row.cost_usd.zip(task.cost_usd).map(|(sum, cost)| sum + cost);
         }
-        TaskStatus::Failed | TaskStatus::Cancelled => row.tasks_failed += 1,
+        TaskStatus::Failed | TaskStatus::Cancelled | TaskStatus::Skipped => row.tasks_failed += 1,
         TaskStatus::Pending => {}
     }
     row.usage = row.usage.plus(task.usage.unwrap_or_default());

@@ -95,6 +95,16 @@ impl<'a> Jobs<'a> {
         Ok(update.exec(db).await?.rows_affected == 1)
     }
 
+    /// Leaves a row alone until its deadline, for work that waits for a command. Tells whether it was there; one whose deadline
+    /// has passed stays as it is.
+    pub async fn park(&self, id: JobId) -> Result<bool, StoreError> {
+        let update = Entity::update_many()
+            .col_expr(Column::DueAt, Expr::col(Column::DeadlineAt))
+            .filter(Column::Id.eq(id.uuid()))
+            .filter(Column::DeadlineAt.is_not_null());
+        Ok(update.exec(self.0.control()).await?.rows_affected == 1)
+    }
+
     /// The sweeper's page: up to `limit` rows whose due time or deadline has passed, oldest first. The same statement moves their
     /// due time on: by `first`, twice that, … up to `longest`. A passed deadline is reported once, starts the
     /// back-off anew and gives the job the priority `i16::MIN`.

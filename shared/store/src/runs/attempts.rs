@@ -65,6 +65,8 @@ pub struct AttemptRow {
     pub task_key: String,
     /// Counted from 1.
     pub number: u32,
+    /// The claim under which it was made.
+    pub claim: i64,
     /// `open`, `answered`, `failed`, `in_doubt` or `late`.
     pub status: String,
     /// The provider key that was used.
@@ -279,6 +281,7 @@ pub async fn list_attempts(tx: &TenantTx, run: RunId) -> Result<Vec<AttemptRow>,
                 id: row.id.into(),
                 task_key: row.task_key,
                 number: u32::try_from(row.number).unwrap_or(0),
+                claim: row.claim,
                 status: row.status,
                 provider_key: row.provider_key_id.into(),
                 reserved: row.reserved.map(Usd::from_pico),

@@ -2,7 +2,8 @@
 
 use acm2_domain::ids::{RunId, WorkerId};
 use acm2_domain::money::Usd;
-use acm2_domain::run::{EventType, NewEvent, Requested, RunStatus};
+use acm2_domain::run::machine::{Standing, Step};
+use acm2_domain::run::{EventType, NewEvent, RunStatus};
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
@@ -105,10 +106,34 @@ fn in_doubt_event(attempt: &Doubtful) -> NewEvent {
     NewEvent::new(EventType::AttemptInDoubt, data)
 }
 
-/// Gives the run back to the queue without ending it; open attempts become in doubt at the next claim. The command that stands
-/// on it: whoever gives back a run that is to be cancelled ends it instead, and commits nothing of this.
-pub async fn release(tx: &TenantTx, fence: Fence) -> Result<Option<Requested>, FenceError> {
+/// What a run that was given back is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// It waits for the next worker.
+    Queued,
+    /// It waits for a command.
+    Paused,
+    /// It is still held: it is to be cancelled, so whoever gives it back ends it instead.
+    ToBeCancelled,
+}
+
+/// Gives the run back without ending it; open attempts become in doubt at the next claim.
+pub async fn release(tx: &TenantTx, fence: Fence, now: DateTime<Utc>) -> Result<Released, FenceError> {
+    let mut lock = Query::update();
+    lock.table("runs").value("claimed_by", Option::<uuid::Uuid>::None);
+    let locked = pass(tx, fence, &mut lock).await?;
+    let standing = Standing { status: RunStatus::Running, requested: locked.orders.requested, can_retry: false };
+    let Ok(status) = standing.step(Step::Release) else { return Ok(Released::ToBeCancelled) };
+    let paused = status == RunStatus::Paused;
+    let events: Vec<NewEvent> =
+        paused.then(|| NewEvent::new(EventType::RunPaused, json!({}))).into_iter().collect();
     let mut update = Query::update();
-    update.table("runs").value("status", RunStatus::Queued.as_str()).value("claimed_by", Option::<uuid::Uuid>::None);
-    pass(tx, fence, &mut update).await.map(|fenced| fenced.requested)
+    update
+        .table("runs")
+        .value("status", status.as_str())
+        .value("requested", Option::<String>::None)
+        .value("last_event", Expr::col("last_event").add(events.len() as i64));
+    let written = pass(tx, fence, &mut update).await?;
+    insert_events(tx, fence.run, written.last_event, &events, now).await?;
+    Ok(if paused { Released::Paused } else { Released::Queued })
 }

@@ -1,71 +1,168 @@
-//! Commands on a run (PROTOCOL rule 9): on one that waits the caller acts itself, on a running one the command stands until the
-//! worker sees it.
+//! Commands on a run (PROTOCOL rule 9): with the run's row locked, `domain::run::machine` says what a command does. On a run that
+//! no worker has, it is done here; on a running one it stands until the worker sees it.
 
-use acm2_domain::ids::RunId;
+use acm2_domain::call::ErrorClass;
+use acm2_domain::ids::{JobId, RunId};
+use acm2_domain::run::machine::{Command, Effect, Refusal};
 use acm2_domain::run::{EventType, NewEvent, Requested, RunStatus};
-use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use serde_json::json;
+use chrono::{DateTime, TimeDelta, Utc};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use serde_json::{Value, json};
 
-use super::end::{Ended, Ending, end};
+use super::end::{Ending, end};
 use super::events::insert_events;
 use super::fence::{Fence, FenceError};
 use super::row::{RunRow, find};
-use crate::column::unsigned;
+use super::task_entity;
+use crate::column::{signed, to_word};
 use crate::{StoreError, TenantTx};
 
-/// What became of the wish to cancel.
+/// What became of a command.
 #[derive(Debug, Clone, PartialEq)]
-pub enum CancelOutcome {
+pub enum Commanded {
     /// There is no such run.
     Missing,
-    /// It had ended before.
-    AlreadyEnded(RunStatus),
-    /// It waited, and has ended now.
-    Ended(Box<RunRow>, Ended),
-    /// A worker has it and will stop; `true` where this command is new.
-    Requested(bool),
+    /// It cannot be given as the run stands.
+    Refused(Refusal),
+    /// It had this effect on the run, which stood as it is told here.
+    Done(Effect, Box<RunRow>),
 }
 
-/// Cancels a run that waits, or leaves the command for its worker. Doing so twice changes nothing.
-pub async fn request_cancel(tx: &TenantTx, run: RunId, now: DateTime<Utc>) -> Result<CancelOutcome, StoreError> {
-    // The row is locked by taking the claim of a run that waits, so that a worker's claim either came before or fails.
-    let take = Query::update()
-        .table("runs")
-        .value("claim", Expr::col("claim").add(1_i64))
-        .and_where(Expr::col("id").eq(run.uuid()))
-        .and_where(Expr::col("status").is_in([RunStatus::Queued.as_str(), RunStatus::Paused.as_str()]))
-        .returning(Query::returning().columns(["claim"]))
-        .to_owned();
-    if let Some(row) = tx.query_one(&take).await? {
-        let fence = Fence { run, claim: row.try_get_by("claim")? };
-        return match end(tx, fence, Ending::Cancelled, now).await {
-            Ok(ended) => match find(tx, run).await? {
-                Some(row) => Ok(CancelOutcome::Ended(Box::new(row), ended)),
-                None => Ok(CancelOutcome::Missing),
-            },
-            Err(FenceError::Store(error)) => Err(error),
-            Err(FenceError::Lost) => Err(StoreError::Corrupt("a run that was just taken is not held".to_owned())),
-        };
+/// When a run that is retried at `now` ends at the latest.
+pub fn retried_deadline(row: &RunRow, now: DateTime<Utc>) -> DateTime<Utc> {
+    now + TimeDelta::seconds(i64::from(row.spec.deadline_seconds))
+}
+
+/// Gives a command. Where the run is queued by it, `job` is the job that will work on it, whose row is in the control store
+/// already; in all other cases nothing names that job.
+pub async fn command(
+    tx: &TenantTx,
+    run: RunId,
+    command: Command,
+    job: JobId,
+    now: DateTime<Utc>,
+) -> Result<Commanded, StoreError> {
+    let Some(seen) = lock(tx, run).await? else { return Ok(Commanded::Missing) };
+    let effect = match seen.standing().command(command) {
+        Ok(effect) => effect,
+        Err(refusal) => return Ok(Commanded::Refused(refusal)),
+    };
+    match effect {
+        Effect::Nothing => {}
+        Effect::Become(RunStatus::Cancelled) => end_waiting(tx, &seen, Ending::Cancelled, now).await?,
+        Effect::Become(RunStatus::Queued) if command == Command::Retry => retry(tx, &seen, job, now).await?,
+        Effect::Become(RunStatus::Queued) => {
+            let mut update = taking(&seen, RunStatus::Queued);
+            update.value("job_id", job.uuid());
+            write(tx, &seen, &mut update, EventType::RunResumeRequested, json!({}), now).await?;
+        }
+        Effect::Become(status) => {
+            write(tx, &seen, &mut taking(&seen, status), EventType::RunPaused, json!({}), now).await?;
+        }
+        Effect::Ask(requested) => {
+            let event = match requested {
+                Requested::Cancel => EventType::RunCancelRequested,
+                Requested::Pause => EventType::RunPauseRequested,
+            };
+            write(tx, &seen, Query::update().value("requested", requested.as_str()), event, json!({}), now).await?;
+        }
+        Effect::TakeBack => {
+            let mut update = Query::update();
+            update.value("requested", Option::<String>::None);
+            write(tx, &seen, &mut update, EventType::RunResumeRequested, json!({}), now).await?;
+        }
     }
-    let ask = Query::update()
-        .table("runs")
-        .value("requested", Requested::Cancel.as_str())
-        .value("last_event", Expr::col("last_event").add(1_i64))
-        .and_where(Expr::col("id").eq(run.uuid()))
-        .and_where(Expr::col("status").eq(RunStatus::Running.as_str()))
-        .and_where(Expr::col("requested").is_null().or(Expr::col("requested").ne(Requested::Cancel.as_str())))
-        .returning(Query::returning().columns(["last_event"]))
-        .to_owned();
-    if let Some(row) = tx.query_one(&ask).await? {
-        let event = NewEvent::new(EventType::RunCancelRequested, json!({}));
-        insert_events(tx, run, unsigned(row.try_get_by("last_event")?), &[event], now).await?;
-        return Ok(CancelOutcome::Requested(true));
+    Ok(Commanded::Done(effect, Box::new(seen)))
+}
+
+/// Ends a run that no worker has, because its deadline has passed; `None` where it has ended or a worker has it by now.
+pub async fn end_waiting_run(
+    tx: &TenantTx,
+    run: RunId,
+    ending: Ending,
+    now: DateTime<Utc>,
+) -> Result<Option<RunRow>, StoreError> {
+    let Some(seen) = lock(tx, run).await? else { return Ok(None) };
+    if !matches!(seen.status, RunStatus::Queued | RunStatus::Paused) {
+        return Ok(None);
     }
-    Ok(match find(tx, run).await? {
-        None => CancelOutcome::Missing,
-        Some(row) if row.status.is_terminal() => CancelOutcome::AlreadyEnded(row.status),
-        Some(_) => CancelOutcome::Requested(false),
-    })
+    end_waiting(tx, &seen, ending, now).await?;
+    Ok(Some(seen))
+}
+
+/// The run, its row locked until the end of the transaction.
+pub(super) async fn lock(tx: &TenantTx, run: RunId) -> Result<Option<RunRow>, StoreError> {
+    // An update is a lock in both databases.
+    let lock = Query::update()
+        .table("runs")
+        .value("last_event", Expr::col("last_event"))
+        .and_where(Expr::col("id").eq(run.uuid()))
+        .to_owned();
+    if tx.execute(&lock).await?.rows_affected() == 0 {
+        return Ok(None);
+    }
+    find(tx, run).await
+}
+
+/// Takes the claim of a run that waits, so that no worker's claim fits any more, and ends it.
+async fn end_waiting(tx: &TenantTx, seen: &RunRow, ending: Ending, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut take = taking(seen, seen.status);
+    tx.execute(take.table("runs").and_where(Expr::col("id").eq(seen.id.uuid()))).await?;
+    match end(tx, Fence { run: seen.id, claim: seen.claim + 1 }, ending, now).await {
+        Ok(_) => Ok(()),
+        Err(FenceError::Store(error)) => Err(error),
+        Err(FenceError::Lost) => Err(StoreError::Corrupt("a run that was just taken is not held".to_owned())),
+    }
+}
+
+/// Sends an ended run back to the queue: what failed is forgotten, what was answered or skipped stays.
+async fn retry(tx: &TenantTx, seen: &RunRow, job: JobId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    let forgotten = task_entity::Entity::delete_many()
+        .filter(task_entity::Column::RunId.eq(seen.id.uuid()))
+        .filter(task_entity::Column::Status.eq("failed"))
+        .filter(task_entity::Column::ErrorClass.ne(to_word(ErrorClass::Skipped)))
+        .exec(tx)
+        .await?;
+    let failed = seen.tasks_failed.saturating_sub(u32::try_from(forgotten.rows_affected).unwrap_or(u32::MAX));
+    let missing = seen.tasks_expected - seen.tasks_completed - seen.skips;
+    let mut update = taking(seen, RunStatus::Queued);
+    update
+        .value("job_id", job.uuid())
+        .value("tasks_failed", failed as i32)
+        .value("retry_claim", seen.claim + 1)
+        .value("poison", 0)
+        .value("problem_code", Option::<String>::None)
+        .value("problem_detail", Option::<String>::None)
+        .value("finished_at", Option::<DateTime<Utc>>::None)
+        .value("deadline_at", retried_deadline(seen, now));
+    write(tx, seen, &mut update, EventType::RunRetryRequested, json!({"tasks_missing": missing}), now).await
+}
+
+/// Takes the claim of a run that no worker has, so that whoever has seen the old one cannot claim it.
+fn taking(seen: &RunRow, status: RunStatus) -> UpdateStatement {
+    let mut update = Query::update();
+    update
+        .value("claim", seen.claim + 1)
+        .value("status", status.as_str())
+        .value("requested", Option::<String>::None)
+        .value("claimed_by", Option::<uuid::Uuid>::None);
+    update
+}
+
+/// Writes an update of the locked run with its event.
+async fn write(
+    tx: &TenantTx,
+    seen: &RunRow,
+    update: &mut UpdateStatement,
+    event: EventType,
+    data: Value,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    update
+        .table("runs")
+        .value("last_event", signed(seen.last_event + 1))
+        .and_where(Expr::col("id").eq(seen.id.uuid()));
+    tx.execute(update).await?;
+    insert_events(tx, seen.id, seen.last_event + 1, &[NewEvent::new(event, data)], now).await
 }

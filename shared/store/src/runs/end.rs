@@ -1,6 +1,7 @@
 //! The end of a run (PROTOCOL rule 10): status, events and deliveries in one transaction. Used by worker and api alike.
 
 use acm2_domain::ids::DeliveryId;
+use acm2_domain::run::machine::Step;
 use acm2_domain::run::{EventType, NewEvent, RunProblem, RunStatus};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
@@ -47,8 +48,10 @@ pub async fn end(tx: &TenantTx, fence: Fence, ending: Ending, now: DateTime<Utc>
         Ending::Cut(_) if seen.tasks_completed > 0 => RunStatus::of_counts(seen.tasks_expected, seen.tasks_completed),
         Ending::Cut(_) => RunStatus::Failed,
     };
-    seen.status.to(status).map_err(|_| FenceError::Lost)?;
+    // A cancellation that was asked for meanwhile wins.
+    let status = seen.standing().step(Step::End(status)).map_err(|_| FenceError::Lost)?;
     let problem = match ending {
+        _ if status == RunStatus::Cancelled => None,
         Ending::Cut(problem) => Some(problem),
         Ending::Settled if status == RunStatus::Failed => Some(RunProblem {
             code: "all_tasks_failed".to_owned(),

@@ -5,7 +5,7 @@ use acm2_domain::ids::RunId;
 use acm2_domain::money::Usd;
 use acm2_domain::run::{NewEvent, Requested, RunStatus};
 use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, QueryResult};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
 use super::events::insert_events;
@@ -40,13 +40,22 @@ pub struct Change {
     pub unknown_doubts: u32,
 }
 
+/// What commands have left on a run for its worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Orders {
+    /// A command that stands.
+    pub requested: Option<Requested>,
+    /// How many tasks have been left out so far.
+    pub skips: u32,
+}
+
 /// What the fence tells its holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fenced {
     /// The number of the last event.
     pub last_event: u64,
-    /// A command that stands.
-    pub requested: Option<Requested>,
+    /// What commands have left on the run.
+    pub orders: Orders,
     /// What the ceiling leaves after this write; `None` without a ceiling.
     pub room: Option<Usd>,
 }
@@ -112,18 +121,25 @@ pub async fn reserve(tx: &TenantTx, fence: Fence, amount: Usd) -> Result<Fenced,
     pass(tx, fence, &mut update).await
 }
 
-/// The command that stands on a run, or none, while the fence holds; `None` where it does not. Writes nothing.
-pub async fn find_standing(tx: &TenantTx, fence: Fence) -> Result<Option<Option<Requested>>, StoreError> {
+/// What commands have left on the run, while the fence holds. Writes nothing.
+pub async fn find_orders(tx: &TenantTx, fence: Fence) -> Result<Option<Orders>, StoreError> {
     let select = Query::select()
-        .columns(["requested", "claim", "status"])
+        .columns(["requested", "skips"])
         .from("runs")
         .and_where(Expr::col("id").eq(fence.run.uuid()))
         .and_where(Expr::col("claim").eq(fence.claim))
         .and_where(Expr::col("status").eq(RunStatus::Running.as_str()))
         .to_owned();
-    let Some(row) = tx.query_one(&select).await? else { return Ok(None) };
+    tx.query_one(&select).await?.map(|row| orders(&row)).transpose()
+}
+
+fn orders(row: &QueryResult) -> Result<Orders, StoreError> {
     let requested: Option<String> = row.try_get_by("requested")?;
-    Ok(Some(requested.map(|text| from_word("runs.requested", &text)).transpose()?))
+    let skips: i32 = row.try_get_by("skips")?;
+    Ok(Orders {
+        requested: requested.map(|text| from_word("runs.requested", &text)).transpose()?,
+        skips: u32::try_from(skips).unwrap_or(0),
+    })
 }
 
 /// Runs an UPDATE of the run under the fence.
@@ -139,13 +155,13 @@ pub(super) async fn pass(tx: &TenantTx, fence: Fence, update: &mut UpdateStateme
         .returning(Query::returning().columns([
             "last_event",
             "requested",
+            "skips",
             "max_cost",
             "spent",
             "reserved",
             "in_doubt",
         ]));
     let Some(row) = tx.query_one(update).await? else { return Err(FenceError::Lost) };
-    let requested: Option<String> = row.try_get_by("requested")?;
     let ceiling: Option<i64> = row.try_get_by("max_cost")?;
     let used = ["spent", "reserved", "in_doubt"]
         .into_iter()
@@ -153,7 +169,7 @@ pub(super) async fn pass(tx: &TenantTx, fence: Fence, update: &mut UpdateStateme
         .try_fold(0_i64, |sum, amount| amount.map(|amount| sum.saturating_add(amount)))?;
     Ok(Fenced {
         last_event: unsigned(row.try_get_by("last_event")?),
-        requested: requested.map(|text| from_word("runs.requested", &text)).transpose()?,
+        orders: orders(&row)?,
         room: ceiling.map(|ceiling| Usd::from_pico(Ord::max(ceiling.saturating_sub(used), 0))),
     })
 }

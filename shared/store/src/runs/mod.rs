@@ -13,6 +13,7 @@ mod fence;
 mod list;
 mod row;
 mod run_entity;
+mod skip;
 mod submit;
 mod task_entity;
 mod tasks;
@@ -22,14 +23,15 @@ pub use attempts::{
     AttemptOutcome, AttemptRow, NewAttempt, StoredAnswer, find_late_answer, find_reserved, list_attempts, open_attempt,
     settle_attempt, settle_late, settle_late_failure,
 };
-pub use claim::{Claimed, claim, release};
-pub use command::{CancelOutcome, request_cancel};
+pub use claim::{Claimed, Released, claim, release};
+pub use command::{Commanded, command, end_waiting_run, retried_deadline};
 pub use delete::{DeleteOutcome, delete};
 pub use end::{Ended, Ending, end};
 pub use events::list_events;
-pub use fence::{Change, Fence, FenceError, Fenced, find_standing, reserve, write};
+pub use fence::{Change, Fence, FenceError, Fenced, Orders, find_orders, reserve, write};
 pub use list::{Filter, list};
 pub use row::{RunRow, find};
+pub use skip::{Skipped, Unskippable, list_skipped, skip};
 pub use submit::{NewRunRow, insert};
 pub use tasks::{TaskOutcome, TaskRow, find_task, insert_task, list_tasks};
 pub use view::assemble;

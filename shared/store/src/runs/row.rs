@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use acm2_domain::ids::{ApiKeyId, JobId, RunId, WorkerId};
 use acm2_domain::money::Usd;
+use acm2_domain::run::machine::Standing;
 use acm2_domain::run::{Requested, RunProblem, RunSpec, RunStatus};
 use chrono::{DateTime, Utc};
 use sea_orm::EntityTrait;
@@ -67,6 +68,18 @@ pub struct RunRow {
     pub finished_at: Option<DateTime<Utc>>,
     /// When it ends at the latest.
     pub deadline_at: DateTime<Utc>,
+    /// The claim at which it was last sent back by a retry: attempts of this claim and earlier ones count towards no limit.
+    pub retry_claim: i64,
+    /// Tasks that commands have left out.
+    pub skips: u32,
+}
+
+impl RunRow {
+    /// As the state machine sees it.
+    pub fn standing(&self) -> Standing {
+        let wanting = self.tasks_expected.saturating_sub(self.tasks_completed).saturating_sub(self.skips);
+        Standing { status: self.status, requested: self.requested, can_retry: wanting > 0 }
+    }
 }
 
 impl TryFrom<Model> for RunRow {
@@ -101,6 +114,8 @@ impl TryFrom<Model> for RunRow {
             started_at: row.started_at,
             finished_at: row.finished_at,
             deadline_at: row.deadline_at,
+            retry_claim: row.retry_claim,
+            skips: count(row.skips),
         })
     }
 }

@@ -36,6 +36,8 @@ pub struct Model {
     pub started_at: Option<ChronoDateTimeUtc>,
     pub finished_at: Option<ChronoDateTimeUtc>,
     pub deadline_at: ChronoDateTimeUtc,
+    pub retry_claim: i64,
+    pub skips: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

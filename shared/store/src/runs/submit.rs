@@ -69,6 +69,8 @@ pub async fn insert(tx: &TenantTx, run: &NewRunRow, now: DateTime<Utc>) -> Resul
         started_at: None,
         finished_at: None,
         deadline_at: run.deadline(now),
+        retry_claim: 0,
+        skips: 0,
     };
     Entity::insert(every_column(row.clone())).exec_without_returning(tx).await?;
     let queued = NewEvent::new(EventType::RunQueued, json!({"tasks_expected": row.tasks_expected}));
@@ -105,5 +107,7 @@ fn every_column(row: Model) -> ActiveModel {
         started_at: Set(row.started_at),
         finished_at: Set(row.finished_at),
         deadline_at: Set(row.deadline_at),
+        retry_claim: Set(row.retry_claim),
+        skips: Set(row.skips),
     }
 }

@@ -81,7 +81,8 @@ fn task(run: &RunRow, planned: &PlannedTask, settled: Option<&TaskRow>) -> Task 
             task.provider_request_id.clone_from(&answer.provider_request_id);
         }
         Some(TaskOutcome::Failed(error)) => {
-            task.status = TaskStatus::Failed;
+            task.status =
+                if error.class == ErrorClass::Skipped { TaskStatus::Skipped } else { TaskStatus::Failed };
             task.error = Some(error.clone());
         }
         None if run.status == RunStatus::Cancelled => {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod api_keys;
+mod commands;
 mod doubt;
 mod fixture;
 mod idempotency;

@@ -7,9 +7,10 @@ use acm2_domain::ids::{ApiKeyId, AttemptId, JobId, ProviderKeyId, RunId, TenantI
 use acm2_domain::journal::TaskKey;
 use acm2_domain::money::Usd;
 use acm2_domain::prices::Prices;
-use acm2_domain::run::{EventType, NewEvent, NewRun, Requested, RunStatus};
+use acm2_domain::run::machine::{Command, Refusal};
+use acm2_domain::run::{EventType, NewEvent, NewRun, RunStatus};
 use acm2_store::runs::{
-    self, AttemptOutcome, CancelOutcome, Change, Claimed, DeleteOutcome, Ending, Fence, FenceError, Filter, NewAttempt,
+    self, AttemptOutcome, Change, Claimed, Commanded, DeleteOutcome, Ending, Fence, FenceError, Filter, NewAttempt,
     NewRunRow, RunRow, StoredAnswer, TaskOutcome,
 };
 use acm2_store::{TenantTx, deliveries};
@@ -24,21 +25,18 @@ on_both!(
     a_settled_attempt_is_settled_once,
     events_are_numbered_without_gaps,
     a_ceiling_leaves_room_until_it_is_reserved,
-    a_run_that_waits_is_cancelled_at_once,
-    a_running_run_is_asked_to_cancel,
     an_ended_run_takes_no_command_and_can_be_deleted,
     a_theft_counts_towards_the_poison_and_an_answer_clears_it,
     runs_are_listed_newest_first_by_tag_and_status,
     the_end_writes_a_delivery_with_its_bytes,
     a_deleted_run_takes_the_text_of_finished_deliveries_with_it,
-    a_released_run_can_be_claimed_without_theft,
 );
 
 fn spec(body: serde_json::Value) -> acm2_domain::run::RunSpec {
     serde_json::from_value::<NewRun>(body).unwrap().compile(&Prices::built_in()).unwrap()
 }
 
-fn new_run(body: serde_json::Value) -> NewRunRow {
+pub(crate) fn new_run(body: serde_json::Value) -> NewRunRow {
     NewRunRow {
         id: RunId::generate(),
         job: JobId::generate(),
@@ -97,7 +95,7 @@ impl<'a> Bench<'a> {
         id
     }
 
-    async fn answer(&self, fence: Fence, attempt: AttemptId, task: &TaskKey, reserved: i64, cost: i64) {
+    pub(crate) async fn answer(&self, fence: Fence, attempt: AttemptId, task: &TaskKey, reserved: i64, cost: i64) {
         let tx = self.begin().await;
         let change = Change { spent: cost, reserved: -reserved, completed: 1, ..Change::default() };
         let event = NewEvent::new(EventType::TaskCompleted, json!({"task_key": task.as_str()}));
@@ -107,7 +105,7 @@ impl<'a> Bench<'a> {
         tx.commit().await.unwrap();
     }
 
-    async fn end(&self, fence: Fence, ending: Ending) -> runs::Ended {
+    pub(crate) async fn end(&self, fence: Fence, ending: Ending) -> runs::Ended {
         let tx = self.begin().await;
         let ended = runs::end(&tx, fence, ending, now()).await.unwrap();
         tx.commit().await.unwrap();
@@ -186,9 +184,9 @@ async fn a_worker_that_lost_the_run_writes_nothing(fixture: &Fixture) {
     let lost = runs::write(&tx, loser, Change { spent: 1, ..Change::default() }, &[], now()).await;
     assert!(matches!(lost, Err(FenceError::Lost)));
     assert!(matches!(runs::end(&tx, loser, Ending::Settled, now()).await, Err(FenceError::Lost)));
-    assert!(matches!(runs::release(&tx, loser).await, Err(FenceError::Lost)));
-    assert!(runs::find_standing(&tx, loser).await.unwrap().is_none());
-    assert!(runs::find_standing(&tx, winner).await.unwrap().is_some());
+    assert!(matches!(runs::release(&tx, loser, now()).await, Err(FenceError::Lost)));
+    assert!(runs::find_orders(&tx, loser).await.unwrap().is_none());
+    assert!(runs::find_orders(&tx, winner).await.unwrap().is_some());
     assert!(!runs::settle_attempt(&tx, attempt, &AttemptOutcome::default(), now()).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(bench.find(run.id).await, before);
@@ -264,41 +262,6 @@ async fn a_ceiling_leaves_room_until_it_is_reserved(fixture: &Fixture) {
     assert_eq!(fenced.room, Some(Usd::ZERO));
 }
 
-async fn a_run_that_waits_is_cancelled_at_once(fixture: &Fixture) {
-    let bench = Bench::new(fixture).await;
-    let run = two_models();
-    let seen = bench.submit(&run).await;
-    let tx = bench.begin().await;
-    let outcome = runs::request_cancel(&tx, run.id, now()).await.unwrap();
-    tx.commit().await.unwrap();
-    assert!(matches!(outcome, CancelOutcome::Ended(row, _) if row.status == RunStatus::Cancelled));
-    // The worker that read the run before comes too late.
-    let tx = bench.begin().await;
-    assert!(runs::claim(&tx, &seen, WorkerId::generate(), false, now()).await.unwrap().is_none());
-    let view = runs::assemble(&bench.find_in(&tx, run.id).await, Some(&BTreeMap::new()));
-    assert_eq!(view.missing.unwrap().len(), 2);
-}
-
-async fn a_running_run_is_asked_to_cancel(fixture: &Fixture) {
-    let bench = Bench::new(fixture).await;
-    let run = two_models();
-    bench.submit(&run).await;
-    let fence = bench.claim(run.id, false).await.fence;
-    for new in [true, false] {
-        let tx = bench.begin().await;
-        let outcome = runs::request_cancel(&tx, run.id, now()).await.unwrap();
-        tx.commit().await.unwrap();
-        assert_eq!(outcome, CancelOutcome::Requested(new));
-    }
-    let tx = bench.begin().await;
-    let fenced = runs::write(&tx, fence, Change::default(), &[], now()).await.unwrap();
-    assert_eq!(fenced.requested, Some(Requested::Cancel));
-    drop(tx);
-    let ended = bench.end(fence, Ending::Cancelled).await;
-    assert_eq!(ended.status, RunStatus::Cancelled);
-    assert_eq!(bench.find(run.id).await.requested, None);
-}
-
 async fn an_ended_run_takes_no_command_and_can_be_deleted(fixture: &Fixture) {
     let bench = Bench::new(fixture).await;
     let run = two_models();
@@ -310,8 +273,8 @@ async fn an_ended_run_takes_no_command_and_can_be_deleted(fixture: &Fixture) {
     bench.open(fence, &task(0), 5).await;
     bench.end(fence, Ending::Settled).await;
     let tx = bench.begin().await;
-    let outcome = runs::request_cancel(&tx, run.id, now()).await.unwrap();
-    assert_eq!(outcome, CancelOutcome::AlreadyEnded(RunStatus::Failed));
+    let outcome = runs::command(&tx, run.id, Command::Cancel, JobId::generate(), now()).await.unwrap();
+    assert_eq!(outcome, Commanded::Refused(Refusal::Ended(RunStatus::Failed)));
     assert_eq!(runs::delete(&tx, run.id).await.unwrap(), DeleteOutcome::Deleted);
     assert_eq!(runs::delete(&tx, run.id).await.unwrap(), DeleteOutcome::Missing);
     assert!(runs::list_attempts(&tx, run.id).await.unwrap().is_empty());
@@ -414,23 +377,8 @@ async fn a_deleted_run_takes_the_text_of_finished_deliveries_with_it(fixture: &F
     assert_eq!((row.payload.as_str(), row.run), ("", Some(run.id)));
 }
 
-async fn a_released_run_can_be_claimed_without_theft(fixture: &Fixture) {
-    let bench = Bench::new(fixture).await;
-    let run = two_models();
-    bench.submit(&run).await;
-    let fence = bench.claim(run.id, false).await.fence;
-    let tx = bench.begin().await;
-    runs::release(&tx, fence).await.unwrap();
-    tx.commit().await.unwrap();
-    let row = bench.find(run.id).await;
-    assert_eq!((row.status, row.claimed_by), (RunStatus::Queued, None));
-    let again = bench.claim(run.id, false).await;
-    assert!(!again.first);
-    assert_eq!(again.run.poison, 0);
-}
-
 impl Bench<'_> {
-    async fn find_in(&self, tx: &TenantTx, run: RunId) -> RunRow {
+    pub(crate) async fn find_in(&self, tx: &TenantTx, run: RunId) -> RunRow {
         runs::find(tx, run).await.unwrap().unwrap()
     }
 }

@@ -6,12 +6,12 @@ use acm2_domain::call::{Call, CallError, ErrorClass};
 use acm2_domain::ids::AttemptId;
 use acm2_domain::journal::{TaskAnswer, TaskKey};
 use acm2_domain::money::Usd;
-use acm2_domain::run::Requested;
 use acm2_outbound::Target;
 use acm2_store::provider_keys::ProviderKeyRow;
-use acm2_store::runs::{self, Change, FenceError, NewAttempt};
+use acm2_store::runs::{self, Change, FenceError, NewAttempt, Orders};
 use futures_util::FutureExt;
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
 use super::journal::RunCalls;
 use super::money::{self, NoRoom, Reservation};
@@ -52,7 +52,8 @@ struct CallReady {
 enum Intent {
     Open(Box<CallReady>),
     Refused(Refusal),
-    Commanded(Requested),
+    Skipped,
+    Commanded(Orders),
 }
 
 /// Makes attempt `number` of the task. `counted`: whether this claim has taken it from the tasks that are still to reserve.
@@ -62,6 +63,7 @@ pub(super) async fn make(
     call: &Call,
     number: u32,
     counted: &AtomicBool,
+    skipped: &CancellationToken,
 ) -> Result<Attempted, Trouble> {
     let CallReady { open, target, secret, reservation } = match intend(run, key, call, number, counted).await? {
         Intent::Open(open) => *open,
@@ -69,8 +71,9 @@ pub(super) async fn make(
             settle::refused(run, key, &refusal, number - 1).await?;
             return Ok(Attempted::Refused(refusal.class));
         }
-        Intent::Commanded(requested) => {
-            run.control.obey(requested);
+        Intent::Skipped => return Ok(Attempted::Refused(ErrorClass::Skipped)),
+        Intent::Commanded(orders) => {
+            run.control.obey(orders);
             return Ok(Attempted::Stopped);
         }
     };
@@ -79,10 +82,17 @@ pub(super) async fn make(
         biased;
         // Dropping the call closes its socket. The run's deadline aborts too: it must not look like a slow provider.
         () = run.control.abort.cancelled() => return Ok(Attempted::Stopped),
+        () = skipped.cancelled() => {
+            settle::dropped(run, key, &open, number).await?;
+            return Ok(Attempted::Refused(ErrorClass::Skipped));
+        }
         answer = run.context.outbound.call(&target, secret, &call, open.id, call.timeout) => answer,
     };
     match answer {
-        Ok(answer) => settle::answered(run, key, &call, &open, &answer, number).await.map(Attempted::Answered),
+        Ok(answer) => Ok(match settle::answered(run, key, &call, &open, &answer, number).await? {
+            Some(answer) => Attempted::Answered(answer),
+            None => Attempted::Refused(ErrorClass::Skipped),
+        }),
         Err(error) => Ok(Attempted::Failed(Box::new(open), Box::new(error))),
     }
 }
@@ -135,9 +145,15 @@ async fn intend_once(
     let change = Change { reserved: if applied.is_some() { 0 } else { at_once.pico() }, ..Change::default() };
     let fenced = runs::write(&tx, fence, change, &[], now).await?;
     let tasks_left = tasks_left(&run.unreserved, counted);
-    if let Some(requested) = fenced.requested {
+    if fenced.orders.requested.is_some() {
         // Nothing is written: what this transaction reserved goes with it.
-        return Ok(Intent::Commanded(requested));
+        return Ok(Intent::Commanded(fenced.orders));
+    }
+    if run.control.skips.is_behind(fenced.orders.skips) {
+        run.control.skips.skip(runs::list_skipped(&tx, fence.run).await?);
+        if run.control.skips.of(key).is_cancelled() {
+            return Ok(Intent::Skipped);
+        }
     }
     let route = match route::find(context, &tx, &run.tenant, call).await? {
         Ok(route) => route,

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use acm2_domain::call::ErrorClass;
 use acm2_domain::ids::{JobId, RunId, TenantId};
 use acm2_domain::run::{EventType, RunStatus};
-use acm2_store::runs::{self, AttemptRow, Claimed, RunRow, TaskRow};
+use acm2_store::runs::{self, AttemptRow, Claimed, Ending, RunRow, TaskOutcome, TaskRow};
 use acm2_store::{StoreError, deliveries};
 
+use super::deadline_exceeded;
 use crate::context::Context;
 use crate::jobs::tail;
 
@@ -19,8 +21,8 @@ pub(super) enum Claim {
     Ended(JobId),
     /// It is not there.
     Missing,
-    /// It waits for a command.
-    Paused,
+    /// It waits for a command. The job is the one that its row names.
+    Paused(JobId),
     /// A live worker has it, or may have.
     Held,
 }
@@ -32,6 +34,16 @@ pub(super) struct Past {
     pub(super) tasks: BTreeMap<String, TaskRow>,
     /// Attempts.
     pub(super) attempts: Vec<AttemptRow>,
+}
+
+impl Past {
+    /// The keys of the tasks that commands have left out.
+    pub(super) fn skipped(&self) -> Vec<String> {
+        let is_skipped = |row: &TaskRow| {
+            matches!(&row.outcome, TaskOutcome::Failed(error) if error.class == ErrorClass::Skipped)
+        };
+        self.tasks.iter().filter(|(_, row)| is_skipped(row)).map(|(key, _)| key.clone()).collect()
+    }
 }
 
 /// Claims the run if it may be claimed.
@@ -49,7 +61,16 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
             let tx = context.store.tenant(tenant).begin().await?;
             take(context, tenant, tx, &seen, true).await
         }
-        RunStatus::Paused => Ok(Claim::Paused),
+        RunStatus::Paused if context.clock.now() >= seen.deadline_at => {
+            match runs::end_waiting_run(&tx, run, Ending::Cut(deadline_exceeded()), context.clock.now()).await? {
+                Some(ended) => {
+                    tx.commit().await?;
+                    Ok(Claim::Ended(ended.job))
+                }
+                None => Ok(Claim::Held),
+            }
+        }
+        RunStatus::Paused => Ok(Claim::Paused(seen.job)),
         RunStatus::Completed | RunStatus::CompletedWithErrors | RunStatus::Failed | RunStatus::Cancelled => {
             Ok(Claim::Ended(seen.job))
         }
@@ -80,7 +101,8 @@ async fn take(
     if claimed.first {
         let view = runs::assemble(&claimed.run, None);
         started = deliveries::create(&tx, EventType::RunStarted, &view, None, now).await?;
-    } else {
+    }
+    if !claimed.first || claimed.run.skips > 0 {
         past.tasks = runs::list_tasks(&tx, seen.id).await?;
         past.attempts = runs::list_attempts(&tx, seen.id).await?;
     }

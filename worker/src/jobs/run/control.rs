@@ -1,4 +1,5 @@
-//! What stops a run while a worker has it: a command, its deadline, its loss, the end of the process (PROTOCOL rules 8, 9, 15).
+//! What stops a run while a worker has it: a command, its deadline, its loss, the end of the process (PROTOCOL rules 8, 9, 15);
+//! and which of its tasks were left out.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,10 +8,12 @@ use std::time::Duration;
 use acm2_broker::signals::Signal;
 use acm2_domain::ids::TenantId;
 use acm2_domain::run::Requested;
-use acm2_store::runs::{self, Fence};
+use acm2_store::StoreError;
+use acm2_store::runs::{self, Fence, Orders};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use super::skips::Skips;
 use crate::consume::Held;
 use crate::context::{Context, Trouble};
 
@@ -19,6 +22,8 @@ use crate::context::{Context, Trouble};
 pub(super) enum StopCause {
     /// A command.
     Cancelled,
+    /// A command: the calls in flight are finished first.
+    Paused,
     /// Its deadline passed.
     Deadline,
     /// Another worker has it, or it has ended.
@@ -35,6 +40,7 @@ pub(super) enum StopCause {
 #[derive(Debug)]
 pub(super) struct Control {
     pub(super) fence: Fence,
+    pub(super) skips: Skips,
     cause: Mutex<Option<StopCause>>,
     /// No new call starts.
     pub(super) drain: CancellationToken,
@@ -44,7 +50,13 @@ pub(super) struct Control {
 
 impl Control {
     pub(super) fn new(fence: Fence) -> Self {
-        Self { fence, cause: Mutex::new(None), drain: CancellationToken::new(), abort: CancellationToken::new() }
+        Self {
+            fence,
+            skips: Skips::default(),
+            cause: Mutex::new(None),
+            drain: CancellationToken::new(),
+            abort: CancellationToken::new(),
+        }
     }
 
     /// Why the run stops, if it does.
@@ -73,11 +85,14 @@ impl Control {
         }
     }
 
-    /// Acts on a command that a fenced write brought. Pausing is not offered yet, so no run can have that command.
-    pub(super) fn obey(&self, requested: Requested) {
-        if requested == Requested::Cancel {
-            self.stop(StopCause::Cancelled);
+    /// Acts on what commands have left on the run.
+    pub(super) fn obey(&self, orders: Orders) {
+        match orders.requested {
+            Some(Requested::Cancel) => self.stop(StopCause::Cancelled),
+            Some(Requested::Pause) => self.stop(StopCause::Paused),
+            None => {}
         }
+        self.skips.announce(orders.skips);
     }
 
     /// Acts on a write that did not happen.
@@ -124,23 +139,28 @@ pub(super) async fn watch(
                 Err(RecvError::Closed) => tokio::time::sleep(context.timing.command_poll).await,
             },
             _ = polls.tick() => { look(context, tenant, control).await; }
+            () = control.skips.announced() => { look(context, tenant, control).await; }
         }
     }
 }
 
-/// Reads the run's claim and command; whether it is still held here.
+/// Reads the run's claim and what commands have left on it; whether it is still held here.
 async fn look(context: &Arc<Context>, tenant: TenantId, control: &Control) -> bool {
     let read = async {
         let tx = context.store.tenant(tenant).begin().await?;
-        runs::find_standing(&tx, control.fence).await
+        let Some(orders) = runs::find_orders(&tx, control.fence).await? else { return Ok(None) };
+        let skipped = match control.skips.is_behind(orders.skips) {
+            true => runs::list_skipped(&tx, control.fence.run).await?,
+            false => Vec::new(),
+        };
+        Ok::<_, StoreError>(Some((orders, skipped)))
     };
     // A look that hangs must not keep the deadline or a shutdown from being seen.
     let Ok(seen) = tokio::time::timeout(context.timing.heartbeat_timeout, read).await else { return false };
     match seen {
-        Ok(Some(requested)) => {
-            if let Some(requested) = requested {
-                control.obey(requested);
-            }
+        Ok(Some((orders, skipped))) => {
+            control.skips.skip(skipped);
+            control.obey(orders);
             true
         }
         Ok(None) => {

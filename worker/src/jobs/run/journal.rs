@@ -6,20 +6,23 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use acm2_domain::call::Call;
+use acm2_domain::call::{Call, CallError, ErrorClass};
 use acm2_domain::ids::TenantId;
 use acm2_domain::journal::{Journal, TaskAnswer, TaskFailure, TaskKey};
 use acm2_domain::retry::{self, Limits, Verdict};
+use acm2_domain::run::OnInDoubt;
 use acm2_store::control::TenantRow;
 use acm2_store::runs::{Claimed, TaskOutcome};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::attempt::{self, Attempted};
 use super::claim::Past;
 use super::control::{Control, StopCause};
+use super::route::Refusal;
 use super::settle;
 use super::waits::Waits;
 use crate::call_permits::{CallPermit, TenantPermits};
@@ -40,6 +43,9 @@ pub(super) struct RunCalls {
     pub(super) deadline: Instant,
     /// Whether the run has a ceiling.
     pub(super) ceiling: bool,
+    on_in_doubt: OnInDoubt,
+    /// Attempts of this claim and earlier ones were made before the run was retried: they count towards no limit.
+    retry_claim: i64,
     /// Tasks that were not settled at the claim and have not begun since, so that their money is not reserved.
     pub(super) unreserved: AtomicU32,
     permits: TenantPermits,
@@ -61,6 +67,7 @@ impl RunJournal {
         let settled = u32::try_from(past.tasks.len()).unwrap_or(u32::MAX);
         let unsettled = claimed.run.tasks_expected.saturating_sub(settled);
         let permits = context.calls.of(tenant.id);
+        control.skips.skip(past.skipped());
         Self {
             run: Arc::new(RunCalls {
                 context,
@@ -68,6 +75,8 @@ impl RunJournal {
                 control: Arc::clone(control),
                 deadline: Instant::now() + time_left,
                 ceiling: claimed.run.max_cost.is_some(),
+                on_in_doubt: claimed.run.spec.on_in_doubt,
+                retry_claim: claimed.run.retry_claim,
                 unreserved: AtomicU32::new(unsettled),
                 permits,
                 past,
@@ -149,27 +158,34 @@ impl RunCalls {
     }
 
     async fn attempts(&self, key: &TaskKey, call: Call) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
+        let skipped = self.control.skips.of(key);
         let mine = || self.past.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
+        let counting = || mine().filter(|attempt| attempt.claim > self.retry_claim);
         let mut number = mine().map(|attempt| attempt.number).max().unwrap_or(0);
         // What was open at the claim may be answered at any time by the worker that has lost the run.
         let may_come_late = mine().any(|attempt| matches!(attempt.status.as_str(), "in_doubt" | "late"));
         let counted = AtomicBool::new(false);
-        let mut failures = u32::try_from(mine().filter(|attempt| attempt.error_class.is_some()).count()).unwrap_or(0);
+        if self.on_in_doubt == OnInDoubt::Fail && counting().any(|attempt| attempt.status == "in_doubt") {
+            attempt::tasks_left(&self.unreserved, &counted);
+            return self.settle_doubt(key, number).await;
+        }
+        let mut failures =
+            u32::try_from(counting().filter(|attempt| attempt.error_class.is_some()).count()).unwrap_or(0);
         // A wait that the last claim was in the middle of.
-        let asked_for = mine().filter_map(|attempt| attempt.retry_at).max();
+        let asked_for = counting().filter_map(|attempt| attempt.retry_at).max();
         if let Some(rest) = asked_for.and_then(|until| (until - self.context.clock.now()).to_std().ok())
-            && !self.wait(rest).await
+            && !self.wait(rest, &skipped).await
         {
-            return Ok(Err(TaskFailure::Stopped));
+            return Ok(Err(stopped(&skipped)));
         }
         loop {
-            let Some(permit) = self.permit().await else { return Ok(Err(TaskFailure::Stopped)) };
+            let Some(permit) = self.permit(&skipped).await else { return Ok(Err(stopped(&skipped))) };
             if may_come_late && let Some(answer) = settle::use_late_answer(self, key).await? {
                 attempt::tasks_left(&self.unreserved, &counted);
                 return Ok(Ok(answer));
             }
             number += 1;
-            let made = attempt::make(self, key, &call, number, &counted).await?;
+            let made = attempt::make(self, key, &call, number, &counted, &skipped).await?;
             let (attempt, error) = match made {
                 Attempted::Answered(answer) => return Ok(Ok(answer)),
                 Attempted::Refused(class) => return Ok(Err(TaskFailure::Failed(class))),
@@ -178,42 +194,67 @@ impl RunCalls {
             };
             drop(permit);
             failures += 1;
-            let limits = Limits {
-                max_retries: call.max_retries,
-                backoff: self.context.timing.attempt_backoff,
-                time_left: self.time_left(),
-            };
-            match retry::after_failure(&error, failures, limits, rand::random()) {
+            match self.verdict(&error, &call, failures) {
                 Verdict::GiveUp => {
                     settle::failed(self, key, &attempt, &error, number, None).await?;
                     return Ok(Err(TaskFailure::Failed(error.class)));
                 }
                 Verdict::Retry(delay) => {
                     settle::failed(self, key, &attempt, &error, number, Some(delay)).await?;
-                    if !self.wait(delay).await {
-                        return Ok(Err(TaskFailure::Stopped));
+                    if !self.wait(delay, &skipped).await {
+                        return Ok(Err(stopped(&skipped)));
                     }
                 }
             }
         }
     }
 
-    /// A permit to have a call under way in this process; `None` where the run stops first.
-    async fn permit(&self) -> Option<CallPermit> {
+    fn verdict(&self, error: &CallError, call: &Call, failures: u32) -> Verdict {
+        if self.on_in_doubt == OnInDoubt::Fail && error.in_doubt() {
+            return Verdict::GiveUp;
+        }
+        let limits = Limits {
+            max_retries: call.max_retries,
+            backoff: self.context.timing.attempt_backoff,
+            time_left: self.time_left(),
+        };
+        retry::after_failure(error, failures, limits, rand::random())
+    }
+
+    /// A task that wants no other attempt after one in doubt: it has the answer that came late, or fails.
+    async fn settle_doubt(&self, key: &TaskKey, attempts: u32) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
+        if let Some(answer) = settle::use_late_answer(self, key).await? {
+            return Ok(Ok(answer));
+        }
+        let message = "an attempt may have reached the provider before its worker was lost, and the run says on_in_doubt: fail";
+        let refusal = Refusal { class: ErrorClass::InDoubt, message: message.to_owned() };
+        settle::refused(self, key, &refusal, attempts).await?;
+        Ok(Err(TaskFailure::Failed(refusal.class)))
+    }
+
+    /// A permit to have a call under way in this process; `None` where the run stops or the task is skipped first.
+    async fn permit(&self, skipped: &CancellationToken) -> Option<CallPermit> {
         tokio::select! {
             biased;
             () = self.control.drain.cancelled() => None,
+            () = skipped.cancelled() => None,
             permit = self.permits.acquire() => permit,
         }
     }
 
-    /// Waits before the next attempt; whether the run goes on.
-    async fn wait(&self, delay: Duration) -> bool {
+    /// Waits before the next attempt; whether the task goes on.
+    async fn wait(&self, delay: Duration, skipped: &CancellationToken) -> bool {
         let _long = (delay > self.context.timing.release_after).then(|| self.waits.wait_long(Instant::now() + delay));
         tokio::select! {
             biased;
             () = self.control.drain.cancelled() => false,
+            () = skipped.cancelled() => false,
             () = sleep(delay) => true,
         }
     }
+}
+
+/// Why a task does not go on.
+fn stopped(skipped: &CancellationToken) -> TaskFailure {
+    if skipped.is_cancelled() { TaskFailure::Failed(ErrorClass::Skipped) } else { TaskFailure::Stopped }
 }

@@ -7,6 +7,7 @@ mod journal;
 mod money;
 mod route;
 mod settle;
+mod skips;
 mod waits;
 
 use std::sync::Arc;
@@ -14,10 +15,10 @@ use std::time::Duration;
 
 use acm2_domain::ids::{JobId, RunId, TenantId};
 use acm2_domain::job::Job;
-use acm2_domain::run::{Requested, RunProblem};
+use acm2_domain::run::RunProblem;
 use acm2_domain::stages;
 use acm2_store::control::TenantRow;
-use acm2_store::runs::{self, Claimed, Ending, Fence, FenceError};
+use acm2_store::runs::{self, Claimed, Ending, Fence, FenceError, Orders, Released};
 use acm2_store::{StoreError, TenantTx};
 use futures_util::FutureExt;
 
@@ -49,7 +50,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
         Ok(Claim::Got(claimed, past)) => (claimed, past),
         Ok(Claim::Ended(run_job)) => return finish(&context, job, run, run_job).await,
         Ok(Claim::Missing) | Err(StoreError::NotFound(_)) => return missing(&context, job, run).await,
-        Ok(Claim::Paused) => return Outcome::Done,
+        Ok(Claim::Paused(run_job)) => return park(&context, job.id, run_job).await,
         Ok(Claim::Held) => return again,
         Err(error) => {
             tracing::warn!(%error, run.id = %run, tenant.id = %job.tenant, "the run could not be claimed");
@@ -72,8 +73,9 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
     let written = match next {
         Next::End(ending) => end(&context, job.tenant, claimed.fence, ending).await,
         Next::Release(wait) => match release(&context, job.tenant, claimed.fence).await {
-            Ok(Some(Requested::Cancel)) => end(&context, job.tenant, claimed.fence, Ending::Cancelled).await,
-            Ok(_) => return Outcome::GiveBack(wait),
+            Ok(Released::ToBeCancelled) => end(&context, job.tenant, claimed.fence, Ending::Cancelled).await,
+            Ok(Released::Queued) => return Outcome::GiveBack(wait),
+            Ok(Released::Paused) => return park(&context, job.id, claimed.run.job).await,
             Err(trouble) => Err(trouble),
         },
         Next::Leave => return again,
@@ -92,9 +94,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
 async fn drive(context: &Arc<Context>, tenant: TenantRow, claimed: &Claimed, past: claim::Past, held: &Held) -> Next {
     let tenant_id = tenant.id;
     let control = Arc::new(Control::new(claimed.fence));
-    if let Some(requested) = claimed.run.requested {
-        control.obey(requested);
-    }
+    control.obey(Orders { requested: claimed.run.requested, skips: 0 });
     let time_left = (claimed.run.deadline_at - context.clock.now()).to_std().unwrap_or_default();
     if time_left.is_zero() {
         control.stop(StopCause::Deadline);
@@ -113,13 +113,18 @@ async fn drive(context: &Arc<Context>, tenant: TenantRow, claimed: &Claimed, pas
     match (through, control.cause()) {
         (Ok(()), _) => Next::End(Ending::Settled),
         (Err(_), Some(StopCause::Cancelled)) => Next::End(Ending::Cancelled),
-        (Err(_), Some(StopCause::Deadline)) => Next::End(Ending::Cut(RunProblem {
-            code: "deadline_exceeded".to_owned(),
-            detail: "the run's deadline passed before all its tasks had an answer".to_owned(),
-        })),
-        (Err(_), Some(StopCause::ShuttingDown)) => Next::Release(Duration::ZERO),
+        (Err(_), Some(StopCause::Deadline)) => Next::End(Ending::Cut(deadline_exceeded())),
+        (Err(_), Some(StopCause::Paused | StopCause::ShuttingDown)) => Next::Release(Duration::ZERO),
         (Err(_), Some(StopCause::Waiting(wait))) => Next::Release(wait),
         (Err(_), Some(StopCause::Lost | StopCause::Defect) | None) => Next::Leave,
+    }
+}
+
+/// Why a run ends at its deadline.
+fn deadline_exceeded() -> RunProblem {
+    RunProblem {
+        code: "deadline_exceeded".to_owned(),
+        detail: "the run's deadline passed before all its tasks had an answer".to_owned(),
     }
 }
 
@@ -145,28 +150,43 @@ async fn has_ended(tx: &TenantTx, fence: Fence) -> Result<bool, StoreError> {
     Ok(runs::find(tx, fence.run).await?.is_none_or(|run| run.claim == fence.claim && run.status.is_terminal()))
 }
 
-/// Gives the run back to the queue; a command that stands on it by then.
-async fn release(context: &Arc<Context>, tenant: TenantId, fence: Fence) -> Result<Option<Requested>, Trouble> {
+/// Gives the run back.
+async fn release(context: &Arc<Context>, tenant: TenantId, fence: Fence) -> Result<Released, Trouble> {
     context
         .stored(|_| {
             async move {
                 let tx = context.store.tenant(tenant).begin().await?;
-                let requested = runs::release(&tx, fence).await?;
-                if requested != Some(Requested::Cancel) {
+                let released = runs::release(&tx, fence, context.clock.now()).await?;
+                if released != Released::ToBeCancelled {
                     tx.commit().await?;
                 }
-                Ok(requested)
+                Ok(released)
             }
             .boxed()
         })
         .await
 }
 
+/// The job of a run that waits for a command: nobody is to look at it before its deadline. A resume brings a new job.
+async fn park(context: &Arc<Context>, job: JobId, run_job: JobId) -> Outcome {
+    let parked = if job == run_job {
+        context.store.jobs().park(job).await
+    } else {
+        // A job that the run does not name any more, or not yet: whoever resumes it may be about to write it down.
+        context.store.jobs().delete_orphan(job, context.timing.orphan_job).await
+    };
+    if let Err(error) = parked {
+        tracing::warn!(%error, "the job of a paused run is swept until it can be parked");
+    }
+    Outcome::Done
+}
+
 /// The tail of a run that has ended. While it cannot be done, the job stays.
 async fn finish(context: &Arc<Context>, job: Job, run: RunId, run_job: JobId) -> Outcome {
     let mut done = tail::run_ended(context, job.tenant, run, run_job).await;
     if done.is_ok() && run_job != job.id {
-        done = context.store.jobs().delete(job.id).await.map(|_| ());
+        // Whoever retries the run may be about to name this job.
+        done = context.store.jobs().delete_orphan(job.id, context.timing.orphan_job).await.map(|_| ());
     }
     match done {
         Ok(()) => Outcome::Done,

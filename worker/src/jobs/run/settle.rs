@@ -8,7 +8,7 @@ use acm2_domain::journal::{TaskAnswer, TaskKey};
 use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, NewEvent, TaskError};
 use acm2_store::provider_keys::{self, KeyStatus, ProviderKeyRow};
-use acm2_store::runs::{self, AttemptOutcome, Change, FenceError, StoredAnswer, TaskOutcome};
+use acm2_store::runs::{self, AttemptOutcome, Change, FenceError, Orders, StoredAnswer, TaskOutcome};
 use acm2_store::{StoreError, TenantTx};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
@@ -19,7 +19,8 @@ use super::journal::RunCalls;
 use super::route::Refusal;
 use crate::context::Trouble;
 
-/// Commits an answer. If the run was lost meanwhile, the answer is kept with its attempt for whoever has it now.
+/// Commits an answer; `None` where the task was skipped meanwhile, so that only the money counts. If the run was lost meanwhile,
+/// the answer is kept with its attempt for whoever has it now.
 pub(super) async fn answered(
     run: &RunCalls,
     key: &TaskKey,
@@ -27,7 +28,7 @@ pub(super) async fn answered(
     attempt: &OpenAttempt,
     answer: &Answer,
     number: u32,
-) -> Result<TaskAnswer, Trouble> {
+) -> Result<Option<TaskAnswer>, Trouble> {
     let context = &run.context;
     let cost = context.prices.cost(&call.provider, &call.model, answer);
     let stored = Arc::new(StoredAnswer::of(answer, cost));
@@ -55,23 +56,28 @@ pub(super) async fn answered(
                 let fenced = runs::write(&tx, run.control.fence, change, &[event], now).await?;
                 if !runs::settle_attempt(&tx, attempt.id, &outcome, now).await? {
                     // The claim is ours, so it was an earlier try of this transaction that settled it.
-                    return Ok(None);
+                    return Ok(Some(Orders::default()));
                 }
                 let outcome = TaskOutcome::Answered(StoredAnswer::clone(&stored));
-                runs::insert_task(&tx, run.control.fence.run, key, &outcome, number, now).await?;
+                if !settle_task(run, &tx, key, &outcome, number, now).await? {
+                    return Ok(None);
+                }
                 touch_key(run, &tx, &attempt.key, now).await?;
                 tx.commit().await?;
-                Ok(fenced.requested)
+                Ok(Some(fenced.orders))
             }
             .boxed()
         })
         .await;
     match written {
-        Ok(requested) => {
-            if let Some(requested) = requested {
-                run.control.obey(requested);
-            }
-            Ok(TaskAnswer { text: stored.text.clone(), finish_reason: stored.finish_reason })
+        Ok(Some(orders)) => {
+            run.control.obey(orders);
+            Ok(Some(TaskAnswer { text: stored.text.clone(), finish_reason: stored.finish_reason }))
+        }
+        Ok(None) => {
+            let change = Change { completed: 0, ..change };
+            settle_alone(run, attempt, &outcome, change, None).await?;
+            Ok(None)
         }
         Err(Trouble::Lost) => {
             late(run, attempt, Late::Answer(&stored)).await;
@@ -79,6 +85,75 @@ pub(super) async fn answered(
         }
         Err(trouble) => Err(trouble),
     }
+}
+
+/// Writes how a task ended; `false` where a command has left it out, after which nothing may be committed.
+async fn settle_task(
+    run: &RunCalls,
+    tx: &TenantTx,
+    key: &TaskKey,
+    outcome: &TaskOutcome,
+    attempts: u32,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    match runs::insert_task(tx, run.control.fence.run, key, outcome, attempts, now).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_conflict() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Settles an attempt whose task is settled already.
+async fn settle_alone(
+    run: &RunCalls,
+    attempt: &OpenAttempt,
+    outcome: &AttemptOutcome,
+    change: Change,
+    event: Option<NewEvent>,
+) -> Result<(), Trouble> {
+    let context = &run.context;
+    let events: Vec<NewEvent> = event.into_iter().collect();
+    let orders = context
+        .stored(|_| {
+            let events = events.clone();
+            async move {
+                let now = context.clock.now();
+                let tx = context.store.tenant(run.tenant_id()).begin().await?;
+                let fenced = runs::write(&tx, run.control.fence, change, &events, now).await?;
+                if !runs::settle_attempt(&tx, attempt.id, outcome, now).await? {
+                    return Ok(Orders::default());
+                }
+                mark_key(&tx, &attempt.key, outcome, now).await?;
+                tx.commit().await?;
+                Ok(fenced.orders)
+            }
+            .boxed()
+        })
+        .await?;
+    run.control.obey(orders);
+    Ok(())
+}
+
+/// Settles the attempt of a task that was skipped in the middle of its call.
+pub(super) async fn dropped(run: &RunCalls, key: &TaskKey, attempt: &OpenAttempt, number: u32) -> Result<(), Trouble> {
+    let reserved = attempt.reserved.map_or(0, Usd::pico);
+    let change = Change {
+        reserved: -reserved,
+        in_doubt: reserved,
+        unknown_doubts: u32::from(attempt.reserved.is_none()),
+        ..Change::default()
+    };
+    let event = NewEvent::new(
+        EventType::AttemptInDoubt,
+        json!({
+            "attempt_id": attempt.id,
+            "task_key": key.as_str(),
+            "attempt": number,
+            "may_have_cost_usd": attempt.reserved,
+        }),
+    );
+    let outcome = AttemptOutcome { error_class: Some(ErrorClass::Skipped), in_doubt: true, ..AttemptOutcome::default() };
+    settle_alone(run, attempt, &outcome, change, Some(event)).await
 }
 
 fn completed_event(key: &TaskKey, call: &Call, stored: &StoredAnswer) -> NewEvent {
@@ -156,7 +231,9 @@ pub(super) async fn use_late_answer(run: &RunCalls, key: &TaskKey) -> Result<Opt
                 );
                 runs::write(&tx, fence, Change { completed: 1, ..Change::default() }, &[event], now).await?;
                 let outcome = TaskOutcome::Answered(answer.clone());
-                runs::insert_task(&tx, fence.run, key, &outcome, number, now).await?;
+                if !settle_task(run, &tx, key, &outcome, number, now).await? {
+                    return Ok(None);
+                }
                 tx.commit().await?;
                 Ok(Some(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason }))
             }
@@ -176,7 +253,7 @@ pub(super) async fn failed(
 ) -> Result<(), Trouble> {
     let context = &run.context;
     let reserved = attempt.reserved.map_or(0, Usd::pico);
-    let in_doubt = error.sent && error.class.may_have_cost();
+    let in_doubt = error.in_doubt();
     let change = Change {
         reserved: -reserved,
         in_doubt: if in_doubt { reserved } else { 0 },
@@ -221,24 +298,27 @@ pub(super) async fn failed(
                 let tx = context.store.tenant(run.tenant_id()).begin().await?;
                 let fenced = runs::write(&tx, fence, change, &[event], now).await?;
                 if !runs::settle_attempt(&tx, attempt.id, &outcome, now).await? {
-                    return Ok(None);
+                    return Ok(Some(Orders::default()));
                 }
-                if retry_in.is_none() {
-                    runs::insert_task(&tx, fence.run, key, &TaskOutcome::Failed(task_error), number, now).await?;
+                let failed = TaskOutcome::Failed(task_error);
+                if retry_in.is_none() && !settle_task(run, &tx, key, &failed, number, now).await? {
+                    return Ok(None);
                 }
                 mark_key(&tx, &attempt.key, &outcome, now).await?;
                 tx.commit().await?;
-                Ok(fenced.requested)
+                Ok(Some(fenced.orders))
             }
             .boxed()
         })
         .await;
     match written {
-        Ok(requested) => {
-            if let Some(requested) = requested {
-                run.control.obey(requested);
-            }
+        Ok(Some(orders)) => {
+            run.control.obey(orders);
             Ok(())
+        }
+        Ok(None) => {
+            let event = NewEvent { event_type: EventType::AttemptFailed, ..event };
+            settle_alone(run, attempt, &outcome, Change { failed: 0, ..change }, Some(event)).await
         }
         Err(Trouble::Lost) if !in_doubt => {
             late(run, attempt, Late::Failure(&outcome)).await;
@@ -292,7 +372,9 @@ pub(super) async fn refused(run: &RunCalls, key: &TaskKey, refusal: &Refusal, at
                     return Ok(());
                 }
                 runs::write(&tx, fence, Change { failed: 1, ..Change::default() }, &[event], now).await?;
-                runs::insert_task(&tx, fence.run, key, &TaskOutcome::Failed(error), attempts, now).await?;
+                if !settle_task(run, &tx, key, &TaskOutcome::Failed(error), attempts, now).await? {
+                    return Ok(());
+                }
                 tx.commit().await.map_err(FenceError::from)
             }
             .boxed()
