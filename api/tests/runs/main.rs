@@ -5,6 +5,7 @@
 
 mod basics;
 mod canaries;
+mod commands;
 mod control;
 mod database;
 mod durability;

@@ -125,8 +125,7 @@ pub async fn release(tx: &TenantTx, fence: Fence, now: DateTime<Utc>) -> Result<
     let standing = Standing { status: RunStatus::Running, requested: locked.orders.requested, can_retry: false };
     let Ok(status) = standing.step(Step::Release) else { return Ok(Released::ToBeCancelled) };
     let paused = status == RunStatus::Paused;
-    let events: Vec<NewEvent> =
-        paused.then(|| NewEvent::new(EventType::RunPaused, json!({}))).into_iter().collect();
+    let events: Vec<NewEvent> = paused.then(|| NewEvent::new(EventType::RunPaused, json!({}))).into_iter().collect();
     let mut update = Query::update();
     update
         .table("runs")

@@ -159,10 +159,7 @@ async fn write(
     data: Value,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    update
-        .table("runs")
-        .value("last_event", signed(seen.last_event + 1))
-        .and_where(Expr::col("id").eq(seen.id.uuid()));
+    update.table("runs").value("last_event", signed(seen.last_event + 1)).and_where(Expr::col("id").eq(seen.id.uuid()));
     tx.execute(update).await?;
     insert_events(tx, seen.id, seen.last_event + 1, &[NewEvent::new(event, data)], now).await
 }

@@ -5,8 +5,8 @@ use acm2_domain::ids::RunId;
 use acm2_domain::money::Usd;
 use acm2_domain::run::{NewEvent, Requested, RunStatus};
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, QueryResult};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
+use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::events::insert_events;
 use crate::column::{from_word, signed, unsigned};

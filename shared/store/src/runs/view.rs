@@ -81,8 +81,7 @@ fn task(run: &RunRow, planned: &PlannedTask, settled: Option<&TaskRow>) -> Task 
             task.provider_request_id.clone_from(&answer.provider_request_id);
         }
         Some(TaskOutcome::Failed(error)) => {
-            task.status =
-                if error.class == ErrorClass::Skipped { TaskStatus::Skipped } else { TaskStatus::Failed };
+            task.status = if error.class == ErrorClass::Skipped { TaskStatus::Skipped } else { TaskStatus::Failed };
             task.error = Some(error.clone());
         }
         None if run.status == RunStatus::Cancelled => {

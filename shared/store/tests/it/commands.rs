@@ -321,11 +321,7 @@ async fn random_commands_and_steps_follow_the_state_machine(fixture: &Fixture) {
             let row = bench.find(run.id).await;
             let stands = row.standing();
             let counts = (row.tasks_completed as usize, row.tasks_failed as usize, row.skips as usize);
-            let of_model = (
-                model.answered.len(),
-                model.failed.len() + model.skipped.len(),
-                model.skipped.len(),
-            );
+            let of_model = (model.answered.len(), model.failed.len() + model.skipped.len(), model.skipped.len());
             assert_eq!((stands.status, stands.requested), expected, "{one:?} of {moves:?} after {before:?}");
             assert_eq!(counts, of_model, "{one:?} of {moves:?} after {before:?}");
         }

@@ -39,9 +39,8 @@ pub(super) struct Past {
 impl Past {
     /// The keys of the tasks that commands have left out.
     pub(super) fn skipped(&self) -> Vec<String> {
-        let is_skipped = |row: &TaskRow| {
-            matches!(&row.outcome, TaskOutcome::Failed(error) if error.class == ErrorClass::Skipped)
-        };
+        let is_skipped =
+            |row: &TaskRow| matches!(&row.outcome, TaskOutcome::Failed(error) if error.class == ErrorClass::Skipped);
         self.tasks.iter().filter(|(_, row)| is_skipped(row)).map(|(key, _)| key.clone()).collect()
     }
 }

@@ -149,10 +149,8 @@ async fn look(context: &Arc<Context>, tenant: TenantId, control: &Control) -> bo
     let read = async {
         let tx = context.store.tenant(tenant).begin().await?;
         let Some(orders) = runs::find_orders(&tx, control.fence).await? else { return Ok(None) };
-        let skipped = match control.skips.is_behind(orders.skips) {
-            true => runs::list_skipped(&tx, control.fence.run).await?,
-            false => Vec::new(),
-        };
+        let behind = control.skips.is_behind(orders.skips);
+        let skipped = if behind { runs::list_skipped(&tx, control.fence.run).await? } else { Vec::new() };
         Ok::<_, StoreError>(Some((orders, skipped)))
     };
     // A look that hangs must not keep the deadline or a shutdown from being seen.

@@ -226,7 +226,8 @@ impl RunCalls {
         if let Some(answer) = settle::use_late_answer(self, key).await? {
             return Ok(Ok(answer));
         }
-        let message = "an attempt may have reached the provider before its worker was lost, and the run says on_in_doubt: fail";
+        let message =
+            "an attempt may have reached the provider before its worker was lost, and the run says on_in_doubt: fail";
         let refusal = Refusal { class: ErrorClass::InDoubt, message: message.to_owned() };
         settle::refused(self, key, &refusal, attempts).await?;
         Ok(Err(TaskFailure::Failed(refusal.class)))

@@ -152,7 +152,8 @@ pub(super) async fn dropped(run: &RunCalls, key: &TaskKey, attempt: &OpenAttempt
             "may_have_cost_usd": attempt.reserved,
         }),
     );
-    let outcome = AttemptOutcome { error_class: Some(ErrorClass::Skipped), in_doubt: true, ..AttemptOutcome::default() };
+    let outcome =
+        AttemptOutcome { error_class: Some(ErrorClass::Skipped), in_doubt: true, ..AttemptOutcome::default() };
     settle_alone(run, attempt, &outcome, change, Some(event)).await
 }
 
