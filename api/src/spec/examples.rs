@@ -33,6 +33,7 @@ fn request(id: &str) -> Option<Value> {
             "tags": ["example"],
         }),
         "runs.bulkDelete" => json!({"ids": [RUN]}),
+        "runs.skip" => json!({"task_keys": ["generate/prompt/m0/1"]}),
         "providerKeys.create" => json!({"provider": "openai", "key": "sk-proj-your-key", "label": "team"}),
         "providerKeys.put" => json!({"key": "sk-proj-your-key"}),
         "providerKeys.update" => json!({"label": "team", "is_default": true}),

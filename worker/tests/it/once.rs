@@ -47,8 +47,10 @@ async fn a_job_that_is_pushed_twice_is_done_once(house: &House) {
 async fn two_jobs_of_one_run_do_it_once(house: &House) {
     let _workers = [house.worker(), house.worker()];
     let account = house.account_with_key().await;
+    // What a resume leaves whose process dies before it has taken the old job away.
+    let old = JobId::generate();
     let (run, job) = account.record(json!({"prompt": "hi", "models": ["sandbox/slow-1s"]})).await;
-    let twin = Job { id: JobId::generate(), ..job };
+    let twin = Job { id: old, ..job };
     house.store.jobs().insert(&twin, house.timing.job_due, None).await.unwrap();
     account.push(job).await;
     account.push(twin).await;

@@ -172,8 +172,7 @@ async fn park(context: &Arc<Context>, job: JobId, run_job: JobId) -> Outcome {
     let parked = if job == run_job {
         context.store.jobs().park(job).await
     } else {
-        // A job that the run does not name any more, or not yet: whoever resumes it may be about to write it down.
-        context.store.jobs().delete_orphan(job, context.timing.orphan_job).await
+        forget_other(context, job, run_job).await
     };
     if let Err(error) = parked {
         tracing::warn!(%error, "the job of a paused run is swept until it can be parked");
@@ -185,8 +184,7 @@ async fn park(context: &Arc<Context>, job: JobId, run_job: JobId) -> Outcome {
 async fn finish(context: &Arc<Context>, job: Job, run: RunId, run_job: JobId) -> Outcome {
     let mut done = tail::run_ended(context, job.tenant, run, run_job).await;
     if done.is_ok() && run_job != job.id {
-        // Whoever retries the run may be about to name this job.
-        done = context.store.jobs().delete_orphan(job.id, context.timing.orphan_job).await.map(|_| ());
+        done = forget_other(context, job.id, run_job).await.map(|_| ());
     }
     match done {
         Ok(()) => Outcome::Done,
@@ -194,6 +192,16 @@ async fn finish(context: &Arc<Context>, job: Job, run: RunId, run_job: JobId) ->
             tracing::warn!(%error, run.id = %run, "the tail of the run will be repeated");
             Outcome::GiveBack(context.timing.claim_retry)
         }
+    }
+}
+
+/// Takes away a job that is not the one that its run names. An older one it named before; a newer one it may be about to name,
+/// where somebody is resuming or retrying it.
+async fn forget_other(context: &Context, job: JobId, run_job: JobId) -> Result<bool, StoreError> {
+    if job < run_job {
+        context.store.jobs().delete(job).await
+    } else {
+        context.store.jobs().delete_orphan(job, context.timing.orphan_job).await
     }
 }
 
