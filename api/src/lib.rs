@@ -32,6 +32,7 @@ mod sealing;
 mod secret_text;
 pub mod server;
 pub mod spec;
+mod spending;
 pub mod start_error;
 mod submit;
 mod tail;

@@ -13,7 +13,7 @@ use crate::auth::Caller;
 use crate::body::Check;
 use crate::idempotency::Idempotency;
 use crate::problem::Failure;
-use crate::tail;
+use crate::{spending, tail};
 
 impl Check for NewRun {
     fn check(&self, app: &crate::app::App) -> Vec<FieldError> {
@@ -46,11 +46,12 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
         spec,
         metadata: body.metadata.clone(),
         tags: body.tags.clone(),
+        reserved: None,
     };
     let job = Job { id: row.job, tenant: caller.tenant, work: Work::RunV1(row.id), priority: 0 };
     let now = caller.app.clock.now();
     caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(row.deadline(now))).await?;
-    let outcome = write(caller, &row, idempotency, full).await;
+    let outcome = write(caller, row, idempotency, full).await;
     if !matches!(outcome, Ok(Written::New(_)) | Err(Unsure::MayStand(_))) {
         // Nothing was written, so nothing is to be done. If this fails, the sweeper finds a job without a run.
         if let Err(error) = caller.app.store.jobs().delete(job.id).await {
@@ -92,7 +93,7 @@ impl From<Failure> for Unsure {
 
 async fn write(
     caller: &Caller,
-    row: &NewRunRow,
+    mut row: NewRunRow,
     idempotency: &Idempotency,
     full: Option<Error>,
 ) -> Result<Written, Unsure> {
@@ -105,7 +106,8 @@ async fn write(
         return Err(Unsure::Not(refusal.into()));
     }
     check_keys(&tx, &row.spec).await?;
-    let written = runs::insert(&tx, row, now).await?;
+    row.reserved = spending::reserve(&tx, caller, row.id, &row.spec, now).await?;
+    let written = runs::insert(&tx, &row, now).await?;
     let run = runs::assemble(&written, Some(&BTreeMap::new()));
     idempotency.finish(&tx, row.id.uuid(), Some(&run)).await?;
     // Whether a commit that failed was applied cannot be known: then the job stays, and the sweeper finds out.

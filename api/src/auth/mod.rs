@@ -7,6 +7,6 @@ mod scope;
 
 pub use caller::{Allowed, Caller};
 pub use scope::{
-    ApiKeysRead, ApiKeysWrite, Needs, ProviderKeysRead, ProviderKeysWrite, RunsRead, RunsWrite, Scope, Scopes,
-    WebhooksRead, WebhooksWrite,
+    ApiKeysRead, ApiKeysWrite, BudgetsRead, BudgetsWrite, Needs, ProviderKeysRead, ProviderKeysWrite, RunsRead,
+    RunsWrite, Scope, Scopes, WebhooksRead, WebhooksWrite,
 };

@@ -59,6 +59,10 @@ scopes! {
     ApiKeysRead = "api-keys:read";
     /// Make, change and revoke API keys.
     ApiKeysWrite = "api-keys:write";
+    /// See budgets and how they stand.
+    BudgetsRead = "budgets:read";
+    /// Make, change and delete budgets, also that of the key itself.
+    BudgetsWrite = "budgets:write";
     /// See webhook endpoints and deliveries.
     WebhooksRead = "webhooks:read";
     /// Make, change and delete webhook endpoints, redeliver, see signing secrets.

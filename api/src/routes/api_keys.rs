@@ -3,6 +3,7 @@
 use acm2_domain::error::{Error, FieldError, Kind};
 use acm2_domain::ids::ApiKeyId;
 use acm2_store::control::{ApiKeyChange, ApiKeyRow};
+use acm2_store::{TenantTx, budgets};
 use chrono::{DateTime, Utc};
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::types::MaybeUndefined;
@@ -159,7 +160,7 @@ pub(super) struct ApiKeys;
 impl ApiKeys {
     /// Make an API key.
     ///
-    /// Needs the scope `api-keys:write`. The key is shown only in this answer. A tenant has at most 200 keys that hold.
+    /// Needs the scope `api-keys:write`, and `budgets:write` too where the key of this request has a budget. The key is shown only in this answer. A tenant has at most 200 keys that hold.
     #[oai(path = "/api-keys", method = "post", operation_id = "apiKeys.create")]
     async fn create(
         &self,
@@ -181,6 +182,7 @@ impl ApiKeys {
         let tx = caller.store().begin().await?;
         let now = caller.app.clock.now();
         idempotency.begin(&tx, now).await?;
+        refuse_unbound(&caller, &tx).await?;
         let present = caller.app.store.api_keys().count_active(caller.tenant, now).await?;
         limits::refuse_beyond(present, limits::API_KEYS, "API keys that hold")?;
         let new = NewKey { name: body.value.name, scopes, expires_at };
@@ -284,6 +286,16 @@ fn refuse_stronger(caller: &Caller, key: &ApiKeyRow) -> Result<(), Failure> {
             Err(Error::new(Kind::Forbidden, "scope_missing", detail).into())
         }
     }
+}
+
+/// A key that has a budget and may not change it makes no key that has none.
+async fn refuse_unbound(caller: &Caller, tx: &TenantTx) -> Result<(), Failure> {
+    if caller.scopes.allow(Scope::BudgetsWrite) || !budgets::is_bound(tx, caller.api_key).await? {
+        return Ok(());
+    }
+    let detail = "the API key of this request has a budget, which another key would not have: that needs the scope \
+                  budgets:write";
+    Err(Error::new(Kind::Forbidden, "scope_missing", detail).into())
 }
 
 /// A key makes and leaves none that holds longer than itself.

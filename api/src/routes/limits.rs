@@ -9,6 +9,8 @@ pub(super) const WEBHOOK_ENDPOINTS: u64 = 20;
 pub(super) const PROVIDER_KEYS: u64 = 100;
 /// API keys that hold; revoked and expired ones do not count.
 pub(super) const API_KEYS: u64 = 200;
+/// Budgets: two for the tenant and two for each of its keys, with room for those of keys that hold no more.
+pub(super) const BUDGETS: u64 = 500;
 
 /// Refuses one more where there are `most` already.
 pub(super) fn refuse_beyond(present: u64, most: u64, what: &str) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject, Tags};
 
 mod api_keys;
+mod budgets;
 mod deliveries;
 mod health;
 mod limits;
@@ -36,6 +37,8 @@ enum Tag {
     /// Keys that authenticate callers to ACM2.
     #[oai(rename = "API keys")]
     ApiKeys,
+    /// What runs may cost in a day or a month: of all the tenant's, or of one API key's.
+    Budgets,
     /// Where signed webhooks go.
     #[oai(rename = "Webhook endpoints")]
     WebhookEndpoints,
@@ -57,7 +60,7 @@ const ABOUT: &str = "ACM2 sends a prompt to many LLMs with your own provider key
 pub fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
     let all = (
         (runs::Runs, run_actions::RunActions, models::Models, providers::Providers),
-        (provider_keys::ProviderKeys, api_keys::ApiKeys),
+        (provider_keys::ProviderKeys, api_keys::ApiKeys, budgets::Budgets),
         (webhook_endpoints::WebhookEndpoints, deliveries::Deliveries, webhook_secret::WebhookSecret),
         health::HealthApi,
     );

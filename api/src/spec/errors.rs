@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 use crate::problem::{CONTENT_TYPE, Problem};
 
 /// Status, name of the component, code of the example, description.
-const RESPONSES: [(&str, &str, &str, &str); 13] = [
+const RESPONSES: [(&str, &str, &str, &str); 14] = [
     ("400", "Malformed", "malformed_json", "the request cannot be read: not JSON, a parameter that is not allowed"),
     ("401", "Unauthorized", "api_key_invalid", "no API key, or one that does not hold"),
+    ("402", "PaymentRequired", "budget_exceeded", "a budget has not enough left: `detail` says which and how much"),
     ("403", "Forbidden", "scope_missing", "the API key lacks the scope that this needs"),
     ("404", "NotFound", "not_found", "there is no such thing, or it is another tenant's"),
     ("409", "Conflict", "conflict", "the thing is not in a state that allows this"),
@@ -40,7 +41,7 @@ pub(super) fn describe(path: &str, method: &str, public: bool, operation: &mut M
             "404" => path.contains('{'),
             "409" => writes,
             "408" | "413" | "415" | "422" => has_body,
-            "429" => id == "runs.create",
+            "402" | "429" => id == "runs.create",
             "405" => false,
             _ => true,
         };

@@ -39,6 +39,8 @@ fn request(id: &str) -> Option<Value> {
         "providerKeys.update" => json!({"label": "team", "is_default": true}),
         "apiKeys.create" => json!({"name": "ci", "scopes": ["runs:read", "runs:write"]}),
         "apiKeys.update" => json!({"name": "ci, read only", "scopes": ["runs:read"]}),
+        "budgets.create" => json!({"period": "month", "limit_usd": "100"}),
+        "budgets.update" => json!({"limit_usd": "150"}),
         "webhookEndpoints.create" => json!({
             "url": "https://example.org/hooks/acm2",
             "events": ["run.completed", "run.failed"],
@@ -62,6 +64,8 @@ fn answer(id: &str) -> Option<(&'static str, Value)> {
         ),
         "health.live" | "health.ready" => ("200", json!({"status": "ok", "version": "0.1.0"})),
         "providerKeys.test" => ("200", json!({"status": "valid", "detail": "key accepted", "latency_ms": 210})),
+        "budgets.create" => ("201", budget("0", "0", "100")),
+        "budgets.get" => ("200", budget("12.5", "1", "86.5")),
         "apiKeys.create" => (
             "201",
             json!({
@@ -74,6 +78,22 @@ fn answer(id: &str) -> Option<(&'static str, Value)> {
             }),
         ),
         _ => return None,
+    })
+}
+
+fn budget(spent: &str, reserved: &str, left: &str) -> Value {
+    json!({
+        "id": "bud_01jd3v1m5zt0q8k6c2e4g6h8ja",
+        "api_key_id": null,
+        "period": "month",
+        "limit_usd": "100",
+        "spent_usd": spent,
+        "reserved_usd": reserved,
+        "left_usd": left,
+        "starts_at": "2026-11-01T00:00:00Z",
+        "resets_at": "2026-12-01T00:00:00Z",
+        "created_at": "2026-11-20T12:00:00Z",
+        "updated_at": "2026-11-20T12:00:00Z",
     })
 }
 

@@ -53,7 +53,7 @@ fn every_operation_is_whole() {
         }
     }
     // A path that two files share would lose all but the last one's operations.
-    assert_eq!(ids.len(), 42, "operations: {ids:?}");
+    assert_eq!(ids.len(), 43, "operations: {ids:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod m20261121_000013_create_events;
 mod m20261121_000014_create_deliveries;
 mod m20261121_000015_create_delivery_attempts;
 mod m20261127_000010_add_runs_retry_claim;
+mod m20261127_000020_create_budgets;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -32,6 +33,7 @@ impl MigratorTrait for TenantMigrator {
             Box::new(m20261121_000014_create_deliveries::Migration),
             Box::new(m20261121_000015_create_delivery_attempts::Migration),
             Box::new(m20261127_000010_add_runs_retry_claim::Migration),
+            Box::new(m20261127_000020_create_budgets::Migration),
         ]
     }
 }

@@ -1,6 +1,7 @@
 //! The words and rules of ACM2, without input or output: ids, money, prices, the provider list, what a run is and how its
 //! stages go. Every other crate knows this one; this one knows none of them and no async runtime.
 
+pub mod budget;
 pub mod call;
 pub mod clock;
 pub mod error;

@@ -88,6 +88,7 @@ impl Account<'_> {
             spec: new.compile(&self.house.prices).unwrap(),
             metadata: BTreeMap::new(),
             tags: Vec::new(),
+            reserved: None,
         };
         let job = Job { id: row.job, tenant: self.id, work: Work::RunV1(row.id), priority: 0 };
         let deadline = Some(row.deadline(now()));

@@ -87,8 +87,13 @@ impl RunSpec {
         if self.max_cost_usd.is_none() {
             return Ok(());
         }
+        self.require_prices(prices, "a run with max_cost_usd", "leave out max_cost_usd, or name another model")
+    }
+
+    /// Refuses models without a price under their exact name. `who` needs these prices; `way_out` is told at each model.
+    pub(crate) fn require_prices(&self, prices: &Prices, who: &str, way_out: &str) -> Result<(), Error> {
         let unpriced = |(index, model): (usize, &ModelSpec)| {
-            let detail = "has no price under this exact name; leave out max_cost_usd, or name another model";
+            let detail = format!("has no price under this exact name; {way_out}");
             prices
                 .find_exact(&model.provider, &model.model)
                 .is_none()
@@ -98,8 +103,7 @@ impl RunSpec {
         if fields.is_empty() {
             return Ok(());
         }
-        let detail =
-            "a run with max_cost_usd can only use models whose price is known under their exact name; see errors";
+        let detail = format!("{who} can only use models whose price is known under their exact name; see errors");
         Err(Error { fields, ..Error::new(Kind::Invalid, "price_unknown", detail) })
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::attempt_entity::{ActiveModel, Column, Entity};
 use super::fence::Fence;
 use crate::column::{from_json, from_word, to_json, to_word};
-use crate::{StoreError, TenantTx};
+use crate::{StoreError, TenantTx, budgets};
 
 /// The intent to make a call.
 #[derive(Debug, Clone)]
@@ -194,16 +194,7 @@ pub async fn settle_late(
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let Some(doubtful) = find_in_doubt(tx, attempt).await? else { return Ok(false) };
-    // The run's row first, as everywhere: two transactions that take the same locks in one order cannot block each other.
-    let money = Query::update()
-        .table("runs")
-        .value("in_doubt", Expr::col("in_doubt").sub(doubtful.unwrap_or(0)))
-        .value("unknown_doubts", Expr::col("unknown_doubts").sub(i32::from(doubtful.is_none())))
-        .value("spent", Expr::col("spent").add(answer.cost.map_or(0, Usd::pico)))
-        .value("unknown_costs", Expr::col("unknown_costs").add(i32::from(answer.cost.is_none())))
-        .and_where(Expr::col("id").eq(run.uuid()))
-        .to_owned();
-    tx.execute(&money).await?;
+    move_late_money(tx, run, doubtful, Some(answer)).await?;
     let update = Query::update()
         .table("attempts")
         .value("status", "late")
@@ -227,13 +218,7 @@ pub async fn settle_late_failure(
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let Some(doubtful) = find_in_doubt(tx, attempt).await? else { return Ok(false) };
-    let money = Query::update()
-        .table("runs")
-        .value("in_doubt", Expr::col("in_doubt").sub(doubtful.unwrap_or(0)))
-        .value("unknown_doubts", Expr::col("unknown_doubts").sub(i32::from(doubtful.is_none())))
-        .and_where(Expr::col("id").eq(run.uuid()))
-        .to_owned();
-    tx.execute(&money).await?;
+    move_late_money(tx, run, doubtful, None).await?;
     let update = Query::update()
         .table("attempts")
         .value("status", "failed")
@@ -245,6 +230,34 @@ pub async fn settle_late_failure(
         .and_where(Expr::col("status").eq("in_doubt"))
         .to_owned();
     Ok(tx.execute(&update).await?.rows_affected() == 1)
+}
+
+/// Moves the money of an attempt that is in doubt no longer, with an answer or without one, and corrects what a run that has
+/// ended is counted with in its budgets. Of an answer whose cost nobody knows the worst case goes on counting.
+async fn move_late_money(
+    tx: &TenantTx,
+    run: RunId,
+    doubtful: Option<i64>,
+    answer: Option<&StoredAnswer>,
+) -> Result<(), StoreError> {
+    let cost = answer.map_or(Some(Usd::ZERO), |answer| answer.cost);
+    let settled = cost.map_or(0, |_| doubtful.unwrap_or(0));
+    // The run's row first, as everywhere: two transactions that take the same locks in one order cannot block each other.
+    let money = Query::update()
+        .table("runs")
+        .value("in_doubt", Expr::col("in_doubt").sub(settled))
+        .value("unknown_doubts", Expr::col("unknown_doubts").sub(i32::from(doubtful.is_none())))
+        .value("spent", Expr::col("spent").add(cost.map_or(0, Usd::pico)))
+        .value("unknown_costs", Expr::col("unknown_costs").add(i32::from(cost.is_none())))
+        .and_where(Expr::col("id").eq(run.uuid()))
+        .returning(Query::returning().columns(["spent", "in_doubt", "max_cost"]))
+        .to_owned();
+    let Some(row) = tx.query_one(&money).await? else { return Ok(()) };
+    if row.try_get_by::<Option<i64>, _>("max_cost")?.is_none() {
+        return Ok(());
+    }
+    let consumed = row.try_get_by::<i64, _>("spent")?.saturating_add(row.try_get_by("in_doubt")?);
+    budgets::correct(tx, run, Usd::from_pico(consumed)).await
 }
 
 /// What an attempt in doubt had reserved; `None` where it is not in doubt.

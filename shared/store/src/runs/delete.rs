@@ -1,4 +1,4 @@
-//! Deleting a run that has ended, with its tasks, attempts and events. Its deliveries stay: they are owed. Those that are
+//! Deleting a run that has ended, with its tasks, attempts and events. What it cost stays counted in its budgets. Its deliveries stay: they are owed. Those that are
 //! finished lose their text now, those that are pending when they are finished (`deliveries::record`).
 
 use acm2_domain::ids::RunId;
@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use super::row::find;
 use super::run_entity::{Column, Entity};
-use crate::{StoreError, TenantTx, deliveries};
+use crate::{StoreError, TenantTx, budgets, deliveries};
 
 /// What became of the wish to delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub async fn delete(tx: &TenantTx, run: RunId) -> Result<DeleteOutcome, StoreErr
         Entity::delete_many().filter(Column::Id.eq(run.uuid())).filter(Column::Status.is_in(terminal)).exec(tx).await?;
     if deleted.rows_affected > 0 {
         deliveries::forget_payloads(tx, run).await?;
+        budgets::forget(tx, run).await?;
         return Ok(DeleteOutcome::Deleted);
     }
     Ok(find(tx, run).await?.map_or(DeleteOutcome::Missing, |row| DeleteOutcome::NotEnded(row.status)))

@@ -1,4 +1,4 @@
-//! The end of a run (PROTOCOL rule 10): status, events and deliveries in one transaction. Used by worker and api alike.
+//! The end of a run (PROTOCOL rule 10): status, events, deliveries and budgets in one transaction. Used by worker and api alike.
 
 use acm2_domain::ids::DeliveryId;
 use acm2_domain::run::machine::Step;
@@ -11,8 +11,7 @@ use super::claim::doubt;
 use super::events::insert_events;
 use super::fence::{Fence, FenceError, pass};
 use super::{assemble, find, list_tasks};
-use crate::TenantTx;
-use crate::deliveries;
+use crate::{TenantTx, budgets, deliveries};
 
 /// How a run ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +47,9 @@ pub async fn end(tx: &TenantTx, fence: Fence, ending: Ending, now: DateTime<Utc>
         Ending::Cut(_) if seen.tasks_completed > 0 => RunStatus::of_counts(seen.tasks_expected, seen.tasks_completed),
         Ending::Cut(_) => RunStatus::Failed,
     };
+    if seen.max_cost.is_some() {
+        budgets::settle(tx, fence.run, seen.consumed()).await?;
+    }
     // A cancellation that was asked for meanwhile wins.
     let status = seen.standing().step(Step::End(status)).map_err(|_| FenceError::Lost)?;
     let problem = match ending {

@@ -54,7 +54,7 @@ pub struct RunRow {
     pub unknown_costs: u32,
     /// Attempts in doubt of which nobody knows what they may have cost.
     pub unknown_doubts: u32,
-    /// The ceiling.
+    /// What it may cost at most: its own ceiling or what it has reserved in budgets.
     pub max_cost: Option<Usd>,
     /// The number of its last event.
     pub last_event: u64,
@@ -79,6 +79,13 @@ impl RunRow {
     pub fn standing(&self) -> Standing {
         let wanting = self.tasks_expected.saturating_sub(self.tasks_completed).saturating_sub(self.skips);
         Standing { status: self.status, requested: self.requested, can_retry: wanting > 0 }
+    }
+}
+
+impl RunRow {
+    /// What it has cost as ceilings and budgets count it: an attempt in doubt at its worst case.
+    pub fn consumed(&self) -> Usd {
+        self.spent + self.in_doubt
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use acm2_domain::ids::{ApiKeyId, JobId, RunId};
+use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, NewEvent, RunSpec, RunStatus};
 use acm2_domain::stages;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -30,6 +31,8 @@ pub struct NewRunRow {
     pub metadata: BTreeMap<String, String>,
     /// The caller's tags.
     pub tags: Vec<String>,
+    /// What it has reserved in budgets. It may cost no more than that.
+    pub reserved: Option<Usd>,
 }
 
 impl NewRunRow {
@@ -61,7 +64,7 @@ pub async fn insert(tx: &TenantTx, run: &NewRunRow, now: DateTime<Utc>) -> Resul
         in_doubt: 0,
         unknown_costs: 0,
         unknown_doubts: 0,
-        max_cost: run.spec.max_cost_usd.map(acm2_domain::money::Usd::pico),
+        max_cost: run.reserved.or(run.spec.max_cost_usd).map(Usd::pico),
         last_event: 1,
         problem_code: None,
         problem_detail: None,

@@ -38,7 +38,7 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
         cost: display_cost(cost_usd),
         known_cost_usd: row.spent,
         in_doubt_usd: (row.unknown_doubts == 0).then_some(row.in_doubt),
-        max_cost_usd: row.max_cost,
+        max_cost_usd: row.spec.max_cost_usd,
         metadata: row.metadata.clone(),
         tags: row.tags.clone(),
         problem: row.problem.clone(),

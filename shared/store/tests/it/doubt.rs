@@ -1,10 +1,10 @@
 //! Attempts of which nobody knows whether they reached the provider, and their money.
 
-use acm2_domain::call::ErrorClass;
+use acm2_domain::call::{CostSource, ErrorClass};
 use acm2_domain::ids::{AttemptId, WorkerId};
 use acm2_domain::money::Usd;
 use acm2_domain::run::EventType;
-use acm2_store::runs::{self, AttemptOutcome, Change};
+use acm2_store::runs::{self, AttemptOutcome, Change, StoredAnswer};
 
 use crate::fixture::{Fixture, now, on_both};
 use crate::runs::{Bench, new_attempt, stored, task, two_models};
@@ -15,6 +15,7 @@ on_both!(
     a_doubt_of_unknown_amount_is_not_nothing,
     open_attempts_of_a_lost_worker_become_in_doubt_with_their_money,
     a_late_answer_is_kept_and_its_money_moved,
+    a_late_answer_of_unknown_cost_keeps_its_worst_case,
 );
 
 async fn an_intent_that_commits_while_the_run_is_claimed_is_in_doubt(fixture: &Fixture) {
@@ -118,4 +119,19 @@ async fn a_late_answer_is_kept_and_its_money_moved(fixture: &Fixture) {
     let (number, answer) = runs::find_late_answer(&tx, run.id, &task(0)).await.unwrap().unwrap();
     assert_eq!((number, answer), (1, stored(300)));
     assert!(runs::find_late_answer(&tx, run.id, &task(1)).await.unwrap().is_none());
+}
+
+async fn a_late_answer_of_unknown_cost_keeps_its_worst_case(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let first = bench.claim(run.id, false).await;
+    let attempt = bench.open(first.fence, &task(0), 500).await;
+    bench.claim(run.id, true).await;
+    let tx = bench.begin().await;
+    let unknown = StoredAnswer { cost: None, cost_source: CostSource::Unknown, ..stored(0) };
+    assert!(runs::settle_late(&tx, run.id, attempt, &unknown, now()).await.unwrap());
+    tx.commit().await.unwrap();
+    let row = bench.find(run.id).await;
+    assert_eq!((row.spent, row.in_doubt, row.unknown_costs), (Usd::ZERO, Usd::from_pico(500), 1));
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod api_keys;
+mod budgets;
+mod budgets_model;
 mod commands;
 mod doubt;
 mod fixture;

@@ -44,6 +44,7 @@ pub(crate) fn new_run(body: serde_json::Value) -> NewRunRow {
         spec: spec(body),
         metadata: BTreeMap::from([("order".to_owned(), "7".to_owned())]),
         tags: vec!["100%".to_owned(), "a_b".to_owned()],
+        reserved: None,
     }
 }
 

@@ -167,7 +167,8 @@ async fn intend_once(
             Some(reserved) => (reserved, 1),
             None => (fenced.room.unwrap_or(Usd::MAX), tasks_left),
         };
-        match money::under_ceiling(call, price, room, sharers) {
+        let reserve = if run.own_ceiling { money::under_ceiling } else { money::under_budgets };
+        match reserve(call, price, room, sharers) {
             Ok(reservation) => reservation,
             Err(no_room) => return Ok(Intent::Refused(refuse(no_room))),
         }
@@ -197,11 +198,12 @@ fn refuse(no_room: NoRoom) -> Refusal {
     match no_room {
         NoRoom::CeilingReached => Refusal {
             class: ErrorClass::CostCeiling,
-            message: "what max_cost_usd leaves does not pay for this call".to_owned(),
+            message: "what max_cost_usd or the budgets leave to this run does not pay for this call".to_owned(),
         },
         NoRoom::PriceUnknown => Refusal {
             class: ErrorClass::PriceUnknown,
-            message: "the price of this model is not known, so it cannot be called under max_cost_usd".to_owned(),
+            message: "the price of this model is not known, so it cannot be called under max_cost_usd or a budget"
+                .to_owned(),
         },
     }
 }

@@ -41,11 +41,13 @@ pub(super) struct RunCalls {
     pub(super) tenant: TenantRow,
     pub(super) control: Arc<Control>,
     pub(super) deadline: Instant,
-    /// Whether the run has a ceiling.
+    /// Whether the run has a ceiling, its own or what it has reserved in budgets.
     pub(super) ceiling: bool,
     on_in_doubt: OnInDoubt,
     /// Attempts of this claim and earlier ones were made before the run was retried: they count towards no limit.
     retry_claim: i64,
+    /// Whether it is the caller's own: then tasks share it. What budgets hold for a run without one is enough for each.
+    pub(super) own_ceiling: bool,
     /// Tasks that were not settled at the claim and have not begun since, so that their money is not reserved.
     pub(super) unreserved: AtomicU32,
     permits: TenantPermits,
@@ -77,6 +79,7 @@ impl RunJournal {
                 ceiling: claimed.run.max_cost.is_some(),
                 on_in_doubt: claimed.run.spec.on_in_doubt,
                 retry_claim: claimed.run.retry_claim,
+                own_ceiling: claimed.run.spec.max_cost_usd.is_some(),
                 unreserved: AtomicU32::new(unsettled),
                 permits,
                 past,

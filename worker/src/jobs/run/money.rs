@@ -47,6 +47,23 @@ pub(super) fn under_ceiling(
     Ok(Reservation { amount: Some(amount), max_output_tokens: Some(u32::try_from(output).unwrap_or(u32::MAX)) })
 }
 
+/// Reserves for a run without a ceiling of its own, for which budgets hold the worst case of every try of every task: each takes
+/// its own worst case as it is. Only where tries were made beyond those, because workers died over them, is the rest shared.
+pub(super) fn under_budgets(
+    call: &Call,
+    price: Option<&Price>,
+    room: Usd,
+    tasks_left: u32,
+) -> Result<Reservation, NoRoom> {
+    let worst = worst_case(call, price);
+    match (worst.amount, worst.output_tokens) {
+        (Some(amount), Some(output)) if amount <= room => {
+            Ok(Reservation { amount: Some(amount), max_output_tokens: Some(u32::try_from(output).unwrap_or(u32::MAX)) })
+        }
+        _ => under_ceiling(call, price, room, tasks_left),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -86,12 +103,30 @@ mod tests {
                 // A transaction that was applied after all finds its own reservation as its room, and no less in it.
                 prop_assert_eq!(under_ceiling(&call(bytes, asked), price, reservation.amount.unwrap(), 1), Ok(reservation));
             }
+            if let Ok(reservation) = under_budgets(&call(bytes, asked), price, Usd::from_pico(room), tasks) {
+                prop_assert!(reservation.amount.unwrap() <= Usd::from_pico(room));
+                prop_assert_eq!(under_budgets(&call(bytes, asked), price, reservation.amount.unwrap(), 1), Ok(reservation));
+            }
         }
     }
 
     #[test]
     fn an_unknown_price_has_no_room_under_a_ceiling() {
         assert_eq!(under_ceiling(&call(1, None), None, Usd::MAX, 1), Err(NoRoom::PriceUnknown));
+    }
+
+    #[test]
+    fn what_budgets_hold_is_not_shared_evenly() {
+        let prices = Prices::built_in();
+        let price = prices.find("openai", "gpt-4o");
+        let (short, long) = (call(100, Some(10)), call(100, Some(1_000)));
+        let room = worst_case(&short, price).amount.unwrap() + worst_case(&long, price).amount.unwrap();
+        let reservation = under_budgets(&long, price, room, 2).unwrap();
+        assert_eq!(reservation.max_output_tokens, Some(1_000));
+        assert_eq!(
+            under_budgets(&short, price, room - reservation.amount.unwrap(), 1).unwrap().max_output_tokens,
+            Some(10)
+        );
     }
 
     #[test]

@@ -1,0 +1,161 @@
+//! Budgets: what the runs of a tenant, or of one of its API keys, may cost in a day or a month. Here is when a period begins and
+//! what a run reserves; who holds the sums is `store`.
+
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, FieldError, Kind};
+use crate::money::Usd;
+use crate::prices::{Prices, worst_case};
+use crate::run::RunSpec;
+use crate::stages::{self, PlannedTask};
+
+/// The highest limit of a budget, 1,000,000 USD: sums of money end at about nine times as much.
+pub const HIGHEST_LIMIT: Usd = Usd::from_pico(1_000_000_000_000_000_000);
+
+/// For how long a budget counts before it starts anew. Days and months are those of UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
+pub enum BudgetPeriod {
+    /// A day of UTC.
+    Day,
+    /// A month of UTC.
+    Month,
+}
+
+impl BudgetPeriod {
+    /// The word that stands in databases and JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
+    /// When the period began that `now` is in.
+    pub fn starts_at(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        midnight(self.first_day(now))
+    }
+
+    /// When the period ends that `now` is in, and the next one begins.
+    pub fn resets_at(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        let first = self.first_day(now);
+        let next = match self {
+            Self::Day => first.checked_add_days(Days::new(1)),
+            Self::Month => first.checked_add_months(Months::new(1)),
+        };
+        midnight(next.unwrap_or(NaiveDate::MAX))
+    }
+
+    fn first_day(self, now: DateTime<Utc>) -> NaiveDate {
+        let day = now.date_naive();
+        match self {
+            Self::Day => day,
+            Self::Month => day.with_day(1).unwrap_or(day),
+        }
+    }
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}
+
+/// What a run reserves in each budget that applies to it: its ceiling, or without one the worst case of all its tasks.
+///
+/// # Errors
+/// `price_unknown` and `cost_unbounded`, with the place of each model.
+pub fn reservation(spec: &RunSpec, prices: &Prices) -> Result<Usd, Error> {
+    let (who, way_out) = ("a budget applies, and a run under a budget", "a budget applies, so name another model");
+    spec.require_prices(prices, who, way_out)?;
+    match spec.max_cost_usd {
+        Some(ceiling) => Ok(ceiling),
+        None => most_of(spec, &stages::plan(spec), prices),
+    }
+}
+
+/// What these tasks of a run cost at most, where every try that a task may take reaches the provider and is charged.
+///
+/// # Errors
+/// `cost_unbounded`, with the place of each model for which nobody can say that.
+pub fn most_of(spec: &RunSpec, tasks: &[PlannedTask], prices: &Prices) -> Result<Usd, Error> {
+    let tries = i64::from(spec.max_retries) + 1;
+    let worst: Vec<Option<Usd>> = spec
+        .models
+        .iter()
+        .map(|model| worst_case(&spec.call(model), prices.find_exact(&model.provider, &model.model)).amount)
+        .collect();
+    let unbounded = |(index, worst): (usize, &Option<Usd>)| {
+        let detail = "has no known limit of its output; give max_output_tokens, or max_cost_usd for the whole run";
+        let asked = tasks.iter().any(|task| task.model_index == index);
+        (asked && worst.is_none()).then(|| FieldError::new(format!("/models/{index}"), detail))
+    };
+    let fields: Vec<FieldError> = worst.iter().enumerate().filter_map(unbounded).collect();
+    if !fields.is_empty() {
+        let detail = "a budget applies, and nobody can say what this run costs at most; give max_output_tokens or \
+                      max_cost_usd";
+        return Err(Error { fields, ..Error::new(Kind::Invalid, "cost_unbounded", detail) });
+    }
+    let most = |task: &PlannedTask| worst[task.model_index].unwrap_or(Usd::MAX);
+    Ok(tasks.iter().map(|task| Usd::from_pico(most(task).pico().saturating_mul(tries))).sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::NewRun;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn periods_are_those_of_utc_and_meet_without_a_gap() {
+        for (period, now, starts_at, resets_at) in [
+            (BudgetPeriod::Day, "2028-02-28T23:59:59.999999Z", "2028-02-28T00:00:00Z", "2028-02-29T00:00:00Z"),
+            (BudgetPeriod::Day, "2028-02-29T00:00:00Z", "2028-02-29T00:00:00Z", "2028-03-01T00:00:00Z"),
+            (BudgetPeriod::Month, "2026-12-31T23:59:59Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+            (BudgetPeriod::Month, "2027-01-01T00:00:00Z", "2027-01-01T00:00:00Z", "2027-02-01T00:00:00Z"),
+        ] {
+            assert_eq!((period.starts_at(at(now)), period.resets_at(at(now))), (at(starts_at), at(resets_at)), "{now}");
+        }
+        assert_eq!(serde_json::to_value(BudgetPeriod::Month).unwrap(), BudgetPeriod::Month.as_str());
+    }
+
+    fn reserve(body: serde_json::Value) -> Result<Usd, Error> {
+        let prices = Prices::parse(
+            "provider,model,input_per_million,output_per_million,cached_input_per_million,context_window,max_output\n\
+             sandbox,echo,1,2,0.1,128000,4096\nsandbox,fast,1,2,0.1,128000,\n",
+            "2026-11-20",
+        );
+        let prices = prices.unwrap();
+        reservation(&serde_json::from_value::<NewRun>(body).unwrap().compile(&prices).unwrap(), &prices)
+    }
+
+    #[test]
+    fn a_run_without_a_ceiling_reserves_every_try_of_every_task() {
+        let body = serde_json::json!({
+            "prompt": "x".repeat(968), "models": ["sandbox/echo", {"model": "sandbox/fast", "max_output_tokens": 96}],
+            "iterations": 2, "max_retries": 1,
+        });
+        // In millionths of a USD: 1,000 tokens of input at 1.25, then 4,096 or 96 of output at 2; two iterations, two tries.
+        let millionths = ((1_250 + 8_192) + (1_250 + 192)) * 4;
+        assert_eq!(reserve(body).unwrap(), Usd::from_pico(millionths * 1_000_000));
+    }
+
+    #[test]
+    fn a_ceiling_is_reserved_as_it_stands() {
+        let body = serde_json::json!({"prompt": "hi", "models": ["sandbox/fast"], "max_cost_usd": "1"});
+        assert_eq!(reserve(body).unwrap().to_string(), "1");
+    }
+
+    #[test]
+    fn what_has_no_worst_case_is_refused_with_its_place() {
+        let body = serde_json::json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/fast"]});
+        let error = reserve(body).unwrap_err();
+        assert_eq!((error.code, error.fields[0].pointer.as_str()), ("cost_unbounded", "/models/1"));
+        let body = serde_json::json!({"prompt": "hi", "models": ["sandbox/echo-20260806"]});
+        let error = reserve(body).unwrap_err();
+        assert_eq!((error.code, error.fields[0].pointer.as_str()), ("price_unknown", "/models/0"));
+    }
+}
