@@ -175,6 +175,8 @@ impl Owned {
         let api_key = client.post("/api/v1/api-keys", &key).await.expect(201)["api_key"].clone();
         let key = json!({"provider": "openai", "key": "sk-another-0123456789", "label": MARK});
         let provider_key = client.post(PROVIDER_KEYS, &key).await.expect(201);
+        let budget = json!({"api_key_id": api_key["id"], "period": "day", "limit_usd": "1"});
+        let budget = client.post("/api/v1/budgets", &budget).await.expect(201);
         let run = run(&client, &json!({"prompt": MARK, "models": ["sandbox/echo"], "tags": [MARK]})).await;
         let deliveries = client.get("/api/v1/deliveries").await.expect(200);
         let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
@@ -182,6 +184,7 @@ impl Owned {
             ("whe", text(&endpoint)),
             ("key", text(&api_key)),
             ("pkey", text(&provider_key)),
+            ("bud", text(&budget)),
             ("run", text(&run)),
             ("msg", text(&deliveries["items"][0])),
         ];

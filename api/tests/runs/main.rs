@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod basics;
+mod budgets;
 mod canaries;
 mod commands;
 mod control;
