@@ -70,8 +70,8 @@ async fn cancel(client: &Client, run: &str) {
     assert!(answer.status == 202 || answer.status == 409, "{}", answer.text);
 }
 
-/// Submits so many at once over these clients; the runs that were taken. The others are told what is left.
-async fn crowd(clients: &[&Client], count: usize, body: &Value) -> Vec<String> {
+/// Submits so many at once over these clients; the runs that were taken. The others are told that this is `left`.
+async fn crowd(clients: &[&Client], count: usize, body: &Value, left: Usd) -> Vec<String> {
     let all = (0..count).map(|number| clients[number % clients.len()].post(RUNS, body));
     let mut taken = Vec::new();
     for answer in futures_util::future::join_all(all).await {
@@ -82,7 +82,7 @@ async fn crowd(clients: &[&Client], count: usize, body: &Value) -> Vec<String> {
         answer.problem(402, "budget_exceeded");
         let detail = answer.json()["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains("of 7 USD per month for the tenant"), "{detail}");
-        assert!(detail.contains(" 0 USD is left"), "{detail}");
+        assert!(detail.contains(&format!(" {left} USD is left")), "{detail}");
     }
     taken
 }
@@ -92,7 +92,7 @@ async fn of_fifty_submissions_at_once_seven_fit_and_what_is_not_spent_is_free_ag
     let processes = open(house, &prices, &[]);
     let client = house.tenant(&processes[0], "a").await;
     let path = budget(&client, json!({"period": "month", "limit_usd": "7"})).await;
-    let taken = crowd(&[&client], 50, &run_of_a_dollar("sandbox/hang")).await;
+    let taken = crowd(&[&client], 50, &run_of_a_dollar("sandbox/hang"), Usd::ZERO).await;
     assert_eq!(taken.len(), 7);
     assert_eq!(standing(&client, &path).await, (Usd::ZERO, dollars(7), Usd::ZERO));
     house.wait_for_calls(1).await;
@@ -112,7 +112,8 @@ async fn of_fifty_submissions_at_once_seven_fit_and_what_is_not_spent_is_free_ag
     assert_eq!(standing(&client, &path).await, (spent, Usd::ZERO, dollars(7) - spent));
     client.delete(&format!("{RUNS}/{}", view["id"].as_str().unwrap())).await.expect(204);
     assert_eq!(standing(&client, &path).await.0, spent, "a deleted run stays counted");
-    assert_eq!(crowd(&[&client], 50, &run_of_a_dollar("sandbox/hang")).await.len(), 6);
+    let left = dollars(1) - spent;
+    assert_eq!(crowd(&[&client], 50, &run_of_a_dollar("sandbox/hang"), left).await.len(), 6);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,13 +125,13 @@ async fn two_api_processes_admit_no_more_than_one() {
     let other = house.world.client(&second, &tenant.key);
     let path = budget(&client, json!({"period": "month", "limit_usd": "7"})).await;
     let body = run_of_a_dollar("sandbox/echo");
-    let taken = crowd(&[&client, &other], 50, &body).await;
+    let taken = crowd(&[&client, &other], 50, &body, Usd::ZERO).await;
     assert_eq!(taken.len(), 7);
     assert_eq!(standing(&other, &path).await, (Usd::ZERO, dollars(7), Usd::ZERO));
     for run in &taken[..3] {
         cancel(&other, run).await;
     }
-    assert_eq!(crowd(&[&client, &other], 50, &body).await.len(), 3);
+    assert_eq!(crowd(&[&client, &other], 50, &body, Usd::ZERO).await.len(), 3);
     drop((first, second));
     house.world.remove().await;
 }
