@@ -8,24 +8,26 @@ use acm2_domain::job::{Job, Queue, Work};
 use acm2_domain::run::RunStatus;
 use acm2_domain::run::machine::{Command, Effect, Refusal};
 use acm2_store::runs::{self, Commanded, RunRow, Skipped, Unskippable};
-use acm2_store::{StoreError, deliveries};
+use acm2_store::{StoreError, TenantTx, deliveries};
 
 use crate::auth::Caller;
 use crate::problem::Failure;
-use crate::tail;
+use crate::{spending, tail};
 
 /// Gives a command to a run of the caller.
 pub(crate) async fn give(caller: &Caller, run: RunId, command: Command) -> Result<(), Failure> {
     let job = Job { id: JobId::generate(), tenant: caller.tenant, work: Work::RunV1(run), priority: 0 };
     // The job that will work on a queued run is written before the run names it.
     let prepared = prepare(caller, run, command, job).await?;
-    let outcome = write(caller, run, command, job.id).await;
-    let queued = matches!(&outcome, Ok(Commanded::Done(Effect::Become(RunStatus::Queued), _)));
-    // Whether a write that failed was applied cannot be known: then the job stays, and the sweeper finds out.
-    if prepared && !queued && outcome.is_ok() {
+    let written = write(caller, run, command, job.id).await;
+    let queues = matches!(&written, Ok((_, Commanded::Done(Effect::Become(RunStatus::Queued), _))));
+    if prepared && !queues {
         forget(caller, job.id).await;
     }
-    match outcome? {
+    let (tx, outcome) = written?;
+    // Whether a commit that failed was applied cannot be known: then the job stays, and the sweeper finds out.
+    tx.commit().await?;
+    match outcome {
         Commanded::Missing => Err(Error::not_found("run").into()),
         Commanded::Refused(refusal) => Err(refused(refusal).into()),
         Commanded::Done(effect, before) => {
@@ -35,11 +37,15 @@ pub(crate) async fn give(caller: &Caller, run: RunId, command: Command) -> Resul
     }
 }
 
-async fn write(caller: &Caller, run: RunId, command: Command, job: JobId) -> Result<Commanded, StoreError> {
+/// All that a command changes, to be committed. A retry reserves anew in the budgets that apply.
+async fn write(caller: &Caller, run: RunId, command: Command, job: JobId) -> Result<(TenantTx, Commanded), Failure> {
+    let now = caller.app.clock.now();
     let tx = caller.store().begin().await?;
-    let outcome = runs::command(&tx, run, command, job, caller.app.clock.now()).await?;
-    tx.commit().await?;
-    Ok(outcome)
+    let outcome = runs::command(&tx, run, command, job, now).await?;
+    if let (Command::Retry, Commanded::Done(Effect::Become(RunStatus::Queued), before)) = (command, &outcome) {
+        spending::reserve_anew(&tx, caller, before, now).await?;
+    }
+    Ok((tx, outcome))
 }
 
 /// Writes the job's row where the command will queue the run, as it looks now; whether it did.

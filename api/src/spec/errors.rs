@@ -40,8 +40,11 @@ pub(super) fn describe(path: &str, method: &str, public: bool, operation: &mut M
             "401" | "403" => !public,
             "404" => path.contains('{'),
             "409" => writes,
-            "408" | "413" | "415" | "422" => has_body,
-            "402" | "429" => id == "runs.create",
+            "408" | "413" | "415" => has_body,
+            // A retry has no body, but under a budget its models need prices.
+            "422" => has_body || id == "runs.retry",
+            "402" => matches!(id.as_str(), "runs.create" | "runs.retry"),
+            "429" => id == "runs.create",
             "405" => false,
             _ => true,
         };

@@ -21,6 +21,7 @@ on_both!(
     a_budget_of_an_api_key_binds_that_key_alone,
     a_run_without_a_ceiling_reserves_its_worst_case_and_is_not_cut_short,
     a_limit_can_be_lowered_below_what_is_spent,
+    a_retry_reserves_anew_for_what_is_missing,
     what_cannot_be_a_budget_is_refused_with_its_place,
 );
 
@@ -184,7 +185,7 @@ async fn a_budget_of_an_api_key_binds_that_key_alone(house: &House) {
     let mine = submit(&bound, &body).await;
     let refused = bound.post(RUNS, &body).await;
     refused.problem(402, "budget_exceeded");
-    assert!(refused.text.contains("of 1 USD per day for this API key"), "{}", refused.text);
+    assert!(refused.text.contains("of 1 USD per day for an API key"), "{}", refused.text);
     let free = submit(&client, &body).await;
     assert_eq!(standing(&client, &path).await, (Usd::ZERO, dollars(1), Usd::ZERO));
 
@@ -247,6 +248,40 @@ async fn a_run_without_a_ceiling_reserves_its_worst_case_and_is_not_cut_short(ho
     refused.problem(402, "budget_exceeded");
     assert!(refused.text.contains("this run can cost 60.001275 USD"), "{}", refused.text);
     assert_eq!(standing(&client, &path).await.1, Usd::ZERO, "what was refused has reserved nothing");
+}
+
+async fn a_retry_reserves_anew_for_what_is_missing(house: &House) {
+    let prices = prices();
+    let processes = open(house, &prices, &[]);
+    let client = house.tenant(&processes[0], "a").await;
+    // The run was made before the budget, which counts it from its retry on.
+    let body = json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/hang"], "max_retries": 0});
+    let run = submit(&client, &body).await;
+    let path = budget(&client, json!({"period": "month", "limit_usd": "0.01"})).await;
+    house.wait_for_calls(2).await;
+    let stop = async || {
+        while client.get(&format!("{RUNS}/{run}")).await.expect(200)["progress"]["tasks_completed"] != 1 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        cancel(&client, &run).await;
+        ended(&client, &run, Duration::from_secs(30)).await
+    };
+    let before = stop().await;
+    assert_eq!(standing(&client, &path).await.0, Usd::ZERO);
+    let retry = async || client.act(&format!("{RUNS}/{run}/retry")).await;
+    retry().await.expect(202);
+    let worst = Usd::from_pico(34 * 1_250_000 + 4_096 * 2_000_000);
+    assert_eq!(standing(&client, &path).await.1, worst, "the answered task is not asked again");
+    house.wait_for_calls(3).await;
+    let after = stop().await;
+    assert_eq!(usd(&after["in_doubt_usd"]) - usd(&before["in_doubt_usd"]), worst);
+    assert_eq!(standing(&client, &path).await, (worst, Usd::ZERO, usd(&json!("0.01")) - worst));
+    // A second one does not fit any more; the run stays as it ended, and no job of it is left.
+    retry().await.problem(402, "budget_exceeded");
+    assert_eq!(client.get(&format!("{RUNS}/{run}")).await.expect(200), after);
+    client.delete(&path).await.expect(204);
+    retry().await.expect(202);
+    stop().await;
 }
 
 async fn a_limit_can_be_lowered_below_what_is_spent(house: &House) {

@@ -8,7 +8,7 @@ use crate::error::{Error, FieldError, Kind};
 use crate::money::Usd;
 use crate::prices::{Prices, worst_case};
 use crate::run::RunSpec;
-use crate::stages::{self, PlannedTask};
+use crate::stages::PlannedTask;
 
 /// The highest limit of a budget, 1,000,000 USD: sums of money end at about nine times as much.
 pub const HIGHEST_LIMIT: Usd = Usd::from_pico(1_000_000_000_000_000_000);
@@ -61,24 +61,22 @@ fn midnight(day: NaiveDate) -> DateTime<Utc> {
     day.and_time(NaiveTime::MIN).and_utc()
 }
 
-/// What a run reserves in each budget that applies to it: its ceiling, or without one the worst case of all its tasks.
+/// What a run reserves in each budget that applies to it: what its ceiling leaves after what it has `consumed`, or without a
+/// ceiling the worst case of the tasks that it is yet to do. A new run has consumed nothing and does all that it plans.
 ///
 /// # Errors
 /// `price_unknown` and `cost_unbounded`, with the place of each model.
-pub fn reservation(spec: &RunSpec, prices: &Prices) -> Result<Usd, Error> {
+pub fn reservation(spec: &RunSpec, tasks: &[PlannedTask], consumed: Usd, prices: &Prices) -> Result<Usd, Error> {
     let (who, way_out) = ("a budget applies, and a run under a budget", "a budget applies, so name another model");
     spec.require_prices(prices, who, way_out)?;
     match spec.max_cost_usd {
-        Some(ceiling) => Ok(ceiling),
-        None => most_of(spec, &stages::plan(spec), prices),
+        Some(ceiling) => Ok(Ord::max(ceiling - consumed, Usd::ZERO)),
+        None => most_of(spec, tasks, prices),
     }
 }
 
 /// What these tasks of a run cost at most, where every try that a task may take reaches the provider and is charged.
-///
-/// # Errors
-/// `cost_unbounded`, with the place of each model for which nobody can say that.
-pub fn most_of(spec: &RunSpec, tasks: &[PlannedTask], prices: &Prices) -> Result<Usd, Error> {
+fn most_of(spec: &RunSpec, tasks: &[PlannedTask], prices: &Prices) -> Result<Usd, Error> {
     let tries = i64::from(spec.max_retries) + 1;
     let worst: Vec<Option<Usd>> = spec
         .models
@@ -104,6 +102,7 @@ pub fn most_of(spec: &RunSpec, tasks: &[PlannedTask], prices: &Prices) -> Result
 mod tests {
     use super::*;
     use crate::run::NewRun;
+    use crate::stages;
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
@@ -122,14 +121,19 @@ mod tests {
         assert_eq!(serde_json::to_value(BudgetPeriod::Month).unwrap(), BudgetPeriod::Month.as_str());
     }
 
-    fn reserve(body: serde_json::Value) -> Result<Usd, Error> {
+    fn reserve_after(body: serde_json::Value, consumed: Usd) -> Result<Usd, Error> {
         let prices = Prices::parse(
             "provider,model,input_per_million,output_per_million,cached_input_per_million,context_window,max_output\n\
              sandbox,echo,1,2,0.1,128000,4096\nsandbox,fast,1,2,0.1,128000,\n",
             "2026-11-20",
         );
         let prices = prices.unwrap();
-        reservation(&serde_json::from_value::<NewRun>(body).unwrap().compile(&prices).unwrap(), &prices)
+        let spec = serde_json::from_value::<NewRun>(body).unwrap().compile(&prices).unwrap();
+        reservation(&spec, &stages::plan(&spec), consumed, &prices)
+    }
+
+    fn reserve(body: serde_json::Value) -> Result<Usd, Error> {
+        reserve_after(body, Usd::ZERO)
     }
 
     #[test]
@@ -144,9 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn a_ceiling_is_reserved_as_it_stands() {
+    fn a_ceiling_is_reserved_as_far_as_it_is_not_consumed() {
         let body = serde_json::json!({"prompt": "hi", "models": ["sandbox/fast"], "max_cost_usd": "1"});
-        assert_eq!(reserve(body).unwrap().to_string(), "1");
+        assert_eq!(reserve(body.clone()).unwrap().to_string(), "1");
+        assert_eq!(reserve_after(body.clone(), "0.4".parse().unwrap()).unwrap().to_string(), "0.6");
+        assert_eq!(reserve_after(body, "1.4".parse().unwrap()), Ok(Usd::ZERO));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use acm2_domain::call::ErrorClass;
 use acm2_domain::ids::{JobId, RunId};
+use acm2_domain::money::Usd;
 use acm2_domain::run::machine::{Command, Effect, Refusal};
 use acm2_domain::run::{EventType, NewEvent, Requested, RunStatus};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -137,6 +138,17 @@ async fn retry(tx: &TenantTx, seen: &RunRow, job: JobId, now: DateTime<Utc>) -> 
         .value("finished_at", Option::<DateTime<Utc>>::None)
         .value("deadline_at", retried_deadline(seen, now));
     write(tx, seen, &mut update, EventType::RunRetryRequested, json!({"tasks_missing": missing}), now).await
+}
+
+/// Sets what a run may cost at most, which a retry may change: budgets come and go, and it reserves anew. The row must be locked.
+pub async fn set_max_cost(tx: &TenantTx, run: RunId, max_cost: Option<Usd>) -> Result<(), StoreError> {
+    let update = Query::update()
+        .table("runs")
+        .value("max_cost", max_cost.map(Usd::pico))
+        .and_where(Expr::col("id").eq(run.uuid()))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
 }
 
 /// Takes the claim of a run that no worker has, so that whoever has seen the old one cannot claim it.

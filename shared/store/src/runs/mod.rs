@@ -24,7 +24,7 @@ pub use attempts::{
     settle_attempt, settle_late, settle_late_failure,
 };
 pub use claim::{Claimed, Released, claim, release};
-pub use command::{Commanded, command, end_waiting_run, retried_deadline};
+pub use command::{Commanded, command, end_waiting_run, retried_deadline, set_max_cost};
 pub use delete::{DeleteOutcome, delete};
 pub use end::{Ended, Ending, end};
 pub use events::list_events;

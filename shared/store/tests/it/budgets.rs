@@ -1,13 +1,13 @@
 //! Budgets: reserving and settling, with a clock that is passed in.
 
 use acm2_domain::budget::BudgetPeriod;
-use acm2_domain::ids::{ApiKeyId, BudgetId, RunId};
+use acm2_domain::ids::{ApiKeyId, BudgetId, JobId, RunId};
 use acm2_domain::money::Usd;
+use acm2_domain::run::RunStatus;
+use acm2_domain::run::machine::{Command, Effect};
 use acm2_store::budgets::{self, BudgetRow, NewBudget, Reservation, Reserved, Standing};
-use acm2_store::runs::{self, Ending, NewRunRow, RunRow};
+use acm2_store::runs::{self, Commanded, Ending, NewRunRow, RunRow};
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
 use crate::fixture::{Fixture, is_not_found, now, on_both};
 use crate::runs::{Bench, stored, task, two_models};
@@ -166,13 +166,9 @@ async fn a_run_that_is_tried_again_reserves_anew_and_pays_only_for_what_comes_on
     let applying = budgets::lock_applying(&tx, None).await.unwrap();
     let reservation = Reservation { run, amount: pico(300), baseline: pico(80) };
     assert_eq!(budgets::reserve(&tx, &applying, reservation, next_day).await.unwrap(), Reserved::Done);
-    let again = Query::update()
-        .table("runs")
-        .value("status", "queued")
-        .value("max_cost", 380_i64)
-        .and_where(Expr::col("id").eq(run.uuid()))
-        .to_owned();
-    assert_eq!(tx.execute(&again).await.unwrap().rows_affected(), 1);
+    let queued = runs::command(&tx, run, Command::Retry, JobId::generate(), next_day).await.unwrap();
+    assert!(matches!(queued, Commanded::Done(Effect::Become(RunStatus::Queued), _)));
+    runs::set_max_cost(&tx, run, Some(pico(380))).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(spent_and_reserved(&bench, &budget, first_day).await, (80, 0));
     assert_eq!(spent_and_reserved(&bench, &budget, next_day).await, (0, 300));
