@@ -21,6 +21,7 @@ use url::Url;
 use crate::app::{App, Parts, wrapped};
 use crate::middleware::Metrics;
 use crate::start_error::StartError;
+use crate::timelines::Timelines;
 use crate::waiters::Waiters;
 
 /// API keys whose right check is remembered.
@@ -64,6 +65,8 @@ pub async fn open(
         verified: VerifyCache::new(VERIFIED_KEYS),
         me: WorkerId::generate(),
         waiters: Waiters::new(config.http.concurrency),
+        streams: Waiters::new(config.http.concurrency),
+        timelines: Timelines::default(),
         shutdown,
         config: Arc::new(config),
     }))

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call_permits::CallPermits;
 use crate::liveness::Liveness;
+use crate::progress::Progress;
 
 /// What every job works with.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct Context {
     pub(crate) calls: CallPermits,
     /// Runs that have a handler in this process right now.
     pub(crate) live_runs: Live<RunId>,
+    /// Runs whose new events are still to be told of.
+    pub(crate) progress: Progress,
     /// Deliveries that have one.
     pub(crate) live_deliveries: Live<DeliveryId>,
     /// The process ends now, whatever is in flight.

@@ -7,6 +7,7 @@ mod context;
 mod jobs;
 mod liveness;
 mod process;
+mod progress;
 mod sweeper;
 
 pub use process::{Parts, Permits, run};

@@ -40,7 +40,7 @@ pub(super) fn describe(path: &str, method: &str, public: bool, operation: &mut M
             "404" => path.contains('{'),
             "409" => writes,
             "408" | "413" | "415" | "422" => has_body,
-            "429" => id == "runs.create",
+            "429" => matches!(id.as_str(), "runs.create" | "runs.events"),
             "405" => false,
             _ => true,
         };
