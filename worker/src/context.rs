@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::call_permits::CallPermits;
 use crate::liveness::Liveness;
 use crate::progress::Progress;
+use crate::receivers::Receivers;
 
 /// What every job works with.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Context {
     pub(crate) liveness: Arc<Liveness>,
     /// Calls that may be under way at once in this process.
     pub(crate) calls: CallPermits,
+    /// Deliveries that may be under way at once to one receiver.
+    pub(crate) receivers: Receivers,
     /// Runs that have a handler in this process right now.
     pub(crate) live_runs: Live<RunId>,
     /// Runs whose new events are still to be told of.

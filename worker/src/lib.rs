@@ -8,6 +8,7 @@ mod jobs;
 mod liveness;
 mod process;
 mod progress;
+mod receivers;
 mod sweeper;
 
 pub use process::{Parts, Permits, run};

@@ -22,6 +22,7 @@ use crate::context::{Context, Live};
 use crate::jobs::Jobs;
 use crate::liveness::{Liveness, beat};
 use crate::progress::{self, Progress};
+use crate::receivers::Receivers;
 use crate::sweeper::sweep;
 
 /// How much a worker process does at once.
@@ -88,6 +89,7 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
         me,
         liveness: Arc::clone(&liveness),
         calls: CallPermits::new(parts.permits.calls, parts.permits.calls_of_one_tenant),
+        receivers: Receivers::new(parts.permits.deliveries, parts.timing.delivery_timeout),
         live_runs: Live::default(),
         progress: Progress::default(),
         live_deliveries: Live::default(),
