@@ -57,7 +57,7 @@ async fn a_stream_tells_what_the_pages_tell_and_ends_with_the_run(house: &House)
 async fn a_stream_that_is_cut_again_and_again_loses_and_doubles_nothing(house: &House) {
     let processes = house.open();
     let client = house.tenant(&processes[0], "a").await;
-    let models = json!(["sandbox/slow-100ms", "sandbox/fail-500-then-ok"]);
+    let models = json!(["sandbox/slow-100ms", "sandbox/slow-50ms", "sandbox/fail-500-then-ok"]);
     let id = submit(&client, &json!({"prompt": "hi", "models": models, "iterations": 10, "concurrency": 2})).await;
     let (mut events, mut streams) = (Vec::<Frame>::new(), 0);
     while let Some(mut stream) = EventSource::open(&client, &path(&id), events.last().map(|event| event.id)).await {

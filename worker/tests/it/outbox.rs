@@ -236,9 +236,9 @@ async fn a_success_in_between_begins_the_five_days_anew(house: &House) {
     for day in 0..3 {
         let delivery = deliver(&account, id, &receiver.url(), clock.now()).await;
         if day == 1 {
-            delivered(&account, delivery).await
+            delivered(&account, delivery).await;
         } else {
-            drop(failed(&account, delivery, 1).await)
+            failed(&account, delivery, 1).await;
         }
         clock.advance(TimeDelta::days(3));
     }
