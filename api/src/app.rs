@@ -20,6 +20,7 @@ use acm2_vault::verify_cache::VerifyCache;
 
 use crate::middleware::Metrics;
 use crate::problem::Failure;
+use crate::timelines::Timelines;
 use crate::waiters::Waiters;
 
 /// The parts of a process; cheap to clone.
@@ -53,6 +54,10 @@ pub struct Parts {
     pub me: WorkerId,
     /// Those who wait for a run.
     pub waiters: Waiters,
+    /// Those who stream events.
+    pub streams: Waiters,
+    /// The runs whose events are streamed.
+    pub timelines: Timelines,
     /// How this process is told to end.
     pub shutdown: Shutdown,
 }

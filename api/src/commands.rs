@@ -70,6 +70,8 @@ async fn prepare(caller: &Caller, run: RunId, command: Command, job: Job) -> Res
 /// What follows a command that stands. None of it may fail the request: whoever meets the run or its job later does the same.
 async fn follow(caller: &Caller, effect: Effect, before: &RunRow, job: Job) {
     let (app, tenant, run) = (&caller.app, caller.tenant, before.id);
+    // Also to those who stream its events.
+    tail::tell(app, Signal::Command { tenant, run }).await;
     match effect {
         Effect::Become(RunStatus::Queued) => {
             if let Err(error) = enqueue_owed(caller, before).await {
@@ -90,9 +92,7 @@ async fn follow(caller: &Caller, effect: Effect, before: &RunRow, job: Job) {
                 tracing::warn!(%error, run.id = %run, "the tail of a cancelled run is left to the sweeper");
             }
         }
-        Effect::Ask(_) | Effect::TakeBack | Effect::Nothing => {
-            tail::tell(app, Signal::Command { tenant, run }).await;
-        }
+        Effect::Ask(_) | Effect::TakeBack | Effect::Nothing => {}
     }
 }
 

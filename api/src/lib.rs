@@ -18,12 +18,14 @@ pub mod embedded;
 #[cfg(not(feature = "worker"))]
 #[path = "embedded_absent.rs"]
 pub mod embedded;
+mod event_stream;
 pub mod first_start;
 pub mod idempotency;
 mod key_rotation;
 mod key_test;
 pub mod middleware;
 pub mod open;
+mod poll_hint;
 mod presence;
 pub mod problem;
 pub mod reply;
@@ -38,5 +40,6 @@ mod submit;
 mod tail;
 mod tenants;
 mod test_event;
+pub mod timelines;
 pub mod waiters;
 mod waiting;

@@ -20,7 +20,9 @@ use url::Url;
 
 use crate::app::{App, Parts, wrapped};
 use crate::middleware::Metrics;
+use crate::server::most_waiting;
 use crate::start_error::StartError;
+use crate::timelines::Timelines;
 use crate::waiters::Waiters;
 
 /// API keys whose right check is remembered.
@@ -63,7 +65,9 @@ pub async fn open(
         metrics: Arc::new(metrics),
         verified: VerifyCache::new(VERIFIED_KEYS),
         me: WorkerId::generate(),
-        waiters: Waiters::new(config.http.concurrency),
+        waiters: Waiters::new(most_waiting(&config)),
+        streams: Waiters::new(most_waiting(&config)),
+        timelines: Timelines::default(),
         shutdown,
         config: Arc::new(config),
     }))

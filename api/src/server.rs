@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use acm2_runtime::config::Config;
 use acm2_runtime::file_limit;
 use poem::listener::TcpAcceptor;
 use poem::{Endpoint, EndpointExt, Response, Route, Server, get};
@@ -63,9 +64,14 @@ pub fn endpoint(app: &App) -> impl Endpoint<Output = Response> + 'static {
 }
 
 /// Never so many that none of the process's files are left for the database and the providers.
-fn most_connections(app: &App) -> usize {
-    let wanted = app.config.http.concurrency.saturating_mul(CONNECTIONS);
+fn most_connections(config: &Config) -> usize {
+    let wanted = config.http.concurrency.saturating_mul(CONNECTIONS);
     file_limit::current().map_or(wanted, |limit| wanted.min(usize::try_from(limit.soft / 2).unwrap_or(usize::MAX)))
+}
+
+/// How many callers may wait, and how many may stream: so many that they leave half of the connections to others.
+pub fn most_waiting(config: &Config) -> usize {
+    (most_connections(config) / CONNECTIONS).max(1)
 }
 
 /// What a person meets who opens the printed address: the documentation.
@@ -77,7 +83,7 @@ fn home() -> Response {
 pub async fn serve(app: App, bound: Bound) -> Result<(), StartError> {
     let failed = |error: std::io::Error| StartError::failed(format!("the HTTP server stopped: {error}"));
     let acceptor = TcpAcceptor::from_tokio(bound.listener).map_err(failed)?;
-    let acceptor = Bounded::new(acceptor, most_connections(&app), app.timing.connection_idle);
+    let acceptor = Bounded::new(acceptor, most_connections(&app.config), app.timing.connection_idle);
     let soft = app.shutdown.soft().cancelled_owned();
     let hard = app.shutdown.hard().cancelled_owned();
     let grace = app.timing.shutdown_grace;

@@ -24,8 +24,8 @@ impl Check for NewRun {
 /// What a submission led to.
 #[derive(Debug)]
 pub(crate) enum Submitted {
-    /// A new run.
-    New(Box<Run>),
+    /// A new run, and how many of its tenant's waited before it.
+    New(Box<Run>, u64),
     /// The run that an earlier submission with the same `Idempotency-Key` made, and what was answered then.
     Replayed(RunId, String),
 }
@@ -34,7 +34,8 @@ pub(crate) enum Submitted {
 pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempotency) -> Result<Submitted, Failure> {
     let spec = body.compile(&caller.app.prices).map_err(Error::invalid)?;
     spec.check_prices(&caller.app.prices)?;
-    let full = full_queue(caller).await;
+    let waiting = waiting(caller).await;
+    let full = refusal(caller, waiting);
     // A repeated request is told of the run that it made, also while the queue is full.
     if let Some(refusal) = full.as_ref().filter(|_| !idempotency.is_named()) {
         return Err(refusal.clone().into());
@@ -61,7 +62,7 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
     match outcome {
         Ok(Written::New(run)) => {
             tail::push(&caller.app, &[job]).await;
-            Ok(Submitted::New(run))
+            Ok(Submitted::New(run, waiting))
         }
         Ok(Written::Replay(run, answer)) => Ok(Submitted::Replayed(run, answer)),
         Err(Unsure::Not(failure) | Unsure::MayStand(failure)) => Err(failure),
@@ -133,19 +134,20 @@ async fn check_keys(tx: &TenantTx, spec: &RunSpec) -> Result<(), Failure> {
     if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(wrong).into()) }
 }
 
-/// The broker's memory is bounded: so many runs of a tenant may wait. While the broker is away nobody counts.
-async fn full_queue(caller: &Caller) -> Option<Error> {
+/// How many of the tenant's runs wait; 0 while the broker is away, where nobody counts.
+async fn waiting(caller: &Caller) -> u64 {
+    caller.app.broker.dispatch.waiting(Queue::Runs, caller.tenant).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the broker is away; the run is accepted all the same");
+        0
+    })
+}
+
+/// The broker's memory is bounded: so many runs of a tenant may wait.
+fn refusal(caller: &Caller, waiting: u64) -> Option<Error> {
     const RETRY_AFTER: u64 = 30;
     let most = caller.app.config.queue.tenant_quota;
-    match caller.app.broker.dispatch.waiting(Queue::Runs, caller.tenant).await {
-        Ok(waiting) if waiting >= most => {
-            let detail = format!("{most} runs of yours wait already; come back when some have begun");
-            Some(Error::new(Kind::TooMany, "queue_full", detail).retry_after(RETRY_AFTER))
-        }
-        Ok(_) => None,
-        Err(error) => {
-            tracing::warn!(%error, "the broker is away; the run is accepted all the same");
-            None
-        }
-    }
+    (waiting >= most).then(|| {
+        let detail = format!("{most} runs of yours wait already; come back when some have begun");
+        Error::new(Kind::TooMany, "queue_full", detail).retry_after(RETRY_AFTER)
+    })
 }

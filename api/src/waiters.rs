@@ -1,8 +1,8 @@
-//! How many callers wait for runs in this process: each costs a look at the store now and then, also after it has left. Whoever
-//! is one too many is answered at once with what there is. Called by `waiting`.
+//! How many callers wait for runs in this process, or stream the events of one: each costs a look at the store now and then.
+//! Whoever is one too many is answered at once with what there is, or refused. Called by `waiting` and `event_stream`.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use acm2_domain::ids::TenantId;
 
@@ -13,25 +13,25 @@ const MOST_OF_ONE: usize = 64;
 #[derive(Debug)]
 pub struct Waiters {
     most: usize,
-    by_tenant: Mutex<HashMap<TenantId, usize>>,
+    by_tenant: Arc<Mutex<HashMap<TenantId, usize>>>,
 }
 
 /// A place among those who wait; it is free again when this is dropped.
 #[derive(Debug)]
-pub struct Place<'a> {
-    waiters: &'a Waiters,
+pub struct Place {
+    by_tenant: Arc<Mutex<HashMap<TenantId, usize>>>,
     tenant: TenantId,
 }
 
 impl Waiters {
     /// Of all tenants at most `most`.
     pub fn new(most: usize) -> Self {
-        Self { most, by_tenant: Mutex::default() }
+        Self { most, by_tenant: Arc::default() }
     }
 
     /// A place, if there is one.
-    pub fn enter(&self, tenant: TenantId) -> Option<Place<'_>> {
-        let mut by_tenant = self.lock();
+    pub fn enter(&self, tenant: TenantId) -> Option<Place> {
+        let mut by_tenant = lock(&self.by_tenant);
         if by_tenant.values().sum::<usize>() >= self.most {
             return None;
         }
@@ -40,17 +40,17 @@ impl Waiters {
             return None;
         }
         *count += 1;
-        Some(Place { waiters: self, tenant })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, usize>> {
-        self.by_tenant.lock().unwrap_or_else(PoisonError::into_inner)
+        Some(Place { by_tenant: Arc::clone(&self.by_tenant), tenant })
     }
 }
 
-impl Drop for Place<'_> {
+fn lock(by_tenant: &Mutex<HashMap<TenantId, usize>>) -> MutexGuard<'_, HashMap<TenantId, usize>> {
+    by_tenant.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        let mut by_tenant = self.waiters.lock();
+        let mut by_tenant = lock(&self.by_tenant);
         if let Some(count) = by_tenant.get_mut(&self.tenant) {
             *count -= 1;
             if *count == 0 {
@@ -74,6 +74,6 @@ mod tests {
         places.pop();
         assert!(waiters.enter(many).is_some());
         drop((places, theirs));
-        assert!(waiters.lock().is_empty());
+        assert!(lock(&waiters.by_tenant).is_empty());
     }
 }

@@ -108,9 +108,9 @@ async fn wait_for_end(
 
 async fn has_ended(caller: &Caller, run: RunId) -> Result<bool, Failure> {
     let tx = caller.store().begin().await?;
-    let row = runs::find(&tx, run).await?.ok_or_else(|| acm2_domain::Error::not_found("run"))?;
+    let mark = runs::find_mark(&tx, run).await?.ok_or_else(|| acm2_domain::Error::not_found("run"))?;
     tx.commit().await?;
-    Ok(row.status.is_terminal())
+    Ok(mark.status.is_terminal())
 }
 
 async fn read(caller: &Caller, run: RunId) -> Result<Run, Failure> {

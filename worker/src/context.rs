@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call_permits::CallPermits;
 use crate::liveness::Liveness;
+use crate::progress::Progress;
+use crate::receivers::Receivers;
 
 /// What every job works with.
 #[derive(Debug)]
@@ -39,8 +41,12 @@ pub(crate) struct Context {
     pub(crate) liveness: Arc<Liveness>,
     /// Calls that may be under way at once in this process.
     pub(crate) calls: CallPermits,
+    /// Deliveries that may be under way at once to one receiver.
+    pub(crate) receivers: Receivers,
     /// Runs that have a handler in this process right now.
     pub(crate) live_runs: Live<RunId>,
+    /// Runs whose new events are still to be told of.
+    pub(crate) progress: Progress,
     /// Deliveries that have one.
     pub(crate) live_deliveries: Live<DeliveryId>,
     /// The process ends now, whatever is in flight.

@@ -7,6 +7,8 @@ mod context;
 mod jobs;
 mod liveness;
 mod process;
+mod progress;
+mod receivers;
 mod sweeper;
 
 pub use process::{Parts, Permits, run};

@@ -21,6 +21,8 @@ use crate::consume::{ConsumerOptions, Handler, ShutdownTokens, consume};
 use crate::context::{Context, Live};
 use crate::jobs::Jobs;
 use crate::liveness::{Liveness, beat};
+use crate::progress::{self, Progress};
+use crate::receivers::Receivers;
 use crate::sweeper::sweep;
 
 /// How much a worker process does at once.
@@ -87,7 +89,9 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
         me,
         liveness: Arc::clone(&liveness),
         calls: CallPermits::new(parts.permits.calls, parts.permits.calls_of_one_tenant),
+        receivers: Receivers::new(parts.permits.deliveries, parts.timing.delivery_timeout),
         live_runs: Live::default(),
+        progress: Progress::default(),
         live_deliveries: Live::default(),
         hard_stop: shutdown.hard.clone(),
     });
@@ -99,6 +103,7 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
     let beating = beat(parts.store, parts.process, liveness, parts.timing.clone(), ended.clone());
     let beating = AbortOnDropHandle::new(tokio::spawn(beating));
     let sweeping = AbortOnDropHandle::new(tokio::spawn(sweep(Arc::clone(&context), shutdown.soft.clone())));
+    let telling = AbortOnDropHandle::new(tokio::spawn(progress::tell(Arc::clone(&context))));
     let jobs: Arc<dyn Handler> = Arc::new(Jobs(Arc::clone(&context)));
     let consumer = |queue, permits| {
         let options = ConsumerOptions { worker: me, queue, permits, timing: parts.timing.clone() };
@@ -107,7 +112,7 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
     tokio::join!(consumer(Queue::Runs, parts.permits.runs), consumer(Queue::Deliveries, parts.permits.deliveries));
     // The heartbeat outlives the last handler: nobody may steal what is still being finished.
     ended.cancel();
-    drop(sweeping);
+    drop((sweeping, telling));
     let _ = beating.await;
     Ok(())
 }

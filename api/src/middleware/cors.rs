@@ -9,7 +9,7 @@ use poem::{Endpoint, Request, Response, Result};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE");
 const REQUEST_HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, content-encoding, idempotency-key, if-none-match, prefer, x-acm2-api-key, x-api-key",
+    "authorization, content-type, content-encoding, idempotency-key, if-none-match, last-event-id, prefer, x-acm2-api-key, x-api-key",
 );
 const RESPONSE_HEADERS: HeaderValue =
     HeaderValue::from_static("etag, idempotent-replayed, location, preference-applied, retry-after, x-request-id");

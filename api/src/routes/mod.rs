@@ -14,6 +14,7 @@ mod provider_key_bodies;
 mod provider_keys;
 mod providers;
 mod run_actions;
+mod run_events;
 mod run_query;
 mod runs;
 mod webhook_bodies;
@@ -59,7 +60,7 @@ const ABOUT: &str = "ACM2 sends a prompt to many LLMs with your own provider key
 /// All operations.
 pub fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
     let all = (
-        (runs::Runs, run_actions::RunActions, models::Models, providers::Providers),
+        (runs::Runs, run_events::RunEvents, run_actions::RunActions, models::Models, providers::Providers),
         (provider_keys::ProviderKeys, api_keys::ApiKeys, budgets::Budgets),
         (webhook_endpoints::WebhookEndpoints, deliveries::Deliveries, webhook_secret::WebhookSecret),
         health::HealthApi,

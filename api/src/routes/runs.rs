@@ -3,38 +3,27 @@
 use acm2_domain::error::Error;
 use acm2_domain::estimate::estimate;
 use acm2_domain::ids::RunId;
-use acm2_domain::run::{Estimate, Event, NewRun, Run, RunList, RunStatus, TaskList};
+use acm2_domain::run::{Estimate, NewRun, Run, RunList, RunStatus, TaskList};
 use acm2_store::runs;
 use poem::http::{HeaderName, header};
 use poem_openapi::param::{Header, Path, Query};
-use poem_openapi::{ApiResponse, Object, OpenApi};
-use serde::Serialize;
+use poem_openapi::{ApiResponse, OpenApi};
 
 use super::Tag;
-use super::page::{Page, bad_parameters};
+use super::page::Page;
 use super::run_actions::delete;
 use super::run_query::RunQuery;
-use crate::auth::{Allowed, RunsRead, RunsWrite};
+use crate::auth::{Allowed, Caller, RunsRead, RunsWrite};
 use crate::body::Body;
 use crate::idempotency::Idempotency;
+use crate::poll_hint;
 use crate::problem::Failure;
 use crate::reply::{Accepted, Fresh, NoContent, Reply};
 use crate::submit::{Submitted, submit};
 use crate::waiting::{self, Wait};
 
-/// How soon looking again makes sense, in seconds.
-const POLL_HINT: &str = "1";
-
-/// A page of a run's events.
-#[derive(Debug, Serialize, Object)]
-pub(super) struct EventList {
-    /// The events, oldest first.
-    pub items: Vec<Event>,
-    /// The number of the last event of this page: hand it in as `after` for what comes next.
-    pub last_number: u64,
-    /// Whether the run has ended and this page reaches its end: nothing comes any more.
-    pub is_complete: bool,
-}
+/// How soon looking at a run makes sense of which only the beginning is known, in seconds.
+const SOON: u64 = 1;
 
 /// What a submission is answered with.
 #[derive(Debug)]
@@ -95,12 +84,15 @@ impl Runs {
     ) -> Result<SubmitReply, Failure> {
         let idempotency = Idempotency::of(&caller, "runs.create", idempotency_key.0.as_deref(), &body.digest).await?;
         Ok(match submit(&caller, &body.value, &idempotency).await? {
-            Submitted::New(run) if !wait.is_wanted() => submit_reply(*run, false, wait),
-            Submitted::New(run) => submit_reply(waiting::get_run(&caller, run.id, wait).await?, false, wait),
+            Submitted::New(run, waiting) if !wait.is_wanted() => {
+                let hint = poll_hint::seconds_with(&caller.app, &run, waiting).await;
+                submit_reply(*run, false, wait, hint)
+            }
+            Submitted::New(run, _) => waited_reply(&caller, run.id, false, wait).await?,
             Submitted::Replayed(run, answer) if !wait.is_wanted() => SubmitReply::Accepted(
-                Accepted::again(answer).location(&path_of(run)).header(header::RETRY_AFTER, POLL_HINT),
+                Accepted::again(answer).location(&path_of(run)).header(header::RETRY_AFTER, &SOON.to_string()),
             ),
-            Submitted::Replayed(run, _) => submit_reply(waiting::get_run(&caller, run, wait).await?, true, wait),
+            Submitted::Replayed(run, _) => waited_reply(&caller, run, true, wait).await?,
         })
     }
 
@@ -169,7 +161,11 @@ impl Runs {
     ) -> Result<Fresh<Run>, Failure> {
         let run = waiting::get_run(&caller, run_id.0, wait).await?;
         let fresh = Fresh::new(&run, if_none_match.0.as_deref());
-        Ok(if run.status.is_terminal() { fresh } else { fresh.header(header::RETRY_AFTER, POLL_HINT) })
+        if run.status.is_terminal() {
+            return Ok(fresh);
+        }
+        let hint = poll_hint::seconds(&caller.app, caller.tenant, &run).await;
+        Ok(fresh.header(header::RETRY_AFTER, &hint.to_string()))
     }
 
     /// Delete a run.
@@ -192,37 +188,6 @@ impl Runs {
         let run = waiting::get_run(&caller, run_id.0, Wait::NONE).await?;
         Ok(Reply::new(TaskList { items: run.results.unwrap_or_default() }))
     }
-
-    /// List the events of a run.
-    ///
-    /// Needs the scope `runs:read`. Numbered from 1 without gaps, oldest first.
-    #[oai(path = "/runs/:run_id/events", method = "get", operation_id = "runs.events")]
-    async fn events(
-        &self,
-        caller: Allowed<RunsRead>,
-        run_id: Path<RunId>,
-        /// Only events after this number.
-        after: Query<Option<u64>>,
-        /// How many events a page has, 1 to 1000; 100 where absent.
-        limit: Query<Option<u32>>,
-    ) -> Result<Reply<EventList>, Failure> {
-        let limit = event_limit(limit.0)?;
-        let after = after.0.unwrap_or(0);
-        let tx = caller.store().begin().await?;
-        let row = runs::find(&tx, run_id.0).await?.ok_or_else(|| Error::not_found("run"))?;
-        let items = runs::list_events(&tx, run_id.0, after, limit).await?;
-        tx.commit().await?;
-        let last_number = items.last().map_or(after, |event| event.number);
-        let is_complete = row.status.is_terminal() && last_number >= row.last_event;
-        Ok(Reply::new(EventList { items, last_number, is_complete }))
-    }
-}
-
-fn event_limit(limit: Option<u32>) -> Result<u64, Failure> {
-    match limit.unwrap_or(100) {
-        limit @ 1..=1_000 => Ok(u64::from(limit)),
-        _ => Err(bad_parameters(vec![acm2_domain::FieldError::new("#query/limit", "must be from 1 to 1000")])),
-    }
 }
 
 /// The path of a run.
@@ -230,7 +195,15 @@ pub(super) fn path_of(run: RunId) -> String {
     format!("/api/v1/runs/{run}")
 }
 
-fn submit_reply(run: Run, replayed: bool, wait: Wait) -> SubmitReply {
+/// The answer to one who waits for the run.
+async fn waited_reply(caller: &Caller, run: RunId, replayed: bool, wait: Wait) -> Result<SubmitReply, Failure> {
+    let run = waiting::get_run(caller, run, wait).await?;
+    let hint = if run.status.is_terminal() { SOON } else { poll_hint::seconds(&caller.app, caller.tenant, &run).await };
+    Ok(submit_reply(run, replayed, wait, hint))
+}
+
+/// `hint`: how soon looking again makes sense, in seconds.
+fn submit_reply(run: Run, replayed: bool, wait: Wait, hint: u64) -> SubmitReply {
     let location = path_of(run.id);
     let mut headers = Vec::new();
     if replayed {
@@ -244,5 +217,5 @@ fn submit_reply(run: Run, replayed: bool, wait: Wait) -> SubmitReply {
         return SubmitReply::Ended(reply.location(&location));
     }
     let reply = headers.into_iter().fold(Accepted::new(run), |reply, (name, value)| reply.header(name, &value));
-    SubmitReply::Accepted(reply.location(&location).header(header::RETRY_AFTER, POLL_HINT))
+    SubmitReply::Accepted(reply.location(&location).header(header::RETRY_AFTER, &hint.to_string()))
 }

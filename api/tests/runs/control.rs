@@ -152,7 +152,8 @@ async fn waiting_ends_with_the_run_or_with_its_time(house: &House) {
     let asked = Instant::now();
     let answer = post("wait=1", "sandbox/slow-10s").await;
     assert!(asked.elapsed() >= Duration::from_secs(1) && asked.elapsed() < Duration::from_secs(9));
-    assert_eq!((answer.header("preference-applied"), answer.header("retry-after")), ("wait=1".into(), "1".into()));
+    assert_eq!(answer.header("preference-applied"), "wait=1");
+    assert!((1..=5).contains(&answer.header("retry-after").parse::<u64>().unwrap()));
     let id = answer.expect(202)["id"].as_str().unwrap().to_owned();
     let looking = client.request(Method::GET, &path(&id)).header("prefer", "wait=40");
     let run = Answer::of(looking).await.expect(200);
@@ -169,7 +170,7 @@ async fn an_unchanged_run_is_not_sent_again(house: &House) {
     house.wait_for_calls(1).await;
     let look = |etag: String| Answer::of(client.request(Method::GET, &path(&id)).header("if-none-match", etag));
     let running = look(String::from("\"other\"")).await;
-    assert_eq!(running.header("retry-after"), "1");
+    assert!((1..=5).contains(&running.header("retry-after").parse::<u64>().unwrap()));
     let tag = running.header("etag");
     assert_eq!(running.expect(200)["status"], "running");
     ended(&client, &id, Duration::from_secs(20)).await;

@@ -10,19 +10,24 @@ mod commands;
 mod control;
 mod database;
 mod durability;
+mod event_source;
 mod first_minute;
 #[expect(dead_code, unused_imports, unused_macros, reason = "the other test binary uses the rest of it")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
 mod house;
 mod housekeeping;
+mod idle_proxy;
 mod isolation;
 mod ledger;
 mod ledger_planted;
 mod own_redis;
 mod queue;
 mod receiver;
+mod repeats;
 mod rotation;
 mod sealed_columns;
 mod secrets;
+mod streams;
+mod waits;
 mod webhooks;

@@ -1,5 +1,7 @@
 //! News between processes, at most once: a lost signal costs latency, never correctness, because the stores are read again.
 
+use std::sync::Arc;
+
 use acm2_domain::ids::{RunId, TenantId};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,9 @@ pub enum Signal {
     },
 }
 
+/// Runs whose timeline has grown.
+pub type Grown = Arc<[RunId]>;
+
 /// Publishes to all processes.
 #[async_trait]
 pub trait Signals: Send + Sync + std::fmt::Debug {
@@ -38,4 +43,12 @@ pub trait Signals: Send + Sync + std::fmt::Debug {
 
     /// Everything published from now on. A receiver that lags loses the oldest.
     fn subscribe(&self) -> broadcast::Receiver<Signal>;
+
+    /// Tells every process whose timelines have grown. Apart from the signals: there are many more of these, and they must
+    /// push no command out of a receiver's backlog. Workers gather them first.
+    async fn publish_grown(&self, runs: &[RunId]) -> Result<(), BrokerError>;
+
+    /// The same of these. A process hears what others publish only once it has called this; from then on it goes on hearing.
+    /// Must be called inside a tokio runtime.
+    fn subscribe_grown(&self) -> broadcast::Receiver<Grown>;
 }

@@ -38,8 +38,15 @@ pub struct Timing {
     pub broker_retry: Duration,
     /// The wait of a task above which its run is released, if nothing else of it can go on (7).
     pub release_after: Duration,
-    /// How often a worker looks for a command on its run (9), and `Prefer: wait` for the end of one, where no signal tells.
+    /// How often a worker looks for a command on its run (9), and `Prefer: wait` and streams of
+    /// events for news of one, where no signal tells.
     pub command_poll: Duration,
+    /// For how long a worker gathers runs whose timeline has grown, before it tells those who stream events.
+    pub progress_pause: Duration,
+    /// How often a stream of events says that it still lives, where nothing happens: sooner than proxies cut silent connections.
+    pub stream_heartbeat: Duration,
+    /// How long a stream of events lasts at most: whoever goes on comes back, and shows its key again.
+    pub stream_life: Duration,
     /// How long calls in flight may go on after the first SIGTERM (15).
     pub shutdown_grace: Duration,
     /// How often a write that met a database that is away is tried again (7).
@@ -89,6 +96,9 @@ impl Default for Timing {
             broker_retry: SECOND / 4,
             release_after: MINUTE,
             command_poll: 5 * SECOND,
+            progress_pause: SECOND / 5,
+            stream_heartbeat: 10 * SECOND,
+            stream_life: 15 * MINUTE,
             shutdown_grace: 11 * MINUTE,
             store_retry: SECOND,
             attempt_backoff: (SECOND / 2, 8 * SECOND),
@@ -138,6 +148,9 @@ impl Timing {
             broker_retry: self.broker_retry / by,
             release_after: self.release_after / by,
             command_poll: self.command_poll / by,
+            progress_pause: self.progress_pause / by,
+            stream_heartbeat: self.stream_heartbeat / by,
+            stream_life: self.stream_life / by,
             shutdown_grace: self.shutdown_grace / by,
             store_retry: self.store_retry / by,
             attempt_backoff: pair(self.attempt_backoff),

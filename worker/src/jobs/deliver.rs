@@ -19,6 +19,7 @@ use secrecy::SecretString;
 
 use crate::consume::Outcome;
 use crate::context::Context;
+use crate::receivers::Turn;
 
 /// Makes one try of the delivery, if it is due and no live worker makes one.
 pub(super) async fn work(context: Arc<Context>, job: Job, delivery: DeliveryId) -> Outcome {
@@ -54,6 +55,10 @@ async fn try_once(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Res
     {
         return Ok(Outcome::GiveBack(context.timing.claim_retry));
     }
+    let _place = match context.receivers.enter(tenant.id, &seen.url) {
+        Turn::Now(place) => place,
+        Turn::In(delay) => return Ok(Outcome::GiveBack(delay)),
+    };
     let Some((claim, prepared)) = prepare(context, &tenant, &seen).await? else {
         return Ok(Outcome::GiveBack(context.timing.claim_retry));
     };

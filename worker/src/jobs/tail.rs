@@ -15,6 +15,7 @@ use crate::context::Context;
 pub(super) async fn run_ended(context: &Context, tenant: TenantId, run: RunId, job: JobId) -> Result<(), StoreError> {
     enqueue_pending(context, tenant, run).await?;
     context.store.jobs().delete(job).await?;
+    context.progress.ended(run);
     if let Err(error) = context.broker.signals.publish(Signal::Ended { tenant, run }).await {
         tracing::debug!(%error, run.id = %run, "nobody was told that the run ended");
     }

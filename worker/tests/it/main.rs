@@ -14,6 +14,7 @@ mod failures;
 mod house;
 mod keys;
 mod once;
+mod outbox;
 mod outcomes;
 mod process;
 mod receiver;

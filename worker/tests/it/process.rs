@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use acm2_domain::clock::SystemClock;
+use acm2_domain::clock::{SharedClock, SystemClock};
 use acm2_domain::ids::WorkerId;
 use acm2_domain::timing::Timing;
 use acm2_outbound::Outbound;
@@ -23,6 +23,7 @@ pub(crate) struct Start {
     /// As the one process of a data folder.
     pub(crate) alone: bool,
     pub(crate) timing: Timing,
+    pub(crate) clock: SharedClock,
     pub(crate) permits: Permits,
     /// A queue that has just been opened instead of the house's: what the one process of a folder has after a restart.
     pub(crate) new_broker: bool,
@@ -34,6 +35,7 @@ impl Start {
             id: WorkerId::generate(),
             alone: false,
             timing: house.timing.clone(),
+            clock: Arc::new(SystemClock),
             permits: Permits { runs: 8, calls: 32, calls_of_one_tenant: 32, deliveries: 8 },
             new_broker: false,
         }
@@ -79,7 +81,7 @@ impl Worker {
                 broker,
                 outbound: Arc::new(Outbound::new(outbound).unwrap()),
                 prices,
-                clock: Arc::new(SystemClock),
+                clock: start.clock,
                 timing: start.timing,
                 permits: start.permits,
                 process,

@@ -1,4 +1,4 @@
-//! A receiver of webhooks: a small HTTP server that answers with the statuses it was given, and remembers what came.
+//! A receiver of webhooks: a small HTTP server that answers as it was told, and remembers what came.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -29,10 +29,22 @@ impl Came {
     }
 }
 
+/// How a request is answered.
+#[derive(Debug, Clone)]
+pub(crate) enum Reply {
+    Status(u16),
+    /// With these lines of the head, each ended by a line break.
+    With(u16, String),
+    /// The connection ends in the middle of the head.
+    Cut,
+    /// Not at all, until the sender goes away.
+    Hang,
+}
+
 #[derive(Debug, Default)]
 struct Seen {
     came: Mutex<Vec<Came>>,
-    statuses: Mutex<VecDeque<u16>>,
+    replies: Mutex<VecDeque<Reply>>,
     connections: AtomicUsize,
 }
 
@@ -51,9 +63,19 @@ impl Receiver {
 
     /// The same, each answer after a pause.
     pub(crate) async fn start_slowly(statuses: &[u16], pause: Duration) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at("127.0.0.1:0", statuses.iter().copied().map(Reply::Status), pause).await
+    }
+
+    /// Answers with `replies` in turn, then with 200.
+    pub(crate) async fn start_with(replies: impl IntoIterator<Item = Reply>) -> Self {
+        Self::start_at("127.0.0.1:0", replies, Duration::ZERO).await
+    }
+
+    /// The same at an address, each answer after a pause.
+    pub(crate) async fn start_at(address: &str, replies: impl IntoIterator<Item = Reply>, pause: Duration) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Seen { statuses: Mutex::new(statuses.iter().copied().collect()), ..Seen::default() });
+        let seen = Arc::new(Seen { replies: Mutex::new(replies.into_iter().collect()), ..Seen::default() });
         let serving = tokio::spawn({
             let seen = Arc::clone(&seen);
             async move {
@@ -106,8 +128,18 @@ async fn answer(mut stream: TcpStream, seen: Arc<Seen>, pause: Duration) {
         }
     }
     seen.came.lock().unwrap().push(Came { headers, body: bytes[head + 4..].to_vec() });
-    let status = seen.statuses.lock().unwrap().pop_front().unwrap_or(200);
-    let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+    let reply = seen.replies.lock().unwrap().pop_front().unwrap_or(Reply::Status(200));
+    let whole =
+        |status, lines| format!("HTTP/1.1 {status} x\r\n{lines}content-length: 2\r\nconnection: close\r\n\r\nok");
+    let answer = match reply {
+        Reply::Status(status) => whole(status, String::new()),
+        Reply::With(status, lines) => whole(status, lines),
+        Reply::Cut => "HTTP/1.1 200 x\r\ncontent-le".to_owned(),
+        Reply::Hang => {
+            let _ = stream.read_buf(&mut bytes).await;
+            return;
+        }
+    };
     tokio::time::sleep(pause).await;
     let _ = stream.write_all(answer.as_bytes()).await;
 }

@@ -1,18 +1,22 @@
 //! News within the process.
 
+use acm2_domain::ids::RunId;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use crate::dispatch::BrokerError;
-use crate::signals::{BACKLOG, Signal, Signals};
+use crate::signals::{BACKLOG, Grown, Signal, Signals};
 
-/// One broadcast channel.
+/// Two broadcast channels.
 #[derive(Debug)]
-pub(crate) struct MemorySignals(broadcast::Sender<Signal>);
+pub(crate) struct MemorySignals {
+    signals: broadcast::Sender<Signal>,
+    grown: broadcast::Sender<Grown>,
+}
 
 impl MemorySignals {
     pub(crate) fn new() -> Self {
-        Self(broadcast::channel(BACKLOG).0)
+        Self { signals: broadcast::channel(BACKLOG).0, grown: broadcast::channel(BACKLOG).0 }
     }
 }
 
@@ -20,11 +24,20 @@ impl MemorySignals {
 impl Signals for MemorySignals {
     async fn publish(&self, signal: Signal) -> Result<(), BrokerError> {
         // Nobody listening is no error.
-        let _ = self.0.send(signal);
+        let _ = self.signals.send(signal);
         Ok(())
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Signal> {
-        self.0.subscribe()
+        self.signals.subscribe()
+    }
+
+    async fn publish_grown(&self, runs: &[RunId]) -> Result<(), BrokerError> {
+        let _ = self.grown.send(runs.into());
+        Ok(())
+    }
+
+    fn subscribe_grown(&self) -> broadcast::Receiver<Grown> {
+        self.grown.subscribe()
     }
 }

@@ -13,6 +13,7 @@ on_both! {
     the_own_process_hears_each_signal_once,
     another_process_hears_it,
     nobody_listening_is_no_error,
+    runs_that_have_grown_are_told_to_all_who_asked_once,
 }
 
 fn signal() -> Signal {
@@ -49,4 +50,24 @@ async fn another_process_hears_it(home: Home) {
 
 async fn nobody_listening_is_no_error(home: Home) {
     home.broker.signals.publish(signal()).await.unwrap();
+}
+
+async fn runs_that_have_grown_are_told_to_all_who_asked_once(home: Home) {
+    let other = home.other_process();
+    let (mut own, mut signals) = (home.broker.signals.subscribe_grown(), home.broker.signals.subscribe());
+    let mut heard = other.signals.subscribe_grown();
+    let runs = [RunId::generate(), RunId::generate()];
+    let received = timeout(Duration::from_secs(30), async {
+        loop {
+            home.broker.signals.publish_grown(&runs).await.unwrap();
+            assert_eq!(own.recv().await.unwrap()[..], runs);
+            if let Ok(received) = timeout(Duration::from_millis(100), heard.recv()).await {
+                return received.unwrap();
+            }
+        }
+    });
+    assert_eq!(received.await.unwrap()[..], runs);
+    sleep(Duration::from_millis(200)).await;
+    assert!(own.try_recv().is_err(), "an echo");
+    assert_eq!(signals.try_recv(), Err(TryRecvError::Empty), "no signal is pushed out by these");
 }

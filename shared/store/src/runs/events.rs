@@ -1,9 +1,10 @@
 //! The timeline: written only with numbers that the fence gave, read in pages.
 
 use acm2_domain::ids::RunId;
-use acm2_domain::run::{Event, NewEvent};
+use acm2_domain::run::{Event, NewEvent, RunStatus};
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait, Query};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::event_entity::{ActiveModel, Column, Entity};
 use crate::column::{from_json, from_word, signed, to_json, unsigned};
@@ -53,4 +54,26 @@ pub async fn list_events(tx: &TenantTx, run: RunId, after: u64, limit: u64) -> R
             })
         })
         .collect()
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Where it stands.
+    pub status: RunStatus,
+    /// The number of its last event.
+    pub last_event: u64,
+}
+
+/// How far the run has come, if there is one: for those who look often, without its texts.
+pub async fn find_mark(tx: &TenantTx, run: RunId) -> Result<Option<Mark>, StoreError> {
+    let select = Query::select()
+        .columns(["status", "last_event"])
+        .from("runs")
+        .and_where(Expr::col("id").eq(run.uuid()))
+        .to_owned();
+    let Some(row) = tx.query_one(&select).await? else { return Ok(None) };
+    let status: String = row.try_get_by("status")?;
+    let last_event = unsigned(row.try_get_by("last_event")?);
+    Ok(Some(Mark { status: from_word("runs.status", &status)?, last_event }))
 }

@@ -106,6 +106,7 @@ async fn take(
         past.attempts = runs::list_attempts(&tx, seen.id).await?;
     }
     tx.commit().await?;
+    context.progress.grew(seen.id);
     if let Err(error) = tail::enqueue_deliveries(context, tenant, &started).await {
         tracing::warn!(%error, run.id = %seen.id, "deliveries wait for the end of the run");
     }

@@ -159,6 +159,7 @@ async fn release(context: &Arc<Context>, tenant: TenantId, fence: Fence) -> Resu
                 let released = runs::release(&tx, fence, context.clock.now()).await?;
                 if released != Released::ToBeCancelled {
                     tx.commit().await?;
+                    context.progress.grew(fence.run);
                 }
                 Ok(released)
             }

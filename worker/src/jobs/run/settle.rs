@@ -8,7 +8,7 @@ use acm2_domain::journal::{TaskAnswer, TaskKey};
 use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, NewEvent, TaskError};
 use acm2_store::provider_keys::{self, KeyStatus, ProviderKeyRow};
-use acm2_store::runs::{self, AttemptOutcome, Change, FenceError, Orders, StoredAnswer, TaskOutcome};
+use acm2_store::runs::{self, AttemptOutcome, Change, Orders, StoredAnswer, TaskOutcome};
 use acm2_store::{StoreError, TenantTx};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
@@ -71,6 +71,7 @@ pub(super) async fn answered(
         .await;
     match written {
         Ok(Some(orders)) => {
+            context.progress.grew(run.control.fence.run);
             run.control.obey(orders);
             Ok(Some(TaskAnswer { text: stored.text.clone(), finish_reason: stored.finish_reason }))
         }
@@ -130,6 +131,7 @@ async fn settle_alone(
             .boxed()
         })
         .await?;
+    context.progress.grew(run.control.fence.run);
     run.control.obey(orders);
     Ok(())
 }
@@ -236,6 +238,7 @@ pub(super) async fn use_late_answer(run: &RunCalls, key: &TaskKey) -> Result<Opt
                     return Ok(None);
                 }
                 tx.commit().await?;
+                context.progress.grew(fence.run);
                 Ok(Some(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason }))
             }
             .boxed()
@@ -314,6 +317,7 @@ pub(super) async fn failed(
         .await;
     match written {
         Ok(Some(orders)) => {
+            context.progress.grew(run.control.fence.run);
             run.control.obey(orders);
             Ok(())
         }
@@ -376,7 +380,9 @@ pub(super) async fn refused(run: &RunCalls, key: &TaskKey, refusal: &Refusal, at
                 if !settle_task(run, &tx, key, &TaskOutcome::Failed(error), attempts, now).await? {
                     return Ok(());
                 }
-                tx.commit().await.map_err(FenceError::from)
+                tx.commit().await?;
+                context.progress.grew(fence.run);
+                Ok(())
             }
             .boxed()
         })

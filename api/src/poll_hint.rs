@@ -1,0 +1,45 @@
+//! `Retry-After` of a run that has not ended: gathers what run and queue say, `domain` makes the number of it. Called by
+//! `routes::runs`.
+
+use std::time::Duration;
+
+use acm2_domain::ids::TenantId;
+use acm2_domain::job::Queue;
+use acm2_domain::run::{Outlook, Run, RunStatus, poll_hint};
+use chrono::{DateTime, Utc};
+
+use crate::app::App;
+
+/// After how many seconds looking again makes sense. Asks the broker only about a run that waits; while it is away, the run
+/// alone counts.
+pub(crate) async fn seconds(app: &App, tenant: TenantId, run: &Run) -> u64 {
+    let waiting = match run.status {
+        RunStatus::Queued => app.broker.dispatch.waiting(Queue::Runs, tenant).await.unwrap_or(0),
+        _ => 0,
+    };
+    seconds_with(app, run, waiting).await
+}
+
+/// The same where it is known how many of the tenant's runs wait.
+pub(crate) async fn seconds_with(app: &App, run: &Run, waiting: u64) -> u64 {
+    let now = app.clock.now();
+    let passed = |since: DateTime<Utc>| (now - since).to_std().unwrap_or_default();
+    let outlook = match run.status {
+        RunStatus::Queued => Outlook::Queued {
+            waited: passed(run.created_at),
+            waiting,
+            // Of no interest where nobody waits.
+            at_once: match waiting {
+                0 => 1,
+                _ => app.broker.dispatch.depth(Queue::Runs).await.map_or(1, |depth| depth.leased),
+            },
+        },
+        RunStatus::Paused => Outlook::Paused,
+        _ => Outlook::Running {
+            took: run.started_at.map_or(Duration::ZERO, passed),
+            settled: run.progress.tasks_completed.saturating_add(run.progress.tasks_failed),
+            expected: run.progress.tasks_expected,
+        },
+    };
+    poll_hint(outlook, (run.deadline_at - now).to_std().unwrap_or_default())
+}
