@@ -26,6 +26,7 @@ pub mod middleware;
 pub mod open;
 mod presence;
 pub mod problem;
+mod queue_place;
 pub mod reply;
 pub mod routes;
 mod sealing;

@@ -18,6 +18,7 @@ use crate::auth::{Allowed, RunsRead, RunsWrite};
 use crate::body::Body;
 use crate::idempotency::Idempotency;
 use crate::problem::Failure;
+use crate::queue_place;
 use crate::reply::{Accepted, Fresh, NoContent, Reply};
 use crate::submit::{Submitted, submit};
 use crate::waiting::{self, Wait};
@@ -152,8 +153,8 @@ impl Runs {
 
     /// Get a run.
     ///
-    /// Needs the scope `runs:read`. With `If-None-Match`, a 304 while nothing has changed; with `Prefer: wait=N`, waits for its
-    /// end up to N seconds.
+    /// Needs the scope `runs:read`. With `If-None-Match`, a 304 while nothing has changed but its place in the queue; with
+    /// `Prefer: wait=N`, waits for its end up to N seconds.
     #[oai(path = "/runs/:run_id", method = "get", operation_id = "runs.get")]
     async fn get(
         &self,
@@ -167,9 +168,15 @@ impl Runs {
         _prefer: Header<Option<String>>,
         wait: Wait,
     ) -> Result<Fresh<Run>, Failure> {
-        let run = waiting::get_run(&caller, run_id.0, wait).await?;
-        let fresh = Fresh::new(&run, if_none_match.0.as_deref());
-        Ok(if run.status.is_terminal() { fresh } else { fresh.header(header::RETRY_AFTER, POLL_HINT) })
+        let (run, job) = waiting::get_run_and_job(&caller, run_id.0, wait).await?;
+        let (queued, ended) = (run.status == RunStatus::Queued, run.status.is_terminal());
+        let in_queue = async |run: &mut Run| {
+            if queued {
+                run.queue = queue_place::find(&caller, job).await;
+            }
+        };
+        let fresh = Fresh::new(run, if_none_match.0.as_deref(), in_queue).await;
+        Ok(if ended { fresh } else { fresh.header(header::RETRY_AFTER, POLL_HINT) })
     }
 
     /// Delete a run.

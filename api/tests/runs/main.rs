@@ -9,6 +9,7 @@ mod commands;
 mod control;
 mod database;
 mod durability;
+mod fairness;
 mod first_minute;
 #[expect(dead_code, unused_imports, unused_macros, reason = "the other test binary uses the rest of it")]
 #[path = "../it/harness/mod.rs"]

@@ -62,7 +62,8 @@ async fn two_jobs_of_one_run_do_it_once(house: &House) {
 
 async fn a_job_without_a_run_is_dropped_once_it_is_old(house: &House) {
     let account = house.account_with_key().await;
-    let job = |run| Job { id: JobId::generate(), tenant: account.id, work: Work::RunV1(run), priority: 0 };
+    let job =
+        |run| Job { id: JobId::generate(), tenant: account.id, work: Work::RunV1(run), priority: 0, weight: None };
     let orphan = job(RunId::generate());
     house.store.jobs().insert(&orphan, Duration::ZERO, None).await.unwrap();
     account.push(orphan).await;

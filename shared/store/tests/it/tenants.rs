@@ -204,7 +204,7 @@ async fn all_tenants_are_migrated_though_one_fails(fixture: &Fixture) {
 }
 
 fn job_of(tenant: TenantId) -> Job {
-    Job { id: JobId::generate(), tenant, work: Work::RunV1(RunId::generate()), priority: 0 }
+    Job { id: JobId::generate(), tenant, work: Work::RunV1(RunId::generate()), priority: 0, weight: None }
 }
 
 async fn add_key_and_job(store: &Store, tenant: TenantId) -> (ApiKeyRow, Job) {
