@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use acm2_domain::clock::{Clock, SystemClock};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -50,13 +50,21 @@ async fn a_single_run_starts_at_once_beside_a_flood_of_another_tenant() {
     let slack = Duration::from_secs(1);
     assert!(crowded.iter().all(|took| *took <= calm + slack), "{crowded:?} against {idle:?}");
 
-    // What the flood is told of its last run.
+    // What the flood is told of its last run: nothing of the time before one of its own is done.
     let last = submit(&crowd, &flood).await;
-    let view: Value = crowd.get(&format!("{RUNS}/{last}")).await.expect(200);
-    eprintln!("the last run of the flood is told {}", view["queue"]);
-    let queue = &view["queue"];
-    assert!(queue["position"].as_u64().unwrap() > 100, "{queue}");
-    // Half an idle share behind: 5 s for each thirty that go before.
+    let queue = async || crowd.get(&format!("{RUNS}/{last}")).await.expect(200)["queue"].clone();
+    let until = tokio::time::Instant::now() + Duration::from_secs(30);
+    let queue = loop {
+        let queue = queue().await;
+        assert!(queue["position"].as_u64().unwrap() > 100, "{queue}");
+        if !queue["eta_seconds"].is_null() {
+            break queue;
+        }
+        assert!(tokio::time::Instant::now() < until, "{queue}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    eprintln!("the last run of the flood is told {queue}");
+    // 5 s for each thirty that go before.
     let expected = queue["position"].as_f64().unwrap() / 30.0 * 5.0;
     let (low, high) = (&queue["eta_seconds"]["low"], &queue["eta_seconds"]["high"]);
     assert!(low.as_f64().unwrap() <= expected && expected <= high.as_f64().unwrap(), "{queue} around {expected}");
@@ -67,9 +75,41 @@ async fn a_single_run_starts_at_once_beside_a_flood_of_another_tenant() {
     house.world.remove().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_charged_for_the_sum_of_its_calls() {
+    let Some(world) = World::servers("a_run_is_charged_for_the_sum_of_its_calls").await else { return };
+    let house = House::of(world).await;
+    let processes = house.open();
+    let client = house.tenant(&processes[0], "a").await;
+    // Three calls side by side; the last one fails once after its time, and is made again.
+    let models = ["sandbox/slow-400ms", "sandbox/slow-400ms", "sandbox/slow-400ms-fail-500-times-1"];
+    let run = submit(&client, &json!({"prompt": "hi", "models": models})).await;
+    let view = ended(&client, &run, Duration::from_secs(20)).await;
+    assert_eq!(view["status"], "completed", "{view}");
+    let mut redis =
+        redis::Client::open(house.world.settings["ACM2_BROKER__URL"].as_str()).unwrap().get_connection().unwrap();
+    let until = tokio::time::Instant::now() + Duration::from_secs(10);
+    let (cost, held) = loop {
+        let means: (Option<u64>, Option<u64>) =
+            redis::cmd("HMGET").arg("acm2:{runs}:means").arg("cost").arg("held").query(&mut redis).unwrap();
+        if let (Some(cost), Some(held)) = means {
+            break (Duration::from_micros(cost), Duration::from_micros(held));
+        }
+        assert!(tokio::time::Instant::now() < until, "the ack does not come");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    eprintln!("four calls of 400 ms each, three at a time: {cost:.0?} charged, {held:.0?} held");
+    assert!(cost >= Duration::from_millis(1_600) && held >= Duration::from_millis(800), "{cost:?} in {held:?}");
+    assert!(cost <= 3 * held, "{cost:?} in {held:?}");
+    for process in processes {
+        process.kill();
+    }
+    house.world.remove().await;
+}
+
 /// How long it takes from a submission to the call that it leads to.
 async fn until_called(house: &House, client: &Client, prompt: &str) -> Duration {
-    let before: DateTime<Utc> = Utc::now();
+    let before = SystemClock.now();
     let run = submit(client, &json!({"prompt": prompt, "models": ["sandbox/echo"]})).await;
     let view = ended(client, &run, Duration::from_secs(20)).await;
     assert_eq!(view["status"], "completed", "{view}");
@@ -80,17 +120,17 @@ async fn until_called(house: &House, client: &Client, prompt: &str) -> Duration 
 async fn a_queued_run_says_where_it_stands_and_its_etag_does_not_move(house: &House) {
     let processes = house.open_with(&[("ACM2_WORKER__RUNS", "1")]);
     let client = house.tenant(&processes[0], "a").await;
-    // One run is done first, so that the queue knows how long one takes.
-    let done = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/slow-1s"]})).await;
-    let done = ended(&client, &done, Duration::from_secs(20)).await;
-    assert_eq!(done["queue"], Value::Null);
+    // One run is done first while others wait, so that the queue knows how long one takes.
+    let first = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/slow-1s"]})).await;
     let slow = json!({"prompt": "hi", "models": ["sandbox/hang"]});
     let running = submit(&client, &slow).await;
-    house.wait_for_calls(2).await;
     let mut waiting = Vec::new();
     for _ in 0..3 {
         waiting.push(submit(&client, &slow).await);
     }
+    let done = ended(&client, &first, Duration::from_secs(20)).await;
+    assert_eq!(done["queue"], Value::Null);
+    house.wait_for_calls(2).await;
     let place = async |run: &str| client.get(&format!("{RUNS}/{run}")).await.expect(200)["queue"].clone();
     assert_eq!(place(&running).await, Value::Null);
     for (index, run) in waiting.iter().enumerate() {

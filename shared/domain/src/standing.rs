@@ -26,6 +26,8 @@ pub struct Standing {
     pub cap: u64,
     /// How long a job is held on average of late; `None` while none has been done.
     pub mean_held: Option<Duration>,
+    /// The same of its tenant's jobs; `None` while none has been done since its queue was last empty.
+    pub mean_held_of_tenant: Option<Duration>,
 }
 
 /// Where a queued run stands. An estimate: others may come, or take longer than those before them.
@@ -36,7 +38,8 @@ pub struct QueuePlace {
     pub position: u64,
     /// How many queued runs, yours and others', are expected to start before it.
     pub ahead: u64,
-    /// When it is expected to start; null while no worker is there or no run has been done yet.
+    /// When it is expected to start; null while no worker is there, no run has been done yet, or none of your own since your
+    /// queue was last empty, if it must wait for some of them.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub eta_seconds: Option<EtaSeconds>,
 }
@@ -58,20 +61,23 @@ impl Standing {
         QueuePlace { position: self.before.saturating_add(1), ahead, eta_seconds: self.eta(ahead) }
     }
 
-    /// A job starts when enough of those before it have ended: over all permits, and within its tenant's share of them.
+    /// A job starts when enough of those before it have ended: over all permits, and within its tenant's share of them. How long
+    /// its tenant's own jobs take nobody guesses from those of others.
     fn eta(&self, ahead: u64) -> Option<EtaSeconds> {
-        let held = self.mean_held?.as_secs_f64();
+        let held = self.mean_held?;
         if self.permits == 0 {
             return None;
         }
-        let wait = |before: u64, free: u64, permits: u64| {
-            before.saturating_add(1).saturating_sub(free) as f64 * held / permits.max(1) as f64
+        let ends = |before: u64, free: u64| before.saturating_add(1).saturating_sub(free);
+        let wait = |ends: u64, held: Duration, permits: u64| ends as f64 * held.as_secs_f64() / permits.max(1) as f64;
+        let among_all = wait(ends(ahead, self.permits.saturating_sub(self.held)), held, self.permits);
+        let (in_share, one_more) = match ends(self.before, self.cap.saturating_sub(self.held_of_tenant)) {
+            0 => (0.0, held),
+            ends => (wait(ends, self.mean_held_of_tenant?, self.cap), self.mean_held_of_tenant?.max(held)),
         };
-        let among_all = wait(ahead, self.permits.saturating_sub(self.held), self.permits);
-        let in_share = wait(self.before, self.cap.saturating_sub(self.held_of_tenant), self.cap);
         let mean = among_all.max(in_share);
         // The average hides how different jobs are: half of it to twice, and one more job, which may have just begun.
-        let high = if mean > 0.0 { mean * 2.0 + held } else { 1.0 };
+        let high = if mean > 0.0 { mean * 2.0 + one_more.as_secs_f64() } else { 1.0 };
         Some(EtaSeconds { low: (mean / 2.0).floor() as u64, high: high.ceil() as u64 })
     }
 }
@@ -91,7 +97,8 @@ mod tests {
         held_of_tenant: 0,
         permits: 40,
         cap: 30,
-        mean_held: Some(Duration::from_secs(5)),
+        mean_held: Some(Duration::from_secs(1)),
+        mean_held_of_tenant: Some(Duration::from_secs(5)),
     };
 
     #[test]
@@ -112,13 +119,17 @@ mod tests {
     fn a_new_tenant_waits_for_one_turn_of_each_rival_whatever_their_backlog() {
         let place = Standing { rivals: 3, others: 10_000, held: 40, ..STANDING }.place();
         assert_eq!((place.position, place.ahead), (1, 3));
-        assert_eq!(place.eta_seconds, Some(EtaSeconds { low: 0, high: 6 }));
+        // Four ends of 1 s each, 40 at a time, and one more.
+        assert_eq!(place.eta_seconds, Some(EtaSeconds { low: 0, high: 2 }));
     }
 
     #[test]
     fn nobody_guesses_without_workers_or_experience() {
         assert_eq!(Standing { permits: 0, cap: 1, ..STANDING }.place().eta_seconds, None);
         assert_eq!(Standing { mean_held: None, ..STANDING }.place().eta_seconds, None);
+        let unlike_others = Standing { mean_held_of_tenant: None, ..STANDING };
+        assert!(unlike_others.place().eta_seconds.is_some(), "it waits for none of its own");
+        assert_eq!(Standing { before: 40, ..unlike_others }.place().eta_seconds, None);
     }
 
     proptest! {

@@ -13,9 +13,11 @@ struct Account {
     weight: u64,
     /// A moving average of what its jobs cost.
     mean_cost: Option<u64>,
+    /// The same of how long they are held, in microseconds.
+    mean_held: Option<u64>,
 }
 
-const NEW: Account = Account { weight: 1, mean_cost: None };
+const NEW: Account = Account { weight: 1, mean_cost: None, mean_held: None };
 
 /// The accounts of tenants, and the averages over all.
 #[derive(Debug, Default)]
@@ -44,11 +46,12 @@ impl Accounts {
 
     /// A job is done and took this.
     pub(super) fn learn(&mut self, tenant: TenantId, used: Used) {
-        let cost = charge::cost(used.calls);
+        let (cost, held) = (charge::cost(used.calls), charge::micros(used.held));
         let account = self.of.entry(tenant).or_insert(NEW);
         account.mean_cost = Some(averaged(account.mean_cost, cost));
+        account.mean_held = Some(averaged(account.mean_held, held));
         self.mean_cost = Some(averaged(self.mean_cost, cost));
-        self.mean_held = Some(averaged(self.mean_held, charge::micros(used.held)));
+        self.mean_held = Some(averaged(self.mean_held, held));
     }
 
     /// What a job of anybody costs.
@@ -59,6 +62,11 @@ impl Accounts {
     /// How long a job is held.
     pub(super) fn mean_held(&self) -> Option<Duration> {
         self.mean_held.map(Duration::from_micros)
+    }
+
+    /// How long a job of the tenant is held.
+    pub(super) fn mean_held_of(&self, tenant: TenantId) -> Option<Duration> {
+        self.of.get(&tenant)?.mean_held.map(Duration::from_micros)
     }
 
     pub(super) fn close(&mut self, tenant: TenantId) {

@@ -206,6 +206,7 @@ impl FairQueue {
             permits: self.permits(rules, now) as u64,
             cap: self.cap(rules, now) as u64,
             mean_held: self.accounts.mean_held(),
+            mean_held_of_tenant: self.accounts.mean_held_of(tenant),
         })
     }
 

@@ -3,9 +3,10 @@ local id, cost = ARGV[1], tonumber(ARGV[3])
 local job = call('HMGET', job_key(id), 'tenant', 'token')
 if job[1] and job[2] == ARGV[2] then
   correct(id, job[1], cost)
-  average(account_key(job[1]), 'cost', cost)
-  average(MEANS, 'cost', cost)
-  average(MEANS, 'held', tonumber(ARGV[4]))
+  for _, key in ipairs({ account_key(job[1]), MEANS }) do
+    average(key, 'cost', cost)
+    average(key, 'held', tonumber(ARGV[4]))
+  end
   end_leased(id, job[1])
   call('DEL', job_key(id))
   close(job[1])

@@ -234,7 +234,9 @@ impl Dispatch for RedisDispatch {
 }
 
 fn standing_of(answer: &[String], share_percent: u64) -> Option<Standing> {
-    let [before, rivals, turns, others, held, held_of_tenant, permits, mean_held] = answer else { return None };
+    let [before, rivals, turns, others, held, held_of_tenant, permits, mean_held, mean_held_of_tenant] = answer else {
+        return None;
+    };
     let permits: u64 = permits.parse().ok()?;
     Some(Standing {
         before: before.parse().ok()?,
@@ -246,6 +248,7 @@ fn standing_of(answer: &[String], share_percent: u64) -> Option<Standing> {
         permits,
         cap: (permits.saturating_mul(share_percent) / 100).max(1),
         mean_held: mean_held.parse().ok().map(Duration::from_micros),
+        mean_held_of_tenant: mean_held_of_tenant.parse().ok().map(Duration::from_micros),
     })
 }
 

@@ -3,7 +3,7 @@
 --                         estimate has not been corrected
 --   ready:<tenant>  ZSET  id -> priority. Equal priorities stand in the order of their ids, which is the order of time
 --                         (UUIDv7), so that no sequence number has to share the 53 bits of a score with the priority
---   account:<tenant> HASH of a tenant that has jobs: weight, where it is told; cost, the moving average of its jobs; credit,
+--   account:<tenant> HASH of a tenant that has jobs: weight, where it is not one; cost and held, its own means; credit,
 --                         what it was charged too much and the clock has passed, while it stands in the ring
 --   means           HASH  cost, held: the moving averages of all jobs, in microseconds
 --   ring            ZSET  tenant -> virtual time, in microseconds of calls divided by weights; who has ready jobs and is under the cap stands in it
@@ -92,8 +92,13 @@ local function average(key, field, value)
   call('HSET', key, field, before + math.floor((value - before) / 8))
 end
 
+-- The usual weight takes no memory.
 local function set_weight(tenant, weight)
-  if weight ~= '' then call('HSET', account_key(tenant), 'weight', weight) end
+  if weight == '1' then
+    call('HDEL', account_key(tenant), 'weight')
+  elseif weight ~= '' then
+    call('HSET', account_key(tenant), 'weight', weight)
+  end
 end
 
 -- Forgets the account of a tenant that has no job here any more.

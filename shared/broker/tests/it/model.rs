@@ -29,6 +29,7 @@ pub(crate) struct Model {
     paid: BTreeMap<JobId, (i64, i64)>,
     weights: BTreeMap<TenantId, i64>,
     costs: BTreeMap<TenantId, i64>,
+    helds: BTreeMap<TenantId, i64>,
     mean_cost: Option<i64>,
     mean_held: Option<i64>,
     capped: BTreeSet<TenantId>,
@@ -117,8 +118,10 @@ impl Model {
                 before.map_or(value, |before| before + (value - before).div_euclid(8))
             };
             self.costs.insert(job.tenant, averaged(self.costs.get(&job.tenant).copied(), cost(used)));
+            let held = used.held.as_micros() as i64;
+            self.helds.insert(job.tenant, averaged(self.helds.get(&job.tenant).copied(), held));
             self.mean_cost = Some(averaged(self.mean_cost, cost(used)));
-            self.mean_held = Some(averaged(self.mean_held, used.held.as_micros() as i64));
+            self.mean_held = Some(averaged(self.mean_held, held));
             self.jobs.remove(&job.id);
             self.capped.remove(&job.tenant);
         }
@@ -166,7 +169,8 @@ impl Model {
             held_of_tenant: self.held(job.tenant) as u64,
             permits: self.permits() as u64,
             cap: self.cap() as u64,
-            mean_held: self.mean_held.map(|micros| Duration::from_micros(micros as u64)),
+            mean_held: self.mean_held.map(duration),
+            mean_held_of_tenant: self.helds.get(&job.tenant).copied().map(duration),
         })
     }
 
@@ -276,6 +280,7 @@ impl Model {
         let with_jobs: BTreeSet<TenantId> = self.jobs.values().map(|(job, _)| job.tenant).collect();
         self.weights.retain(|tenant, _| with_jobs.contains(tenant));
         self.costs.retain(|tenant, _| with_jobs.contains(tenant));
+        self.helds.retain(|tenant, _| with_jobs.contains(tenant));
         for (tenant, (at, _)) in self.ring.clone() {
             if !with_ready.contains(&tenant) || self.capped.contains(&tenant) {
                 self.ring.remove(&tenant);
@@ -296,4 +301,8 @@ impl Model {
 /// Nothing is free.
 fn cost(used: Used) -> i64 {
     (used.calls.as_micros() as i64).max(1_000)
+}
+
+fn duration(micros: i64) -> Duration {
+    Duration::from_micros(micros as u64)
 }
