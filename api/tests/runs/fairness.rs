@@ -82,7 +82,7 @@ async fn a_run_is_charged_for_the_sum_of_its_calls() {
     let processes = house.open();
     let client = house.tenant(&processes[0], "a").await;
     // Three calls side by side; the last one fails once after its time, and is made again.
-    let models = ["sandbox/slow-400ms", "sandbox/slow-400ms", "sandbox/slow-400ms-fail-500-times-1"];
+    let models = ["sandbox/slow-400ms", "sandbox/slow-400ms", "sandbox/slow-400ms+fail-500-then-ok"];
     let run = submit(&client, &json!({"prompt": "hi", "models": models})).await;
     let view = ended(&client, &run, Duration::from_secs(20)).await;
     assert_eq!(view["status"], "completed", "{view}");

@@ -3,10 +3,11 @@
 --                         estimate has not been corrected
 --   ready:<tenant>  ZSET  id -> priority. Equal priorities stand in the order of their ids, which is the order of time
 --                         (UUIDv7), so that no sequence number has to share the 53 bits of a score with the priority
---   account:<tenant> HASH of a tenant that has jobs: weight, where it is not one; cost and held, its own means; credit,
---                         what it was charged too much and the clock has passed, while it stands in the ring
+--   account:<tenant> HASH of a tenant that has jobs: weight, where it is not one; cost and held, its own means; credit: what
+--                         it was charged too much and the clock has passed, while it stands in the ring
 --   means           HASH  cost, held: the moving averages of all jobs, in microseconds
---   ring            ZSET  tenant -> virtual time, in microseconds of calls divided by weights; who has ready jobs and is under the cap stands in it
+--   ring            ZSET  tenant -> virtual time, in microseconds of calls divided by weights; who has ready jobs and is
+--                         under the cap stands in it
 --   past            ZSET  tenant -> virtual time at which it left the ring, while that is ahead of the clock
 --   clock           the virtual time of the last claim; it never goes back, and nobody in the ring is behind it
 --   capped          SET   tenants with ready jobs that left the ring because they hold as much as they may
