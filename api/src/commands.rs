@@ -16,9 +16,10 @@ use crate::{spending, tail};
 
 /// Gives a command to a run of the caller.
 pub(crate) async fn give(caller: &Caller, run: RunId, command: Command) -> Result<(), Failure> {
-    let job = Job { id: JobId::generate(), tenant: caller.tenant, work: Work::RunV1(run), priority: 0 };
+    let job = Job { id: JobId::generate(), tenant: caller.tenant, work: Work::RunV1(run), priority: 0, weight: None };
     // The job that will work on a queued run is written before the run names it.
     let prepared = prepare(caller, run, command, job).await?;
+    let (prepared, job) = (prepared.is_some(), prepared.unwrap_or(job));
     let written = write(caller, run, command, job.id).await;
     let queues = matches!(&written, Ok((_, Commanded::Done(Effect::Become(RunStatus::Queued), _))));
     if prepared && !queues {
@@ -48,23 +49,23 @@ async fn write(caller: &Caller, run: RunId, command: Command, job: JobId) -> Res
     Ok((tx, outcome))
 }
 
-/// Writes the job's row where the command will queue the run, as it looks now; whether it did.
-async fn prepare(caller: &Caller, run: RunId, command: Command, job: Job) -> Result<bool, Failure> {
+/// Writes the job's row where the command will queue the run, as it looks now; the job as it is to be pushed.
+async fn prepare(caller: &Caller, run: RunId, command: Command, job: Job) -> Result<Option<Job>, Failure> {
     if !matches!(command, Command::Resume | Command::Retry) {
-        return Ok(false);
+        return Ok(None);
     }
     let tx = caller.store().begin().await?;
     let row = runs::find(&tx, run).await?.ok_or_else(|| Error::not_found("run"))?;
     drop(tx);
     if row.standing().command(command) != Ok(Effect::Become(RunStatus::Queued)) {
-        return Ok(false);
+        return Ok(None);
     }
     let deadline = match command {
         Command::Retry => runs::retried_deadline(&row, caller.app.clock.now()),
         _ => row.deadline_at,
     };
-    caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(deadline)).await?;
-    Ok(true)
+    let job = Job { priority: row.spec.priority.of_job(), ..job };
+    Ok(caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(deadline)).await?.or(Some(job)))
 }
 
 /// What follows a command that stands. None of it may fail the request: whoever meets the run or its job later does the same.

@@ -28,6 +28,7 @@ pub mod open;
 mod poll_hint;
 mod presence;
 pub mod problem;
+mod queue_place;
 pub mod reply;
 pub mod routes;
 mod sealing;

@@ -131,19 +131,21 @@ pub struct Fresh<T> {
 }
 
 impl<T: Serialize> Fresh<T> {
-    /// The answer, unless `if_none_match` names its state.
-    pub fn new(body: &T, if_none_match: Option<&str>) -> Self {
-        let bytes = match to_json(body) {
+    /// The answer, unless `if_none_match` names the state of `body`. What `completed` adds to it is not part of the state, and
+    /// is asked for only where there is an answer.
+    pub async fn new(mut body: T, if_none_match: Option<&str>, completed: impl AsyncFnOnce(&mut T)) -> Self {
+        let bytes = match to_json(&body) {
             Ok(bytes) => bytes,
             Err(status) => return Self { response: status.into_response(), of: PhantomData },
         };
-        // Weak, because the answer may be compressed on its way.
+        // Weak, because the answer may be compressed on its way, and what completes it changes all the time.
         let opaque = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&bytes)[..12]));
         let same = |known: &str| known == "*" || known.trim_start_matches("W/") == opaque;
         let mut response = if if_none_match.is_some_and(|list| list.split(',').map(str::trim).any(same)) {
             StatusCode::NOT_MODIFIED.into_response()
         } else {
-            Response::builder().status(StatusCode::OK).content_type(JSON).body(bytes)
+            completed(&mut body).await;
+            json(StatusCode::OK, &body)
         };
         if let Ok(etag) = HeaderValue::from_str(&format!("W/{opaque}")) {
             response.headers_mut().insert(header::ETAG, etag);

@@ -49,9 +49,15 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
         tags: body.tags.clone(),
         reserved: None,
     };
-    let job = Job { id: row.job, tenant: caller.tenant, work: Work::RunV1(row.id), priority: 0 };
+    let job = Job {
+        id: row.job,
+        tenant: caller.tenant,
+        work: Work::RunV1(row.id),
+        priority: row.spec.priority.of_job(),
+        weight: None,
+    };
     let now = caller.app.clock.now();
-    caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(row.deadline(now))).await?;
+    let inserted = caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(row.deadline(now))).await?;
     let outcome = write(caller, row, idempotency, full).await;
     if !matches!(outcome, Ok(Written::New(_)) | Err(Unsure::MayStand(_))) {
         // Nothing was written, so nothing is to be done. If this fails, the sweeper finds a job without a run.
@@ -61,7 +67,7 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
     }
     match outcome {
         Ok(Written::New(run)) => {
-            tail::push(&caller.app, &[job]).await;
+            tail::push(&caller.app, &[inserted.unwrap_or(job)]).await;
             Ok(Submitted::New(run, waiting))
         }
         Ok(Written::Replay(run, answer)) => Ok(Submitted::Replayed(run, answer)),

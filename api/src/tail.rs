@@ -27,9 +27,11 @@ pub(crate) async fn run_ended(app: &App, tenant: TenantId, run: RunId, job: JobI
 
 /// Makes a job for each delivery. The job has the delivery's id, so that doing it twice makes one.
 pub(crate) async fn enqueue_deliveries(app: &App, tenant: TenantId, pending: &[DeliveryId]) -> Result<(), StoreError> {
-    let jobs: Vec<Job> = pending.iter().map(|delivery| job_of(tenant, *delivery)).collect();
-    for job in &jobs {
-        app.store.jobs().insert(job, app.timing.job_due, None).await?;
+    let mut jobs: Vec<Job> = pending.iter().map(|delivery| job_of(tenant, *delivery)).collect();
+    for job in &mut jobs {
+        if let Some(inserted) = app.store.jobs().insert(job, app.timing.job_due, None).await? {
+            *job = inserted;
+        }
     }
     push(app, &jobs).await;
     Ok(())
@@ -38,7 +40,7 @@ pub(crate) async fn enqueue_deliveries(app: &App, tenant: TenantId, pending: &[D
 /// Makes a delivery due now, whether its job is done or waits for the time of the next try.
 pub(crate) async fn enqueue_again(app: &App, tenant: TenantId, delivery: DeliveryId) -> Result<(), StoreError> {
     let job = job_of(tenant, delivery);
-    if !app.store.jobs().insert(&job, app.timing.job_due, None).await? {
+    if app.store.jobs().insert(&job, app.timing.job_due, None).await?.is_none() {
         app.store.jobs().reschedule(job.id, app.timing.job_due).await?;
     }
     // A push leaves a job that waits where it is: hours ahead, perhaps. One that a worker holds is not touched.
@@ -50,7 +52,7 @@ pub(crate) async fn enqueue_again(app: &App, tenant: TenantId, delivery: Deliver
 }
 
 fn job_of(tenant: TenantId, delivery: DeliveryId) -> Job {
-    Job { id: JobId::from(delivery.uuid()), tenant, work: Work::DeliverV1(delivery), priority: 0 }
+    Job { id: JobId::from(delivery.uuid()), tenant, work: Work::DeliverV1(delivery), priority: 0, weight: None }
 }
 
 /// Pushes jobs whose rows stand. A push that fails is the sweeper's to repeat.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use acm2_domain::ids::RunId;
 use acm2_domain::money::Usd;
-use acm2_domain::run::{EventType, Progress, Run, RunStatus, Totals, display_cost};
+use acm2_domain::run::{EventType, Priority, Progress, Run, RunStatus, Totals, display_cost};
 use acm2_domain::webhook::{PayloadStyle, WebhookPayload};
 use chrono::{DateTime, Utc};
 
@@ -14,6 +14,8 @@ pub(crate) fn payload(now: DateTime<Utc>, style: PayloadStyle) -> String {
         id: RunId::generate(),
         status: RunStatus::Completed,
         requested: None,
+        priority: Priority::Normal,
+        queue: None,
         models: vec!["sandbox/echo".to_owned()],
         progress: Progress { tasks_expected: 1, tasks_completed: 1, tasks_failed: 0 },
         results: Some(Vec::new()),

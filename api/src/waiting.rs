@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use acm2_broker::signals::Signal;
-use acm2_domain::ids::RunId;
+use acm2_domain::ids::{JobId, RunId};
 use acm2_domain::run::Run;
 use acm2_store::runs;
 use poem::{FromRequest, Request, RequestBody};
@@ -54,6 +54,11 @@ impl<'a> FromRequest<'a> for Wait {
 
 /// The run, with results; waits for its end as long as `wait` says, unless too many wait already.
 pub(crate) async fn get_run(caller: &Caller, run: RunId, wait: Wait) -> Result<Run, Failure> {
+    get_run_and_job(caller, run, wait).await.map(|(run, _)| run)
+}
+
+/// The same, with the job by which the queue knows it.
+pub(crate) async fn get_run_and_job(caller: &Caller, run: RunId, wait: Wait) -> Result<(Run, JobId), Failure> {
     if wait.is_wanted() {
         until_ended(caller, run, wait).await?;
     }
@@ -113,12 +118,12 @@ async fn has_ended(caller: &Caller, run: RunId) -> Result<bool, Failure> {
     Ok(mark.status.is_terminal())
 }
 
-async fn read(caller: &Caller, run: RunId) -> Result<Run, Failure> {
+async fn read(caller: &Caller, run: RunId) -> Result<(Run, JobId), Failure> {
     let tx = caller.store().begin().await?;
     let row = runs::find(&tx, run).await?.ok_or_else(|| acm2_domain::Error::not_found("run"))?;
     let tasks = runs::list_tasks(&tx, run).await?;
     tx.commit().await?;
-    Ok(runs::assemble(&row, Some(&tasks)))
+    Ok((runs::assemble(&row, Some(&tasks)), row.job))
 }
 
 #[cfg(test)]

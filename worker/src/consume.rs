@@ -23,7 +23,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use crate::backend::Held;
 use crate::backend::{Desk, Source, fetch, renew};
+pub use crate::meter::Meter;
 
+#[cfg(test)]
+mod charging;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]

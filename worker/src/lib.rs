@@ -6,6 +6,7 @@ pub mod consume;
 mod context;
 mod jobs;
 mod liveness;
+mod meter;
 mod process;
 mod progress;
 mod receivers;

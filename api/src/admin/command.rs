@@ -2,6 +2,7 @@
 
 use acm2_domain::error::{Error, FieldError, Kind};
 use acm2_domain::ids::{ApiKeyId, TenantId};
+use acm2_store::control::TenantRow;
 use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,13 @@ pub enum Command {
         /// These are taken away.
         remove: Vec<String>,
     },
+    /// Set how much a tenant's turn in the queue counts.
+    SetWeight {
+        /// Whom.
+        tenant: TenantId,
+        /// 1 to 100; a tenant with 2 gets twice the time of one with 1, while both have work.
+        weight: u8,
+    },
     /// Make an API key.
     CreateApiKey {
         /// Whose; the only tenant where absent.
@@ -67,6 +75,8 @@ pub struct TenantLine {
     pub created_at: DateTime<Utc>,
     /// Hosts with private addresses that it may reach.
     pub private_hosts: Vec<String>,
+    /// How much its turn in the queue counts.
+    pub weight: u8,
 }
 
 /// What came of a command.
@@ -148,6 +158,13 @@ async fn perform(app: &App, command: Command, progress: &mut (dyn FnMut(Progress
             app.store.tenants().set_private_hosts(tenant, &row.private_hosts).await?;
             Ok(Reply::Tenant(line(row)))
         }
+        Command::SetWeight { tenant, weight } => {
+            if !(1..=100).contains(&weight) {
+                return Err(Error::invalid(vec![FieldError::new("/weight", "a weight is from 1 to 100")]));
+            }
+            app.store.tenants().set_weight(tenant, weight).await?;
+            Ok(Reply::Tenant(line(app.store.tenants().get(tenant).await?)))
+        }
         Command::CreateApiKey { tenant, name, scopes, expires_at } => {
             check_name(&name)?;
             let tenant = match tenant {
@@ -205,8 +222,9 @@ async fn the_only_tenant(app: &App) -> Result<TenantId, Error> {
     }
 }
 
-fn line(row: acm2_store::control::TenantRow) -> TenantLine {
-    TenantLine { id: row.id, name: row.name, created_at: row.created_at, private_hosts: row.private_hosts }
+fn line(row: TenantRow) -> TenantLine {
+    let TenantRow { id, name, created_at, private_hosts, weight, .. } = row;
+    TenantLine { id, name, created_at, private_hosts, weight }
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

@@ -64,5 +64,5 @@ fn print(reply: Reply) -> Result<(), StartError> {
 fn line(tenant: &TenantLine) -> String {
     let created = tenant.created_at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let hosts = tenant.private_hosts.join(",");
-    format!("{}\t{created}\t{}\t{hosts}", tenant.id, tenant.name).trim_end().to_owned()
+    format!("{}\t{created}\t{}\tweight {}\t{hosts}", tenant.id, tenant.name, tenant.weight).trim_end().to_owned()
 }

@@ -1,4 +1,4 @@
-//! `acm2 tenants create|list|delete|allow-host`.
+//! `acm2 tenants create|list|delete|allow-host|set-weight`.
 
 use acm2_domain::ids::TenantId;
 use acm2_runtime::config::Config;
@@ -15,7 +15,7 @@ pub(super) enum Tenants {
         /// For people.
         name: String,
     },
-    /// List tenants: id, when it was made, name, private hosts that it may reach.
+    /// List tenants: id, when it was made, name, weight, private hosts that it may reach.
     List,
     /// Delete a tenant with all its data, for good.
     Delete {
@@ -38,6 +38,17 @@ pub(super) enum Tenants {
         #[arg(long)]
         remove: bool,
     },
+    /// Set how much a tenant's turn in the queue counts beside those of the others; 1 at first.
+    ///
+    /// While both have runs to be done, a tenant with weight 3 gets three times the time of one with weight 1. It holds from the
+    /// tenant's next run on.
+    SetWeight {
+        /// `ten_…`
+        tenant: TenantId,
+        /// 1 to 100
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=100))]
+        weight: u8,
+    },
 }
 
 pub(super) async fn run(config: Config, arguments: Tenants) -> Result<(), StartError> {
@@ -52,6 +63,7 @@ pub(super) async fn run(config: Config, arguments: Tenants) -> Result<(), StartE
             let (add, remove) = if remove { (Vec::new(), hosts) } else { (hosts, Vec::new()) };
             Command::AllowHosts { tenant, add, remove }
         }
+        Tenants::SetWeight { tenant, weight } => Command::SetWeight { tenant, weight },
     };
     admin::run(config, command, None).await
 }

@@ -18,6 +18,7 @@ use crate::body::Body;
 use crate::idempotency::Idempotency;
 use crate::poll_hint;
 use crate::problem::Failure;
+use crate::queue_place;
 use crate::reply::{Accepted, Fresh, NoContent, Reply};
 use crate::submit::{Submitted, submit};
 use crate::waiting::{self, Wait};
@@ -144,8 +145,8 @@ impl Runs {
 
     /// Get a run.
     ///
-    /// Needs the scope `runs:read`. With `If-None-Match`, a 304 while nothing has changed; with `Prefer: wait=N`, waits for its
-    /// end up to N seconds.
+    /// Needs the scope `runs:read`. With `If-None-Match`, a 304 while nothing has changed but its place in the queue; with
+    /// `Prefer: wait=N`, waits for its end up to N seconds.
     #[oai(path = "/runs/:run_id", method = "get", operation_id = "runs.get")]
     async fn get(
         &self,
@@ -159,13 +160,23 @@ impl Runs {
         _prefer: Header<Option<String>>,
         wait: Wait,
     ) -> Result<Fresh<Run>, Failure> {
-        let run = waiting::get_run(&caller, run_id.0, wait).await?;
-        let fresh = Fresh::new(&run, if_none_match.0.as_deref());
-        if run.status.is_terminal() {
-            return Ok(fresh);
-        }
-        let hint = poll_hint::seconds(&caller.app, caller.tenant, &run).await;
-        Ok(fresh.header(header::RETRY_AFTER, &hint.to_string()))
+        let (run, job) = waiting::get_run_and_job(&caller, run_id.0, wait).await?;
+        let hint = if run.status.is_terminal() {
+            None
+        } else {
+            Some(poll_hint::seconds(&caller.app, caller.tenant, &run).await)
+        };
+        let queued = run.status == RunStatus::Queued;
+        let in_queue = async |run: &mut Run| {
+            if queued {
+                run.queue = queue_place::find(&caller, job).await;
+            }
+        };
+        let fresh = Fresh::new(run, if_none_match.0.as_deref(), in_queue).await;
+        Ok(match hint {
+            Some(hint) => fresh.header(header::RETRY_AFTER, &hint.to_string()),
+            None => fresh,
+        })
     }
 
     /// Delete a run.

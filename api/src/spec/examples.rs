@@ -101,6 +101,7 @@ fn run() -> Value {
     json!({
         "id": RUN,
         "status": "running",
+        "priority": "normal",
         "models": ["sandbox/echo"],
         "progress": {"tasks_expected": 1, "tasks_completed": 0, "tasks_failed": 0},
         "cost_usd": "0",

@@ -10,6 +10,7 @@ use crate::harness::{Client, Process, Tenant, World, on_both};
 on_both! {
     admin_commands_work_beside_a_serving_process_and_without_one,
     a_tenant_that_is_deleted_is_gone,
+    a_tenants_weight_is_set_and_shown,
     the_first_sigterm_drains,
     a_busy_port_is_one_clear_line,
     migrate_brings_everything_up_to_date,
@@ -39,6 +40,17 @@ async fn a_tenant_that_is_deleted_is_gone(world: &World) {
     client.get("/api/v1/runs").await.problem(401, "api_key_invalid");
     assert_eq!(world.cli(&["tenants", "list"]), "");
     assert_eq!(world.run(&["tenants", "delete", &tenant.id, "--yes"]).status.code(), Some(1));
+}
+
+async fn a_tenants_weight_is_set_and_shown(world: &World) {
+    let (_process, tenant, _client) = world.ready();
+    assert!(world.cli(&["tenants", "list"]).contains("\tweight 1"));
+    assert!(world.cli(&["tenants", "set-weight", &tenant.id, "3"]).contains("\tweight 3"));
+    assert!(world.cli(&["tenants", "list"]).contains("\tweight 3"));
+    for wrong in ["0", "101", "x"] {
+        assert_eq!(world.run(&["tenants", "set-weight", &tenant.id, wrong]).status.code(), Some(2), "{wrong}");
+    }
+    assert_eq!(world.run(&["tenants", "set-weight", "ten_00000000000000000000000000", "2"]).status.code(), Some(1));
 }
 
 async fn the_first_sigterm_drains(world: &World) {

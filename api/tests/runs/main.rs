@@ -11,6 +11,7 @@ mod control;
 mod database;
 mod durability;
 mod event_source;
+mod fairness;
 mod first_minute;
 #[expect(dead_code, unused_imports, unused_macros, reason = "the other test binary uses the rest of it")]
 #[path = "../it/harness/mod.rs"]

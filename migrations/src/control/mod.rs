@@ -5,6 +5,7 @@ mod m20261121_000002_create_api_keys;
 mod m20261121_000003_create_jobs;
 mod m20261121_000004_create_workers;
 mod m20261121_000005_create_leases;
+mod m20261127_000001_add_tenants_weight;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -20,6 +21,7 @@ impl MigratorTrait for ControlMigrator {
             Box::new(m20261121_000003_create_jobs::Migration),
             Box::new(m20261121_000004_create_workers::Migration),
             Box::new(m20261121_000005_create_leases::Migration),
+            Box::new(m20261127_000001_add_tenants_weight::Migration),
         ]
     }
 }

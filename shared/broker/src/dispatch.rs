@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use acm2_domain::ids::{JobId, TenantId, WorkerId};
 use acm2_domain::job::{Job, Queue};
+use acm2_domain::standing::Standing;
 use async_trait::async_trait;
 
 /// The broker is away, or answered something that cannot be understood. Callers try again later; nothing is lost by it.
@@ -41,6 +42,15 @@ pub struct Claimant {
     pub permits: usize,
 }
 
+/// What a job took while a worker held it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Used {
+    /// The time of its calls, summed over those that went side by side: what its tenant is charged.
+    pub calls: Duration,
+    /// How long it was held, from which the queue learns how fast it moves.
+    pub held: Duration,
+}
+
 /// How many jobs stand where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Depth {
@@ -56,11 +66,12 @@ pub struct Depth {
 #[async_trait]
 pub trait Dispatch: Send + Sync + std::fmt::Debug {
     /// Makes jobs ready after `delay`. A job that is known already stays as it is, unless it stands in no set: then it is
-    /// repaired. Wakes a waiting worker.
+    /// repaired. Wakes a waiting worker. A weight that a job carries is its tenant's from then on, while the tenant has jobs.
     async fn push(&self, jobs: &[Job], delay: Duration) -> Result<(), BrokerError>;
 
     /// Takes at most `most` jobs, the tenant with the least virtual time first, no tenant over its share of all permits;
-    /// expired leases and due delayed jobs become ready first. Waits up to `wait` for one if there is none. May answer fewer
+    /// expired leases and due delayed jobs become ready first. A job is charged to its tenant by an estimate, which `ack` and
+    /// `give_back` correct; that of a lease which ends by itself stands. Waits up to `wait` for one if there is none. May answer fewer
     /// than there are. Jobs claimed by a call that is dropped come back when their lease ends: drop it only at the end.
     async fn claim(
         &self,
@@ -77,16 +88,19 @@ pub trait Dispatch: Send + Sync + std::fmt::Debug {
     async fn restore(&self, lease: &Lease) -> Result<(), BrokerError>;
 
     /// The job is done: forgets it. A token of an earlier claim does nothing.
-    async fn ack(&self, lease: &Lease) -> Result<(), BrokerError>;
+    async fn ack(&self, lease: &Lease, used: Used) -> Result<(), BrokerError>;
 
     /// Gives the job back, ready after `delay`. A token of an earlier claim does nothing.
-    async fn give_back(&self, lease: &Lease, delay: Duration) -> Result<(), BrokerError>;
+    async fn give_back(&self, lease: &Lease, delay: Duration, used: Used) -> Result<(), BrokerError>;
 
     /// Forgets a job that waits; one that a worker holds stays.
     async fn remove(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<(), BrokerError>;
 
     /// How many jobs of a tenant wait, ready or delayed.
     async fn waiting(&self, queue: Queue, tenant: TenantId) -> Result<u64, BrokerError>;
+
+    /// Where a job that is ready stands; `None` for one that is delayed, held or unknown.
+    async fn standing(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<Option<Standing>, BrokerError>;
 
     /// How many jobs stand where.
     async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError>;

@@ -3,6 +3,7 @@
 //! doctor asks [`Broker::diagnose`]. Knows no SQL, no provider, no prompt: jobs are ids.
 
 mod address;
+mod charge;
 pub mod dispatch;
 mod finding;
 mod memory;

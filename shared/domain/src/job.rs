@@ -82,6 +82,10 @@ pub struct Job {
     /// What is to be done.
     #[serde(flatten)]
     pub work: Work,
-    /// Within its tenant, lower goes first; 0 is usual.
+    /// Within its tenant, lower goes first; 0 is usual. It never passes a job of another tenant.
     pub priority: i16,
+    /// The weight of its tenant, 1 to 100, told to the queue with a push; not kept with the job. `None`: what the queue knows
+    /// stays.
+    #[serde(skip)]
+    pub weight: Option<u8>,
 }

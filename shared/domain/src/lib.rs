@@ -17,6 +17,7 @@ pub mod providers;
 pub mod retry;
 pub mod run;
 pub mod stages;
+pub mod standing;
 pub mod timing;
 pub mod webhook;
 

@@ -6,22 +6,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use acm2_broker::dispatch::{Claimant, Dispatch, Lease, Renewal};
+use acm2_broker::dispatch::{Claimant, Dispatch, Lease, Renewal, Used};
 use acm2_domain::job::Job;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::line::Line;
 use crate::consume::{ConsumerOptions, Outcome};
+use crate::meter::Meter;
 
 /// One lease of this process.
 #[derive(Debug)]
 struct Holding {
     number: u64,
     lease: Lease,
+    since: Instant,
+    meter: Meter,
     taken: Notify,
     /// Whether its outcome is on the way to the broker. Guards `restore`, which must not revive a job that was acked.
     settling: tokio::sync::Mutex<bool>,
@@ -44,6 +47,11 @@ pub struct Held {
 }
 
 impl Held {
+    /// What the job's calls are measured by: its tenant is charged for them.
+    pub fn meter(&self) -> Meter {
+        self.holding.meter.clone()
+    }
+
     /// Cancelled when the process shuts down: start nothing new, finish what is in flight, then give the job back.
     pub fn shutting_down(&self) -> CancellationToken {
         self.shutting_down.clone()
@@ -110,6 +118,8 @@ impl Desk {
         let holding = Arc::new(Holding {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             lease,
+            since: Instant::now(),
+            meter: Meter::default(),
             taken: Notify::new(),
             settling: tokio::sync::Mutex::new(false),
             line: Arc::clone(&self.line),
@@ -138,10 +148,11 @@ impl Desk {
     async fn settle(self: Arc<Self>, holding: Arc<Holding>, outcome: Outcome, permit: OwnedSemaphorePermit) {
         *holding.settling.lock().await = true;
         let (dispatch, lease) = (&self.line.dispatch, &holding.lease);
+        let used = Used { calls: holding.meter.total(), held: holding.since.elapsed() };
         loop {
             let call = match outcome {
-                Outcome::Done => dispatch.ack(lease),
-                Outcome::GiveBack(delay) => dispatch.give_back(lease, delay),
+                Outcome::Done => dispatch.ack(lease, used),
+                Outcome::GiveBack(delay) => dispatch.give_back(lease, delay, used),
             };
             if self.line.ask(call).await.is_some() {
                 break;

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use acm2_broker::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal};
+use acm2_broker::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal, Used};
 use acm2_domain::ids::{DeliveryId, JobId, TenantId};
 use acm2_domain::job::{Job, Queue, Work};
+use acm2_domain::standing::Standing;
 use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -25,6 +26,8 @@ pub(super) struct Ledger {
     pub(super) failures: usize,
     pub(super) acked: Vec<JobId>,
     pub(super) given_back: Vec<(JobId, Duration)>,
+    /// What each job took that was acked or given back.
+    pub(super) used: Vec<Used>,
     pub(super) restored: Vec<JobId>,
     /// How many leases each call of `renew` named.
     pub(super) renewed: Vec<usize>,
@@ -57,7 +60,13 @@ pub(super) struct Fake {
 impl Fake {
     pub(super) fn with_jobs(count: usize) -> Self {
         let tenant = TenantId::generate();
-        let job = || Job { id: JobId::generate(), tenant, work: Work::DeliverV1(DeliveryId::generate()), priority: 0 };
+        let job = || Job {
+            id: JobId::generate(),
+            tenant,
+            work: Work::DeliverV1(DeliveryId::generate()),
+            priority: 0,
+            weight: None,
+        };
         let ready = std::iter::repeat_with(|| (Instant::now(), job())).take(count).collect();
         Self { ledger: Mutex::new(Ledger { ready, ..Ledger::default() }), held_back: watch::Sender::new(false) }
     }
@@ -125,7 +134,7 @@ impl Dispatch for Fake {
         })
     }
 
-    async fn ack(&self, lease: &Lease) -> Result<(), BrokerError> {
+    async fn ack(&self, lease: &Lease, used: Used) -> Result<(), BrokerError> {
         let mut ledger = self.ledger();
         if ledger.refused_acks > 0 {
             ledger.refused_acks -= 1;
@@ -135,14 +144,16 @@ impl Dispatch for Fake {
         ledger.answer(|ledger| {
             if ledger.release(lease) {
                 ledger.acked.push(lease.job.id);
+                ledger.used.push(used);
             }
         })
     }
 
-    async fn give_back(&self, lease: &Lease, delay: Duration) -> Result<(), BrokerError> {
+    async fn give_back(&self, lease: &Lease, delay: Duration, used: Used) -> Result<(), BrokerError> {
         self.ledger().answer(|ledger| {
             if ledger.release(lease) {
                 ledger.given_back.push((lease.job.id, delay));
+                ledger.used.push(used);
                 ledger.ready.push((Instant::now() + delay, lease.job));
             }
         })
@@ -154,6 +165,10 @@ impl Dispatch for Fake {
 
     async fn waiting(&self, queue: Queue, _: TenantId) -> Result<u64, BrokerError> {
         Ok(self.depth(queue).await?.ready)
+    }
+
+    async fn standing(&self, _: Queue, _: TenantId, _: JobId) -> Result<Option<Standing>, BrokerError> {
+        self.ledger().answer(|_| None)
     }
 
     async fn depth(&self, _: Queue) -> Result<Depth, BrokerError> {

@@ -22,7 +22,12 @@ impl Handler for Jobs {
         let context = Arc::clone(&self.0);
         match job.work {
             Work::RunV1(id) => run::work(context, job, id, held).boxed(),
-            Work::DeliverV1(id) => deliver::work(context, job, id).boxed(),
+            Work::DeliverV1(id) => async move {
+                // One call at most, and little beside it.
+                let _running = held.meter().run();
+                deliver::work(context, job, id).await
+            }
+            .boxed(),
         }
     }
 }

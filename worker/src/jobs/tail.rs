@@ -37,12 +37,20 @@ pub(super) async fn enqueue_deliveries(
     tenant: TenantId,
     pending: &[DeliveryId],
 ) -> Result<(), StoreError> {
-    let jobs: Vec<Job> = pending
+    let mut jobs: Vec<Job> = pending
         .iter()
-        .map(|delivery| Job { id: JobId::from(delivery.uuid()), tenant, work: Work::DeliverV1(*delivery), priority: 0 })
+        .map(|delivery| Job {
+            id: JobId::from(delivery.uuid()),
+            tenant,
+            work: Work::DeliverV1(*delivery),
+            priority: 0,
+            weight: None,
+        })
         .collect();
-    for job in &jobs {
-        context.store.jobs().insert(job, context.timing.job_due, None).await?;
+    for job in &mut jobs {
+        if let Some(inserted) = context.store.jobs().insert(job, context.timing.job_due, None).await? {
+            *job = inserted;
+        }
     }
     if !jobs.is_empty()
         && let Err(error) = context.broker.dispatch.push(&jobs, Duration::ZERO).await

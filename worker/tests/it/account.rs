@@ -90,7 +90,7 @@ impl Account<'_> {
             tags: Vec::new(),
             reserved: None,
         };
-        let job = Job { id: row.job, tenant: self.id, work: Work::RunV1(row.id), priority: 0 };
+        let job = Job { id: row.job, tenant: self.id, work: Work::RunV1(row.id), priority: 0, weight: None };
         let deadline = Some(row.deadline(now()));
         self.house.store.jobs().insert(&job, self.house.timing.job_due, deadline).await.unwrap();
         let tx = self.begin().await;
@@ -154,7 +154,7 @@ impl Account<'_> {
 
     /// Gives a command, as the api does, but tells the worker nothing; where it queues the run, its job is pushed.
     pub(crate) async fn command(&self, run: RunId, command: Command) -> Effect {
-        let job = Job { id: JobId::generate(), tenant: self.id, work: Work::RunV1(run), priority: 0 };
+        let job = Job { id: JobId::generate(), tenant: self.id, work: Work::RunV1(run), priority: 0, weight: None };
         let tx = self.begin().await;
         let outcome = runs::command(&tx, run, command, job.id, now()).await.unwrap();
         let Commanded::Done(effect, before) = outcome else { panic!("{outcome:?}") };

@@ -140,6 +140,7 @@ async fn an_answer_that_comes_after_the_next_claim_is_used_too(house: &House) {
         tenant: slow.id,
         work: acm2_domain::job::Work::RunV1(run),
         priority: 0,
+        weight: None,
     };
     slow.push(job).await;
     eventually("the second claims", async || slow.row(run).await.claim > stolen.fence.claim).await;

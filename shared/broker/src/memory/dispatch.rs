@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use acm2_domain::ids::{JobId, TenantId};
 use acm2_domain::job::{Job, Queue};
+use acm2_domain::standing::Standing;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::queue::{FairQueue, Rules};
-use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal};
+use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal, Used};
 use crate::open::BrokerOptions;
 
 /// The fair queue in memory.
@@ -118,17 +119,17 @@ impl Dispatch for MemoryDispatch {
         Ok(())
     }
 
-    async fn ack(&self, lease: &Lease) -> Result<(), BrokerError> {
+    async fn ack(&self, lease: &Lease, used: Used) -> Result<(), BrokerError> {
         let shared = self.holding(lease);
-        shared.lock().ack(lease);
+        shared.lock().ack(lease, used);
         // Its tenant may be under its cap now.
         shared.wake.notify_one();
         Ok(())
     }
 
-    async fn give_back(&self, lease: &Lease, delay: Duration) -> Result<(), BrokerError> {
+    async fn give_back(&self, lease: &Lease, delay: Duration, used: Used) -> Result<(), BrokerError> {
         let shared = self.holding(lease);
-        shared.lock().give_back(lease, delay, Instant::now());
+        shared.lock().give_back(lease, delay, used, Instant::now());
         shared.wake.notify_one();
         Ok(())
     }
@@ -140,6 +141,10 @@ impl Dispatch for MemoryDispatch {
 
     async fn waiting(&self, queue: Queue, tenant: TenantId) -> Result<u64, BrokerError> {
         Ok(self.of(queue).lock().waiting(tenant) as u64)
+    }
+
+    async fn standing(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<Option<Standing>, BrokerError> {
+        Ok(self.of(queue).lock().standing(self.rules, tenant, job, Instant::now()))
     }
 
     async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {

@@ -1,5 +1,6 @@
 //! The broker of a single process, with the semantics of `redis/`. [`crate::open()`] alone names these types.
 
+mod accounts;
 mod dispatch;
 mod queue;
 mod ring;

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use acm2_domain::ids::{JobId, TenantId, WorkerId};
 use acm2_domain::job::Job;
+use acm2_domain::standing::Standing;
 use tokio::time::Instant;
 
-use super::ring::Ring;
-use crate::dispatch::{Claimant, Depth, Lease, Renewal};
+use super::accounts::Accounts;
+use super::ring::{Paid, Ring};
+use crate::charge;
+use crate::dispatch::{Claimant, Depth, Lease, Renewal, Used};
 
 /// How many ended leases, and how many due jobs, one claim makes ready.
 const PAGE: usize = 100;
@@ -25,6 +28,8 @@ enum Place {
 struct Entry {
     job: Job,
     place: Place,
+    /// What its last claim was charged, until that is corrected.
+    paid: Option<Paid>,
 }
 
 /// One queue.
@@ -39,6 +44,7 @@ pub(super) struct FairQueue {
     held: HashMap<TenantId, usize>,
     late: HashMap<TenantId, usize>,
     ring: Ring,
+    accounts: Accounts,
     /// Tenants with ready jobs that left the ring because they hold as much as they may.
     capped: HashSet<TenantId>,
     /// Permits and the last sign of life.
@@ -54,8 +60,11 @@ pub(super) struct Rules {
 
 impl FairQueue {
     pub(super) fn push(&mut self, job: Job, delay: Duration, now: Instant) {
+        if let Some(weight) = job.weight {
+            self.accounts.set_weight(job.tenant, weight);
+        }
         if !self.entries.contains_key(&job.id) {
-            self.put(job, delay, now);
+            self.put(Job { weight: None, ..job }, delay, now);
         }
     }
 
@@ -82,11 +91,12 @@ impl FairQueue {
             if self.ready.get(&tenant).is_some_and(BTreeSet::is_empty) {
                 self.ready.remove(&tenant);
             }
-            if let Some(entry) = self.entries.get(&id) {
+            if let Some(entry) = self.entries.get_mut(&id) {
                 found.push(Lease { job: entry.job, token });
+                let least = self.accounts.weighed(tenant, charge::LEAST);
+                entry.paid = Some(self.ring.charge(tenant, self.accounts.estimate(tenant), least));
                 self.make_leased(id, tenant, now + rules.lease, token);
             }
-            self.ring.charge(tenant);
             self.stand(tenant, cap);
         }
         self.ring.forget_past();
@@ -125,7 +135,8 @@ impl FairQueue {
 
     pub(super) fn restore(&mut self, rules: Rules, lease: &Lease, now: Instant) {
         let Job { id, tenant, .. } = lease.job;
-        match self.entries.get(&id).map(|entry| entry.place) {
+        let known = self.entries.get(&id).copied();
+        match known.map(|entry| entry.place) {
             Some(Place::Ready) => self.end_ready(lease.job),
             Some(Place::Delayed { due }) => self.end_delayed(id, tenant, due),
             // The count of what the tenant holds goes on, and so does its place in the ring.
@@ -135,27 +146,33 @@ impl FairQueue {
             }
             None => {}
         }
-        self.entries.insert(id, Entry { job: lease.job, place: Place::Ready });
+        let paid = known.and_then(|entry| entry.paid).unwrap_or_else(|| self.ring.nothing_paid());
+        self.entries.insert(id, Entry { job: lease.job, place: Place::Ready, paid: Some(paid) });
         self.make_leased(id, tenant, now + rules.lease, lease.token);
     }
 
-    pub(super) fn ack(&mut self, lease: &Lease) {
-        if self.end_leased(lease) {
+    pub(super) fn ack(&mut self, lease: &Lease, used: Used) {
+        if self.holds(lease) {
+            self.correct(lease, used);
+            self.accounts.learn(lease.job.tenant, used);
+            self.end_leased(lease);
             self.entries.remove(&lease.job.id);
+            self.close(lease.job.tenant);
             self.settle();
         }
     }
 
-    pub(super) fn give_back(&mut self, lease: &Lease, delay: Duration, now: Instant) {
-        let Some(job) = self.entries.get(&lease.job.id).map(|entry| entry.job) else { return };
-        if self.end_leased(lease) {
-            self.put(job, delay, now);
+    pub(super) fn give_back(&mut self, lease: &Lease, delay: Duration, used: Used, now: Instant) {
+        if self.holds(lease) {
+            self.correct(lease, used);
+            self.end_leased(lease);
+            self.put(lease.job, delay, now);
             self.settle();
         }
     }
 
     pub(super) fn remove(&mut self, tenant: TenantId, id: JobId) {
-        let Some(Entry { job, place }) = self.entries.get(&id).copied() else { return };
+        let Some(Entry { job, place, .. }) = self.entries.get(&id).copied() else { return };
         if job.tenant != tenant {
             return;
         }
@@ -165,6 +182,7 @@ impl FairQueue {
             Place::Leased { .. } => return,
         }
         self.entries.remove(&id);
+        self.close(tenant);
         self.settle();
     }
 
@@ -172,14 +190,38 @@ impl FairQueue {
         self.ready.get(&tenant).map_or(0, BTreeSet::len) + self.late.get(&tenant).copied().unwrap_or(0)
     }
 
+    /// Counts the tenant's jobs before this one: the only thing here whose time grows with the queue.
+    pub(super) fn standing(&self, rules: Rules, tenant: TenantId, id: JobId, now: Instant) -> Option<Standing> {
+        let ready = self.ready.get(&tenant)?;
+        let key = (self.entries.get(&id)?.job.priority, id);
+        let before = ready.contains(&key).then(|| ready.range(..key).count())?;
+        let lead = self.ring.lead(tenant).saturating_add(self.accounts.estimate(tenant).saturating_mul(before as i64));
+        Some(Standing {
+            before: before as u64,
+            rivals: self.ring.rivals(tenant, lead) as u64,
+            turns: (lead / charge::signed(self.accounts.mean_cost())).max(1).unsigned_abs(),
+            others: (self.waiting - ready.len()) as u64,
+            held: self.leases.len() as u64,
+            held_of_tenant: self.held.get(&tenant).copied().unwrap_or(0) as u64,
+            permits: self.permits(rules, now) as u64,
+            cap: self.cap(rules, now) as u64,
+            mean_held: self.accounts.mean_held(),
+            mean_held_of_tenant: self.accounts.mean_held_of(tenant),
+        })
+    }
+
     pub(super) fn depth(&self) -> Depth {
         Depth { ready: self.waiting as u64, delayed: self.delayed.len() as u64, leased: self.leases.len() as u64 }
     }
 
-    fn cap(&self, rules: Rules, now: Instant) -> usize {
+    /// Of all workers that live.
+    fn permits(&self, rules: Rules, now: Instant) -> usize {
         let lives = |seen: Instant| now.saturating_duration_since(seen) <= 2 * rules.lease;
-        let permits: usize = self.workers.values().filter(|(_, seen)| lives(*seen)).map(|(permits, _)| *permits).sum();
-        (permits.saturating_mul(rules.share_percent) / 100).max(1)
+        self.workers.values().filter(|(_, seen)| lives(*seen)).map(|(permits, _)| *permits).sum()
+    }
+
+    fn cap(&self, rules: Rules, now: Instant) -> usize {
+        (self.permits(rules, now).saturating_mul(rules.share_percent) / 100).max(1)
     }
 
     /// Makes ready what is due: ended leases and delayed jobs.
@@ -188,7 +230,7 @@ impl FairQueue {
             set.iter().take_while(|(at, _)| *at <= now).take(PAGE).map(|(_, id)| *id).collect()
         };
         for id in due(&self.leases).into_iter().chain(due(&self.delayed)) {
-            let Some(Entry { job, place }) = self.entries.get(&id).copied() else { continue };
+            let Some(Entry { job, place, paid }) = self.entries.get(&id).copied() else { continue };
             match place {
                 Place::Leased { token, .. } => {
                     self.end_leased(&Lease { job, token });
@@ -196,7 +238,7 @@ impl FairQueue {
                 Place::Delayed { due } => self.end_delayed(id, job.tenant, due),
                 Place::Ready => continue,
             }
-            self.make_ready(job);
+            self.make_ready(job, paid);
         }
     }
 
@@ -230,17 +272,17 @@ impl FairQueue {
 
     fn put(&mut self, job: Job, delay: Duration, now: Instant) {
         if delay.is_zero() {
-            self.make_ready(job);
+            self.make_ready(job, None);
         } else {
             let due = now + delay;
-            self.entries.insert(job.id, Entry { job, place: Place::Delayed { due } });
+            self.entries.insert(job.id, Entry { job, place: Place::Delayed { due }, paid: None });
             self.delayed.insert((due, job.id));
             *self.late.entry(job.tenant).or_default() += 1;
         }
     }
 
-    fn make_ready(&mut self, job: Job) {
-        self.entries.insert(job.id, Entry { job, place: Place::Ready });
+    fn make_ready(&mut self, job: Job, paid: Option<Paid>) {
+        self.entries.insert(job.id, Entry { job, place: Place::Ready, paid });
         self.ready.entry(job.tenant).or_default().insert((job.priority, job.id));
         self.waiting += 1;
         self.enter(job.tenant);
@@ -271,20 +313,38 @@ impl FairQueue {
         }
     }
 
-    /// Ends the lease if it is the current one; the entry is then the caller's to place.
-    fn end_leased(&mut self, lease: &Lease) -> bool {
-        let Some(entry) = self.entries.get(&lease.job.id) else { return false };
-        let Place::Leased { until, token } = entry.place else { return false };
-        if token != lease.token {
-            return false;
-        }
-        let tenant = entry.job.tenant;
-        self.leases.remove(&(until, lease.job.id));
+    /// Whether the lease is the current one.
+    fn holds(&self, lease: &Lease) -> bool {
+        let place = self.entries.get(&lease.job.id).map(|entry| entry.place);
+        matches!(place, Some(Place::Leased { token, .. }) if token == lease.token)
+    }
+
+    /// Ends the current lease of a job; the entry is then the caller's to place.
+    fn end_leased(&mut self, lease: &Lease) {
+        let Some(Entry { job, place: Place::Leased { until, .. }, .. }) = self.entries.get(&lease.job.id) else {
+            return;
+        };
+        let tenant = job.tenant;
+        self.leases.remove(&(*until, lease.job.id));
         lower(&mut self.held, tenant);
         if self.ready.contains_key(&tenant) {
             self.enter(tenant);
         }
-        true
+    }
+
+    /// Charges what the job really took instead of the estimate.
+    fn correct(&mut self, lease: &Lease, used: Used) {
+        let tenant = lease.job.tenant;
+        if let Some(paid) = self.entries.get_mut(&lease.job.id).and_then(|entry| entry.paid.take()) {
+            self.ring.correct(tenant, paid, self.accounts.weighed(tenant, charge::cost(used.calls)));
+        }
+    }
+
+    /// Forgets the account of a tenant that has no job here any more.
+    fn close(&mut self, tenant: TenantId) {
+        if self.waiting(tenant) == 0 && !self.held.contains_key(&tenant) {
+            self.accounts.close(tenant);
+        }
     }
 
     /// When nobody waits and nobody holds anything, all tenants start equal, and nothing of the past is kept.

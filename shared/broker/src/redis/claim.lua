@@ -1,4 +1,4 @@
--- ARGV: how many, lease in ms, token, share in percent, worker, its permits.
+-- ARGV: how many, lease in ms, token, share in percent, worker, its permits, the first estimate of a cost, the least cost.
 -- Answers the milliseconds until the next lease ends or the next delayed job is due ('' for none), then for each claimed
 -- job id, tenant, kind, subject, priority.
 local wanted, lease, token, share = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
@@ -42,7 +42,7 @@ for _, tenant in ipairs(call('SRANDMEMBER', CAPPED, PAGE)) do
   end
 end
 
--- Puts a tenant where it belongs at this virtual time; answers whether it may be given a job.
+-- Takes a tenant that may be given nothing out of the ring, at this virtual time; answers whether it stays.
 local function stand(tenant, at)
   if call('EXISTS', ready_key(tenant)) == 0 then
     leave_ring(tenant, at)
@@ -53,8 +53,19 @@ local function stand(tenant, at)
     call('SADD', CAPPED, tenant)
     return false
   end
-  call('ZADD', RING, at, tenant)
   return true
+end
+
+local mean, least_cost = number(call('HGET', MEANS, 'cost'), ARGV[7]), tonumber(ARGV[8])
+
+-- Charges a tenant for a job by an estimate. Whatever its credit, it moves on a little, so that whoever comes anew has its
+-- turn next. Answers its virtual time then.
+local function charge(tenant, id, at)
+  local account = call('HMGET', account_key(tenant), 'weight', 'cost', 'credit')
+  local weight = number(account[1], 1)
+  local amount = math.floor(number(account[2], mean) / weight)
+  call('HSET', job_key(id), 'paid', amount, 'paid_until', at + amount)
+  return place(tenant, at + math.floor(least_cost / weight), at - number(account[3], 0) + amount)
 end
 
 local answer = { '' }
@@ -74,7 +85,7 @@ for _ = 1, wanted + 2 * PAGE do
       found = found + 1
       answer[#answer + 1] = id
       for field = 1, 4 do answer[#answer + 1] = job[field] or '' end
-      at = at + 1
+      at = charge(tenant, id, at)
     end
     stand(tenant, at)
   end

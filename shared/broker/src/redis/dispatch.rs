@@ -9,6 +9,7 @@ use std::time::Duration;
 use ::redis::{Script, ScriptInvocation, cmd};
 use acm2_domain::ids::{JobId, TenantId, WorkerId};
 use acm2_domain::job::{Job, Queue};
+use acm2_domain::standing::Standing;
 use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::warn;
@@ -17,7 +18,8 @@ use super::entry::{FIELDS, from_fields, to_fields};
 use super::link::Link;
 use super::scripts::Scripts;
 use super::wake::Waits;
-use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal};
+use crate::charge::{self, cost, micros};
+use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal, Used};
 use crate::open::BrokerOptions;
 
 /// How much one script call is given to do: the server does nothing else while it runs.
@@ -76,6 +78,7 @@ impl RedisDispatch {
         let mut script = self.invocation(&self.scripts.claim, queue);
         script.arg(most.min(BATCH)).arg(millis(self.options.lease)).arg(token.to_string());
         script.arg(self.options.tenant_share_percent).arg(claimant.worker.to_string()).arg(claimant.permits);
+        script.arg(charge::FIRST).arg(charge::LEAST);
         let answer: Vec<String> = self.link.invoke(&script).await?;
         let Some((next, jobs)) = answer.split_first() else {
             return Err(BrokerError("a claim was answered with nothing".to_owned()));
@@ -132,7 +135,9 @@ impl Dispatch for RedisDispatch {
                 let mut script = self.invocation(&self.scripts.push, queue);
                 script.arg(millis(delay));
                 for job in batch {
-                    script.arg(&to_fields(job));
+                    script
+                        .arg(&to_fields(job))
+                        .arg(job.weight.map_or(String::new(), |weight| weight.max(1).to_string()));
                 }
                 self.link.invoke::<()>(&script).await?;
             }
@@ -182,15 +187,15 @@ impl Dispatch for RedisDispatch {
         self.link.invoke(&script).await
     }
 
-    async fn ack(&self, lease: &Lease) -> Result<(), BrokerError> {
+    async fn ack(&self, lease: &Lease, used: Used) -> Result<(), BrokerError> {
         let mut script = self.invocation(&self.scripts.ack, lease.job.work.queue());
-        script.arg(lease.job.id.to_string()).arg(lease.token.to_string());
+        script.arg(lease.job.id.to_string()).arg(lease.token.to_string()).arg(cost(used.calls)).arg(micros(used.held));
         self.link.invoke(&script).await
     }
 
-    async fn give_back(&self, lease: &Lease, delay: Duration) -> Result<(), BrokerError> {
+    async fn give_back(&self, lease: &Lease, delay: Duration, used: Used) -> Result<(), BrokerError> {
         let mut script = self.invocation(&self.scripts.give_back, lease.job.work.queue());
-        script.arg(lease.job.id.to_string()).arg(lease.token.to_string()).arg(millis(delay));
+        script.arg(lease.job.id.to_string()).arg(lease.token.to_string()).arg(millis(delay)).arg(cost(used.calls));
         self.link.invoke(&script).await
     }
 
@@ -206,6 +211,18 @@ impl Dispatch for RedisDispatch {
         self.link.invoke(&script).await
     }
 
+    async fn standing(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<Option<Standing>, BrokerError> {
+        let mut script = self.invocation(&self.scripts.standing, queue);
+        script.arg(tenant.to_string()).arg(job.to_string()).arg(charge::FIRST);
+        script.arg(millis(self.options.lease));
+        let answer: Vec<String> = self.link.invoke(&script).await?;
+        if answer.is_empty() {
+            return Ok(None);
+        }
+        let standing = standing_of(&answer, u64::from(self.options.tenant_share_percent));
+        standing.map(Some).ok_or_else(|| BrokerError("a standing was answered with something else".to_owned()))
+    }
+
     async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
         let (ready, delayed, leased) = self.link.invoke(&self.invocation(&self.scripts.depth, queue)).await?;
         Ok(Depth { ready, delayed, leased })
@@ -214,6 +231,25 @@ impl Dispatch for RedisDispatch {
     async fn ping(&self) -> Result<(), BrokerError> {
         self.link.query::<String>(&cmd("PING")).await.map(drop)
     }
+}
+
+fn standing_of(answer: &[String], share_percent: u64) -> Option<Standing> {
+    let [before, rivals, turns, others, held, held_of_tenant, permits, mean_held, mean_held_of_tenant] = answer else {
+        return None;
+    };
+    let permits: u64 = permits.parse().ok()?;
+    Some(Standing {
+        before: before.parse().ok()?,
+        rivals: rivals.parse().ok()?,
+        turns: turns.parse().ok()?,
+        others: others.parse().ok()?,
+        held: held.parse().ok()?,
+        held_of_tenant: held_of_tenant.parse().ok()?,
+        permits,
+        cap: (permits.saturating_mul(share_percent) / 100).max(1),
+        mean_held: mean_held.parse().ok().map(Duration::from_micros),
+        mean_held_of_tenant: mean_held_of_tenant.parse().ok().map(Duration::from_micros),
+    })
 }
 
 /// Milliseconds, rounded up: a delay that is not zero stays one, and nothing ends early.

@@ -1,4 +1,4 @@
-//! A job as the scripts see it: id, tenant, kind, subject, priority, each a text. Numbers above 2^53 would not survive
+//! A job as the scripts see it: id, tenant, kind, subject, priority, each a text; the weight goes beside it. Numbers above 2^53 would not survive
 //! Lua, so tokens are texts too.
 
 use acm2_domain::job::{Job, Work};
@@ -26,6 +26,7 @@ pub(super) fn from_fields(fields: &[String]) -> Option<Job> {
         tenant: tenant.parse().ok()?,
         work: Work::from_parts(kind, Uuid::try_parse(subject).ok()?)?,
         priority: priority.parse().ok()?,
+        weight: None,
     })
 }
 
@@ -45,6 +46,7 @@ mod tests {
                 tenant: TenantId::from(Uuid::from_u128(tenant)),
                 work: if run { Work::RunV1(RunId::from(subject)) } else { Work::DeliverV1(DeliveryId::from(subject)) },
                 priority,
+                weight: None,
             };
             prop_assert_eq!(from_fields(&to_fields(&job)), Some(job));
         }
@@ -57,6 +59,7 @@ mod tests {
             tenant: TenantId::generate(),
             work: Work::RunV1(RunId::generate()),
             priority: 0,
+            weight: None,
         };
         let mut fields = to_fields(&job);
         fields[2] = "run_v9".to_owned();

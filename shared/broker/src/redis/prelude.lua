@@ -1,10 +1,15 @@
 -- Put before every script of the queue. KEYS[1] is the queue's prefix; its hash tag keeps all keys in one slot.
---   job:<id>        HASH  tenant, kind, subject, priority; token while it is leased
+--   job:<id>        HASH  tenant, kind, subject, priority; token while it is leased; paid, paid_until since a claim whose
+--                         estimate has not been corrected
 --   ready:<tenant>  ZSET  id -> priority. Equal priorities stand in the order of their ids, which is the order of time
 --                         (UUIDv7), so that no sequence number has to share the 53 bits of a score with the priority
---   ring            ZSET  tenant -> virtual time; who has ready jobs and is under the cap stands in it
+--   account:<tenant> HASH of a tenant that has jobs: weight, where it is not one; cost and held, its own means; credit: what
+--                         it was charged too much and the clock has passed, while it stands in the ring
+--   means           HASH  cost, held: the moving averages of all jobs, in microseconds
+--   ring            ZSET  tenant -> virtual time, in microseconds of calls divided by weights; who has ready jobs and is
+--                         under the cap stands in it
 --   past            ZSET  tenant -> virtual time at which it left the ring, while that is ahead of the clock
---   clock           the virtual time of the last claim
+--   clock           the virtual time of the last claim; it never goes back, and nobody in the ring is behind it
 --   capped          SET   tenants with ready jobs that left the ring because they hold as much as they may
 --   leases, delayed ZSET  id -> milliseconds of this server's clock
 --   held, late      HASH  tenant -> number of its leases, of its delayed jobs
@@ -14,11 +19,13 @@
 local P = KEYS[1]
 local RING, PAST, CLOCK, CAPPED = P .. 'ring', P .. 'past', P .. 'clock', P .. 'capped'
 local LEASES, DELAYED, HELD, LATE = P .. 'leases', P .. 'delayed', P .. 'held', P .. 'late'
-local WAITING, PERMITS, SEEN, WAKE = P .. 'waiting', P .. 'permits', P .. 'seen', P .. 'wake'
+local WAITING, PERMITS, SEEN, WAKE, MEANS = P .. 'waiting', P .. 'permits', P .. 'seen', P .. 'wake', P .. 'means'
 
 local call = redis.call
 local function job_key(id) return P .. 'job:' .. id end
 local function ready_key(tenant) return P .. 'ready:' .. tenant end
+local function account_key(tenant) return P .. 'account:' .. tenant end
+local function number(value, otherwise) return tonumber(value or otherwise) end
 
 local function now_ms()
   local time = call('TIME')
@@ -48,6 +55,58 @@ end
 local function leave_ring(tenant, at)
   call('ZREM', RING, tenant)
   call('ZADD', PAST, at, tenant)
+  call('HDEL', account_key(tenant), 'credit')
+end
+
+-- Moves a tenant in the ring to where it owes to be, or to `least` with credit for the rest. Answers where it is.
+local function place(tenant, least, owed)
+  local at = math.max(least, owed)
+  call('ZADD', RING, at, tenant)
+  if at > owed then
+    call('HSET', account_key(tenant), 'credit', at - owed)
+  else
+    call('HDEL', account_key(tenant), 'credit')
+  end
+  return at
+end
+
+-- Charges what a leased job really took instead of the estimate. Nobody gets behind the clock by it.
+local function correct(id, tenant, cost)
+  local paid = call('HMGET', job_key(id), 'paid', 'paid_until')
+  if not paid[1] then return end
+  call('HDEL', job_key(id), 'paid', 'paid_until')
+  local account = call('HMGET', account_key(tenant), 'weight', 'credit')
+  local more = math.floor(cost / number(account[1], 1)) - tonumber(paid[1])
+  local clock, at = number(call('GET', CLOCK), 0), call('ZSCORE', RING, tenant)
+  if at then
+    place(tenant, clock, at - number(account[2], 0) + more)
+    return
+  end
+  at = number(call('ZSCORE', PAST, tenant), 0)
+  if at <= clock then at = tonumber(paid[2]) end
+  if at + more > clock then call('ZADD', PAST, at + more, tenant) else call('ZREM', PAST, tenant) end
+end
+
+-- A moving average: each new value counts an eighth.
+local function average(key, field, value)
+  local before = tonumber(call('HGET', key, field) or value)
+  call('HSET', key, field, before + math.floor((value - before) / 8))
+end
+
+-- The usual weight takes no memory.
+local function set_weight(tenant, weight)
+  if weight == '1' then
+    call('HDEL', account_key(tenant), 'weight')
+  elseif weight ~= '' then
+    call('HSET', account_key(tenant), 'weight', weight)
+  end
+end
+
+-- Forgets the account of a tenant that has no job here any more.
+local function close(tenant)
+  if call('EXISTS', ready_key(tenant)) == 0 and call('HEXISTS', HELD, tenant) == 0 and call('HEXISTS', LATE, tenant) == 0 then
+    call('DEL', account_key(tenant))
+  end
 end
 
 local function make_ready(id, tenant, priority)

@@ -18,6 +18,7 @@ pub(super) struct Scripts {
     pub(super) give_back: Script,
     pub(super) remove: Script,
     pub(super) waiting: Script,
+    pub(super) standing: Script,
     pub(super) depth: Script,
 }
 
@@ -32,6 +33,7 @@ impl Scripts {
             give_back: script!("give_back.lua"),
             remove: script!("remove.lua"),
             waiting: script!("waiting.lua"),
+            standing: script!("standing.lua"),
             depth: script!("depth.lua"),
         }
     }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use acm2_broker::dispatch::{BrokerError, Lease};
+use acm2_broker::dispatch::{BrokerError, Lease, Used};
 use acm2_broker::signals::Signal;
 use acm2_broker::{Broker, BrokerOptions, open};
 use acm2_domain::ids::{RunId, TenantId};
@@ -132,8 +132,8 @@ async fn all_fail(broker: &Broker) {
         Box::pin(async { queue.claim(Queue::Runs, claimant(4), 4, NOW).await.map(drop) }),
         Box::pin(async { queue.renew(&leases).await.map(drop) }),
         queue.restore(&lease),
-        queue.ack(&lease),
-        queue.give_back(&lease, NOW),
+        queue.ack(&lease, Used::default()),
+        queue.give_back(&lease, NOW, Used::default()),
         queue.remove(Queue::Runs, tenant, lease.job.id),
         Box::pin(async { queue.waiting(Queue::Runs, tenant).await.map(drop) }),
         Box::pin(async { queue.depth(Queue::Runs).await.map(drop) }),

@@ -147,7 +147,7 @@ pub(crate) fn claimant(permits: usize) -> Claimant {
 }
 
 pub(crate) fn job(tenant: TenantId) -> Job {
-    Job { id: JobId::generate(), tenant, work: Work::RunV1(RunId::generate()), priority: 0 }
+    Job { id: JobId::generate(), tenant, work: Work::RunV1(RunId::generate()), priority: 0, weight: None }
 }
 
 pub(crate) fn jobs(tenant: TenantId, count: usize) -> Vec<Job> {

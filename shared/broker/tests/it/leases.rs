@@ -1,6 +1,6 @@
 //! What becomes of jobs that were claimed, pushed again, given back, restored and removed.
 
-use acm2_broker::dispatch::{Depth, Lease, Renewal};
+use acm2_broker::dispatch::{Depth, Lease, Renewal, Used};
 use acm2_domain::ids::TenantId;
 use acm2_domain::job::{Job, Queue};
 
@@ -42,7 +42,7 @@ async fn one(home: &Home) -> Lease {
 async fn an_acked_job_is_gone(home: Home) {
     let lease = one(&home).await;
     assert_eq!(depth(&home).await, (0, 0, 1));
-    home.queue().ack(&lease).await.unwrap();
+    home.queue().ack(&lease, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (0, 0, 0));
     assert_eq!(home.queue().renew(&[lease]).await.unwrap(), [Renewal::Unknown]);
     home.pass(HOUR).await;
@@ -79,26 +79,26 @@ async fn a_late_ack_with_an_old_token_does_nothing(home: Home) {
     let old = one(&home).await;
     home.pass(home.options.lease).await;
     let new = home.claim(claimant(10), 10).await.remove(0);
-    home.queue().ack(&old).await.unwrap();
+    home.queue().ack(&old, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (0, 0, 1));
     assert_eq!(home.queue().renew(&[new]).await.unwrap(), [Renewal::Kept]);
 }
 
 async fn a_late_give_back_with_an_old_token_does_nothing(home: Home) {
     let old = one(&home).await;
-    home.queue().give_back(&old, NOW).await.unwrap();
-    home.queue().give_back(&old, HOUR).await.unwrap();
-    home.queue().ack(&old).await.unwrap();
+    home.queue().give_back(&old, NOW, Used::default()).await.unwrap();
+    home.queue().give_back(&old, HOUR, Used::default()).await.unwrap();
+    home.queue().ack(&old, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (1, 0, 0));
     let new = home.claim(claimant(10), 10).await.remove(0);
-    home.queue().give_back(&old, NOW).await.unwrap();
+    home.queue().give_back(&old, NOW, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (0, 0, 1));
     assert_eq!(home.queue().renew(&[new]).await.unwrap(), [Renewal::Kept]);
 }
 
 async fn a_job_given_back_waits_for_its_delay(home: Home) {
     let lease = one(&home).await;
-    home.queue().give_back(&lease, HOUR).await.unwrap();
+    home.queue().give_back(&lease, HOUR, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (0, 1, 0));
     assert_eq!(home.queue().waiting(Queue::Runs, lease.job.tenant).await.unwrap(), 1);
     home.pass(HOUR / 2).await;
@@ -134,8 +134,8 @@ async fn renewals_are_answered_in_order(home: Home) {
     let tenants = [TenantId::generate(), TenantId::generate()];
     home.push(&[jobs(tenants[0], 3), jobs(tenants[1], 3)].concat()).await;
     let leases = home.claim(claimant(100), 6).await;
-    home.queue().ack(&leases[1]).await.unwrap();
-    home.queue().give_back(&leases[4], NOW).await.unwrap();
+    home.queue().ack(&leases[1], Used::default()).await.unwrap();
+    home.queue().give_back(&leases[4], NOW, Used::default()).await.unwrap();
     let (kept, taken, unknown) = (Renewal::Kept, Renewal::Taken, Renewal::Unknown);
     assert_eq!(home.queue().renew(&leases).await.unwrap(), [kept, unknown, kept, kept, taken, kept]);
     assert_eq!(home.queue().renew(&[]).await.unwrap(), []);
@@ -151,7 +151,7 @@ async fn an_emptied_broker_takes_the_lease_back(mut home: Home) {
     // The sweeper pushes it too: it is known already.
     home.push(&[lease.job]).await;
     assert_eq!(depth(&home).await, (0, 0, 1));
-    home.queue().ack(&lease).await.unwrap();
+    home.queue().ack(&lease, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (0, 0, 0));
 }
 
@@ -163,9 +163,9 @@ async fn a_lease_that_another_took_can_be_taken_back(home: Home) {
     assert_eq!(depth(&home).await, (0, 0, 1));
     let both = home.queue().renew(&[mine.clone(), theirs.clone()]).await.unwrap();
     assert_eq!(both, [Renewal::Kept, Renewal::Taken]);
-    home.queue().ack(&theirs).await.unwrap();
+    home.queue().ack(&theirs, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (0, 0, 1));
-    home.queue().ack(&mine).await.unwrap();
+    home.queue().ack(&mine, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (0, 0, 0));
 }
 
@@ -173,22 +173,22 @@ async fn a_lease_that_became_ready_can_be_taken_back(home: Home) {
     let mine = one(&home).await;
     let other = job(mine.job.tenant);
     home.push(&[other]).await;
-    home.queue().give_back(&mine, NOW).await.unwrap();
+    home.queue().give_back(&mine, NOW, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (2, 0, 0));
     home.queue().restore(&mine).await.unwrap();
     assert_eq!(depth(&home).await, (1, 0, 1));
     assert_eq!(of(&home.claim(claimant(10), 10).await), [other]);
-    home.queue().ack(&mine).await.unwrap();
+    home.queue().ack(&mine, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (0, 0, 1));
 }
 
 async fn a_lease_that_became_delayed_can_be_taken_back(home: Home) {
     let mine = one(&home).await;
-    home.queue().give_back(&mine, HOUR).await.unwrap();
+    home.queue().give_back(&mine, HOUR, Used::default()).await.unwrap();
     home.queue().restore(&mine).await.unwrap();
     assert_eq!(depth(&home).await, (0, 0, 1));
     assert_eq!(home.queue().waiting(Queue::Runs, mine.job.tenant).await.unwrap(), 0);
-    home.queue().ack(&mine).await.unwrap();
+    home.queue().ack(&mine, Used::default()).await.unwrap();
     home.pass(HOUR * 2).await;
     assert_eq!(home.claim(claimant(10), 10).await, []);
 }

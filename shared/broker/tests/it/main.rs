@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests: what is not expected ends them")]
 
+mod fairness;
 mod faults;
 mod home;
 mod leases;

@@ -1,6 +1,6 @@
 //! Whose turn it is: fairness among tenants, the cap, priorities.
 
-use acm2_broker::dispatch::Claimant;
+use acm2_broker::dispatch::{Claimant, Used};
 use acm2_domain::ids::TenantId;
 use acm2_domain::job::{Job, Queue, Work};
 
@@ -96,7 +96,7 @@ async fn two_claimants_share_one_cap(home: Home) {
     assert_eq!(held.len(), 6, "75 % of 8");
     home.push(&jobs(other, 5)).await;
     for (worker, lease) in [one, two, one].into_iter().zip(&held) {
-        home.queue().ack(lease).await.unwrap();
+        home.queue().ack(lease, Used::default()).await.unwrap();
         let next = of(&home.claim(worker, 1).await);
         assert_eq!(next.len(), 1);
     }
@@ -132,9 +132,9 @@ async fn a_capped_tenant_goes_on_when_it_gives_back(home: Home) {
     let worker = claimant(4);
     let held = home.claim(worker, 4).await;
     assert_eq!(held.len(), 3);
-    home.queue().give_back(&held[0], crate::home::HOUR).await.unwrap();
+    home.queue().give_back(&held[0], crate::home::HOUR, Used::default()).await.unwrap();
     assert_eq!(home.claim(worker, 4).await.len(), 1);
-    home.queue().ack(&held[1]).await.unwrap();
+    home.queue().ack(&held[1], Used::default()).await.unwrap();
     assert_eq!(home.claim(worker, 4).await.len(), 1);
 }
 
@@ -187,7 +187,7 @@ async fn runs_and_deliveries_do_not_meet(home: Home) {
         let leases = home.queue().claim(queue, worker, 10, NOW).await.unwrap();
         assert_eq!(of(&leases), [only]);
         assert_eq!(home.queue().renew(&leases).await.unwrap(), [acm2_broker::dispatch::Renewal::Kept]);
-        home.queue().ack(&leases[0]).await.unwrap();
+        home.queue().ack(&leases[0], Used::default()).await.unwrap();
         assert_eq!(home.queue().depth(queue).await.unwrap(), acm2_broker::dispatch::Depth::default());
     }
 }

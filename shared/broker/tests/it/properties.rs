@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acm2_broker::dispatch::{Claimant, Lease};
+use acm2_broker::dispatch::{Claimant, Lease, Used};
 use acm2_domain::ids::{TenantId, WorkerId};
 use acm2_domain::job::{Job, Queue};
 use proptest::prelude::*;
@@ -15,30 +15,36 @@ const TENANTS: usize = 4;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Push { tenant: usize, priority: i16, delayed: bool },
+    Push { tenant: usize, priority: i16, weight: Option<u8>, delayed: bool },
     PushAgain { job: Index, delayed: bool },
     Claim { worker: usize, permits: usize, most: usize },
     Renew { lease: Index },
     Restore { lease: Index },
-    Ack { lease: Index },
-    GiveBack { lease: Index, delayed: bool },
+    Ack { lease: Index, used: Used },
+    GiveBack { lease: Index, delayed: bool, used: Used },
     Remove { job: Index },
     Pass { long: bool },
     Lose,
 }
 
+fn used() -> impl Strategy<Value = Used> {
+    let time = || prop_oneof![Just(Duration::ZERO), (0..20_000_000_u64).prop_map(Duration::from_micros)];
+    (time(), time()).prop_map(|(calls, held)| Used { calls, held })
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let index = any::<Index>;
     prop_oneof![
-        8 => (0..TENANTS, -2..3_i16, prop::bool::weighted(0.2))
-            .prop_map(|(tenant, priority, delayed)| Step::Push { tenant, priority, delayed }),
+        8 => (0..TENANTS, -2..3_i16, prop::option::of(1..6_u8), prop::bool::weighted(0.2))
+            .prop_map(|(tenant, priority, weight, delayed)| Step::Push { tenant, priority, weight, delayed }),
         1 => (index(), any::<bool>()).prop_map(|(job, delayed)| Step::PushAgain { job, delayed }),
         6 => (0..2_usize, 1..9_usize, 0..5_usize)
             .prop_map(|(worker, permits, most)| Step::Claim { worker, permits, most }),
         2 => index().prop_map(|lease| Step::Renew { lease }),
         2 => index().prop_map(|lease| Step::Restore { lease }),
-        4 => index().prop_map(|lease| Step::Ack { lease }),
-        2 => (index(), any::<bool>()).prop_map(|(lease, delayed)| Step::GiveBack { lease, delayed }),
+        4 => (index(), used()).prop_map(|(lease, used)| Step::Ack { lease, used }),
+        2 => (index(), any::<bool>(), used())
+            .prop_map(|(lease, delayed, used)| Step::GiveBack { lease, delayed, used }),
         1 => index().prop_map(|job| Step::Remove { job }),
         2 => prop_oneof![
             6 => Just(Step::Pass { long: false }),
@@ -56,6 +62,8 @@ struct World {
     workers: Vec<WorkerId>,
     jobs: Vec<Job>,
     leases: Vec<Lease>,
+    /// The virtual clock, as it was last seen.
+    clock: i64,
 }
 
 impl World {
@@ -64,9 +72,9 @@ impl World {
         let queue = self.home.broker.dispatch.clone();
         let pick = |lease: Index| (!self.leases.is_empty()).then(|| lease.get(&self.leases).clone());
         match step {
-            Step::Push { tenant, priority, delayed } => {
-                let job = Job { priority, ..job(self.tenants[tenant]) };
-                self.jobs.push(job);
+            Step::Push { tenant, priority, weight, delayed } => {
+                let job = Job { priority, weight, ..job(self.tenants[tenant]) };
+                self.jobs.push(Job { weight: None, ..job });
                 queue.push(&[job], delay(delayed)).await.unwrap();
                 self.model.push(job, delay(delayed));
             }
@@ -94,16 +102,16 @@ impl World {
                     self.model.restore(lease.job, lease.token);
                 }
             }
-            Step::Ack { lease } => {
+            Step::Ack { lease, used } => {
                 if let Some(lease) = pick(lease) {
-                    queue.ack(&lease).await.unwrap();
-                    self.model.ack(lease.job, lease.token);
+                    queue.ack(&lease, used).await.unwrap();
+                    self.model.ack(lease.job, lease.token, used);
                 }
             }
-            Step::GiveBack { lease, delayed } => {
+            Step::GiveBack { lease, delayed, used } => {
                 if let Some(lease) = pick(lease) {
-                    queue.give_back(&lease, delay(delayed)).await.unwrap();
-                    self.model.give_back(lease.job, lease.token, delay(delayed));
+                    queue.give_back(&lease, delay(delayed), used).await.unwrap();
+                    self.model.give_back(lease.job, lease.token, delay(delayed), used);
                 }
             }
             Step::Remove { job } if !self.jobs.is_empty() => {
@@ -119,11 +127,17 @@ impl World {
             Step::Lose => {
                 self.home.lose_everything().await;
                 self.model = Model::default();
+                self.clock = 0;
             }
             Step::PushAgain { .. } | Step::Remove { .. } => {}
         }
         let queue = self.home.queue();
         assert_eq!(queue.depth(Queue::Runs).await.unwrap(), self.model.depth());
+        self.clock = self.model.check(self.clock);
+        for job in self.jobs.iter().rev().take(5) {
+            let standing = queue.standing(Queue::Runs, job.tenant, job.id).await.unwrap();
+            assert_eq!(standing, self.model.standing(job.id));
+        }
         for tenant in &self.tenants {
             assert_eq!(queue.waiting(Queue::Runs, *tenant).await.unwrap(), self.model.waiting(*tenant));
         }
@@ -138,6 +152,7 @@ async fn follows_the_model(home: Home, steps: Vec<Step>) {
         workers: (0..2).map(|_| WorkerId::generate()).collect(),
         jobs: Vec::new(),
         leases: Vec::new(),
+        clock: 0,
     };
     for step in steps {
         world.take(step).await;

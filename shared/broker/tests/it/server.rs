@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acm2_broker::dispatch::Depth;
+use acm2_broker::dispatch::{Depth, Used};
 use acm2_broker::{BrokerUrl, Severity, open};
 use acm2_domain::clock::{FixedClock, SystemClock};
 use acm2_domain::ids::TenantId;
@@ -27,15 +27,16 @@ async fn nothing_is_left_per_job_or_tenant_when_all_is_done() {
         home.queue().renew(&leases).await.unwrap();
         for (number, lease) in leases.iter().enumerate() {
             if number == 7 && done < 400 {
-                home.queue().give_back(lease, NOW).await.unwrap();
+                home.queue().give_back(lease, NOW, Used::default()).await.unwrap();
             } else {
-                home.queue().ack(lease).await.unwrap();
+                home.queue().ack(lease, Used::default()).await.unwrap();
                 done += 1;
             }
         }
     }
     let left: Vec<String> = home.keys().await;
-    let mut bounded: Vec<String> = ["permits", "seen", "wake"].map(|name| home.key(Queue::Runs, name)).to_vec();
+    let mut bounded: Vec<String> =
+        ["means", "permits", "seen", "wake"].map(|name| home.key(Queue::Runs, name)).to_vec();
     bounded.push(home.key(Queue::Deliveries, "wake"));
     bounded.sort();
     assert!(left.iter().all(|key| bounded.contains(key)), "{left:?}");
@@ -60,7 +61,7 @@ async fn an_entry_that_stands_in_no_set_is_repaired_by_a_push() {
         cmd("DEL").arg(home.key(Queue::Runs, set)).exec_async(&mut home.server()).await.unwrap();
     }
     home.push(&[lost]).await;
-    home.queue().ack(&leases[0]).await.unwrap();
+    home.queue().ack(&leases[0], Used::default()).await.unwrap();
     assert_eq!(home.queue().depth(Queue::Runs).await.unwrap(), Depth { ready: 1, ..Depth::default() });
     assert_eq!(of(&home.claim(claimant(4), 4).await), [lost]);
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use acm2_broker::dispatch::Depth;
+use acm2_broker::dispatch::{Depth, Used};
 use acm2_domain::ids::{JobId, TenantId};
 use acm2_domain::job::Queue;
 
@@ -46,11 +46,11 @@ async fn no_job_is_held_twice_or_lost(home: Home) {
                         // Before the broker is told: from then on another may have it.
                         held.lock().unwrap().remove(&lease.job.id);
                         match rand::random_range(0..4) {
-                            0 => queue.give_back(&lease, Duration::ZERO).await.unwrap(),
-                            1 => queue.give_back(&lease, Duration::from_millis(3)).await.unwrap(),
+                            0 => queue.give_back(&lease, Duration::ZERO, Used::default()).await.unwrap(),
+                            1 => queue.give_back(&lease, Duration::from_millis(3), Used::default()).await.unwrap(),
                             _ => {
                                 done.lock().unwrap().insert(lease.job.id);
-                                queue.ack(&lease).await.unwrap();
+                                queue.ack(&lease, Used::default()).await.unwrap();
                             }
                         }
                     }

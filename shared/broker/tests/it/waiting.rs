@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use acm2_broker::dispatch::{Claimant, Lease};
+use acm2_broker::dispatch::{Claimant, Lease, Used};
 use acm2_domain::ids::TenantId;
 use acm2_domain::job::{Job, Queue};
 use tokio::task::JoinHandle;
@@ -62,7 +62,7 @@ async fn a_waiting_claim_gets_a_job_that_is_given_back_for_a_while(home: Home) {
     let held = home.claim(worker, 1).await;
     let claim = waiting_claim(&home, worker);
     sleep(SETTLED).await;
-    home.queue().give_back(&held[0], SETTLED).await.unwrap();
+    home.queue().give_back(&held[0], SETTLED, Used::default()).await.unwrap();
     gets(claim, pushed).await;
 }
 
@@ -83,7 +83,7 @@ async fn a_waiting_claim_gets_a_job_of_a_tenant_that_came_under_its_cap(home: Ho
     assert_eq!(held.len(), 3);
     let claim = waiting_claim(&home, worker);
     sleep(SETTLED).await;
-    home.queue().ack(&held[0]).await.unwrap();
+    home.queue().ack(&held[0], Used::default()).await.unwrap();
     gets(claim, pushed[3]).await;
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Priority;
 use super::model_choice::ModelChoice;
 use super::spec::{OnInDoubt, RunSpec};
 use crate::call::{Message, Role};
@@ -88,6 +89,11 @@ pub struct NewRun {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub on_in_doubt: Option<OnInDoubt>,
+    /// How urgent the run is among your own queued runs: `low`, `normal` or `high`; `normal` where absent. It never passes a
+    /// run of another tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub priority: Option<Priority>,
     /// What the run may cost at most, such as `"0.50"`. A model without a known price is then refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
@@ -138,6 +144,7 @@ impl NewRun {
             timeout_seconds: self.timeout_seconds.unwrap_or(MAX_TIMEOUT_SECONDS),
             deadline_seconds: self.deadline_seconds.unwrap_or(DEFAULT_DEADLINE_SECONDS),
             on_in_doubt: self.on_in_doubt.unwrap_or_default(),
+            priority: self.priority.unwrap_or_default(),
             max_cost_usd: self.max_cost_usd,
             webhook_url: self.webhook_url.clone(),
         })

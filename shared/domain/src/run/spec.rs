@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Priority;
 use crate::call::{Call, Message, Sampling};
 use crate::error::{Error, FieldError, Kind};
 use crate::ids::ProviderKeyId;
@@ -69,6 +70,9 @@ pub struct RunSpec {
     /// What becomes of a task whose attempt is in doubt.
     #[serde(default)]
     pub on_in_doubt: OnInDoubt,
+    /// How urgent it is among its tenant's runs.
+    #[serde(default)]
+    pub priority: Priority,
     /// What the run may cost at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_cost_usd: Option<Usd>,

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::Priority;
 use super::status::{Requested, RunStatus, TaskStatus};
 use super::totals::{Progress, Totals};
 use crate::call::{CostSource, ErrorClass, FinishReason, Usage};
 use crate::ids::RunId;
 use crate::money::Usd;
+use crate::standing::QueuePlace;
 
 /// Why a task has no answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,6 +113,14 @@ pub struct Run {
     /// A command that its worker has not acted on yet.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub requested: Option<Requested>,
+    /// How urgent it is among your own queued runs.
+    #[serde(default)]
+    pub priority: Priority,
+    /// Where it stands in the queue, while it waits for a worker: only where one run is looked at, and null where the queue does
+    /// not tell. Not part of the `ETag`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub queue: Option<QueuePlace>,
     /// `provider/model` of each model, in the order asked for.
     pub models: Vec<String>,
     /// How far it is.

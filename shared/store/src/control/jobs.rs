@@ -1,6 +1,7 @@
 //! The index of unfinished work (PROTOCOL rules 1–3): a row is written before and deleted after what it points to. Called by
 //! whoever submits, by the sweeper and by the tail of an end. It opens no tenant store.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use acm2_domain::ids::JobId;
@@ -8,8 +9,11 @@ use acm2_domain::job::{Job, Work};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
 
 use super::job_entity::{Column, Entity, Model};
+use super::tenant_entity;
+use super::tenants::weight_of;
 use crate::database_clock;
 use crate::error::StoreError;
 use crate::store::Store;
@@ -32,15 +36,20 @@ impl<'a> Jobs<'a> {
         Self(store)
     }
 
-    /// Writes a row that the sweeper pushes after `due_in`, or at `deadline` if that is earlier. Tells whether it did: a row with
-    /// that id may stand there already.
+    /// Writes a row that the sweeper pushes after `due_in`, or at `deadline` if that is earlier. The job as it is to be pushed,
+    /// with its tenant's weight; `None` if a row with that id stands there already.
     pub async fn insert(
         &self,
         job: &Job,
         due_in: Duration,
         deadline: Option<DateTime<Utc>>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Job>, StoreError> {
         let db = self.0.control();
+        let weight = Query::select()
+            .column(tenant_entity::Column::Weight)
+            .from(tenant_entity::Entity)
+            .and_where(Expr::col(tenant_entity::Column::Id).eq(job.tenant.uuid()))
+            .to_owned();
         let backend = db.get_database_backend();
         let insert = Query::insert()
             .into_table(Entity)
@@ -65,8 +74,11 @@ impl<'a> Jobs<'a> {
                 database_clock::now(backend),
             ])
             .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
+            .returning(Query::returning().expr(Expr::SubQuery(None, Box::new(weight.into()))))
             .to_owned();
-        Ok(db.execute(&insert).await?.rows_affected() == 1)
+        let Some(row) = db.query_one(&insert).await? else { return Ok(None) };
+        let weight: Option<i16> = row.try_get_by_index(0)?;
+        Ok(Some(Job { weight: weight.map(weight_of), ..*job }))
     }
 
     /// Deletes a row by its own id, which is never used again. Tells whether it was there.
@@ -149,7 +161,8 @@ impl<'a> Jobs<'a> {
         let mut models = rows.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
         models.sort_by_key(|model| model.id);
         let tries = |model: &Model| u32::try_from(model.tries).unwrap_or(u32::MAX);
-        Ok(models.iter().filter_map(|model| Some(DueJob { job: job(model)?, tries: tries(model) })).collect())
+        let weights = self.weights(&models).await?;
+        Ok(models.iter().filter_map(|model| Some(DueJob { job: job(model, &weights)?, tries: tries(model) })).collect())
     }
 
     /// All rows by id after `after`, for the push at start.
@@ -158,15 +171,34 @@ impl<'a> Jobs<'a> {
         if let Some(after) = after {
             query = query.filter(Column::Id.gt(after.uuid()));
         }
-        Ok(query.all(self.0.control()).await?.iter().filter_map(job).collect())
+        let models = query.all(self.0.control()).await?;
+        let weights = self.weights(&models).await?;
+        Ok(models.iter().filter_map(|model| job(model, &weights)).collect())
+    }
+
+    /// The weights of the tenants of these rows.
+    async fn weights(&self, rows: &[Model]) -> Result<HashMap<Uuid, u8>, StoreError> {
+        let tenants: HashSet<Uuid> = rows.iter().map(|row| row.tenant_id).collect();
+        if tenants.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let found: Vec<(Uuid, i16)> = tenant_entity::Entity::find()
+            .select_only()
+            .columns([tenant_entity::Column::Id, tenant_entity::Column::Weight])
+            .filter(tenant_entity::Column::Id.is_in(tenants))
+            .into_tuple()
+            .all(self.0.control())
+            .await?;
+        Ok(found.into_iter().map(|(tenant, weight)| (tenant, weight_of(weight))).collect())
     }
 }
 
 /// `None` for a kind that a newer program wrote: such a program will do it.
-fn job(row: &Model) -> Option<Job> {
+fn job(row: &Model, weights: &HashMap<Uuid, u8>) -> Option<Job> {
     let work = Work::from_parts(&row.kind, row.subject_id);
     if work.is_none() {
         tracing::warn!(job.id = %JobId::from(row.id), kind = row.kind, "a job of a kind that this version does not know");
     }
-    Some(Job { id: row.id.into(), tenant: row.tenant_id.into(), work: work?, priority: row.priority })
+    let weight = weights.get(&row.tenant_id).copied();
+    Some(Job { id: row.id.into(), tenant: row.tenant_id.into(), work: work?, priority: row.priority, weight })
 }

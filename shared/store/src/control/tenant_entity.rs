@@ -15,6 +15,7 @@ pub struct Model {
     pub status: String,
     pub private_hosts: String,
     pub min_binary: Option<String>,
+    pub weight: i16,
     pub created_at: ChronoDateTimeUtc,
 }
 

@@ -41,6 +41,8 @@ pub struct TenantRow {
     pub data_key: StoredDataKey,
     /// Hosts with private addresses that an operator allows its webhooks and base URLs to reach.
     pub private_hosts: Vec<String>,
+    /// How much its turn in the queue counts beside those of the others, 1 to 100.
+    pub weight: u8,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -52,6 +54,7 @@ impl TenantRow {
             name: row.name,
             data_key: StoredDataKey { master_key_id: row.data_key_master, bytes: row.data_key },
             private_hosts: from_json("tenants.private_hosts", &row.private_hosts)?,
+            weight: weight_of(row.weight),
             created_at: row.created_at,
         })
     }
@@ -87,6 +90,7 @@ impl<'a> Tenants<'a> {
             status: ACTIVE.to_owned(),
             private_hosts: "[]".to_owned(),
             min_binary: None,
+            weight: 1,
             created_at: now,
         };
         let values = ActiveModel {
@@ -97,6 +101,7 @@ impl<'a> Tenants<'a> {
             status: Set(row.status.clone()),
             private_hosts: Set(row.private_hosts.clone()),
             min_binary: Set(None),
+            weight: Set(row.weight),
             created_at: Set(row.created_at),
         };
         Entity::insert(values).exec_without_returning(self.0.control()).await?;
@@ -146,6 +151,21 @@ impl<'a> Tenants<'a> {
         }
     }
 
+    /// Sets how much the tenant's turn in the queue counts; a job that is pushed from now on carries it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn set_weight(&self, id: TenantId, weight: u8) -> Result<(), StoreError> {
+        let update = Entity::update_many()
+            .col_expr(Column::Weight, Expr::value(i16::from(weight)))
+            .filter(Column::Id.eq(id.uuid()))
+            .filter(Column::Status.eq(ACTIVE));
+        match update.exec(self.0.control()).await?.rows_affected {
+            0 => Err(StoreError::NotFound("tenant")),
+            _ => Ok(()),
+        }
+    }
+
     /// Puts a re-wrapped data key in the place of the one that was read. `false` if another stands there by now.
     pub async fn replace_data_key(
         &self,
@@ -186,6 +206,11 @@ impl<'a> Tenants<'a> {
         Entity::delete_by_id(id.uuid()).exec(self.0.control()).await?;
         self.0.tenant_stores().after_delete(self.0.control()).await
     }
+}
+
+/// As the column holds it; its CHECK keeps it from 1 to 100.
+pub(super) fn weight_of(column: i16) -> u8 {
+    u8::try_from(column).unwrap_or(1).max(1)
 }
 
 /// The version that a tenant's store asks of this program.

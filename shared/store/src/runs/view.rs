@@ -25,6 +25,8 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
         id: row.id,
         status: row.status,
         requested: row.requested,
+        priority: row.spec.priority,
+        queue: None,
         models: row.spec.models.iter().map(ModelSpec::full_name).collect(),
         progress: Progress {
             tasks_expected: row.tasks_expected,

@@ -17,6 +17,7 @@ on_both!(
     sweepers_that_race_take_no_job_twice,
     an_orphan_is_deleted_only_when_it_is_old,
     a_rescheduled_job_waits_anew,
+    a_job_carries_the_weight_of_its_tenant_wherever_it_comes_from,
 );
 
 /// Long beside what two statements take on a busy machine.
@@ -25,7 +26,13 @@ const LONGEST: Duration = Duration::from_hours(1);
 const LATER: Duration = Duration::from_hours(1);
 
 fn new_job() -> Job {
-    Job { id: JobId::generate(), tenant: TenantId::generate(), work: Work::RunV1(RunId::generate()), priority: -3 }
+    Job {
+        id: JobId::generate(),
+        tenant: TenantId::generate(),
+        work: Work::RunV1(RunId::generate()),
+        priority: -3,
+        weight: None,
+    }
 }
 
 async fn due(store: &Store) -> Vec<(JobId, u32)> {
@@ -36,8 +43,8 @@ async fn due(store: &Store) -> Vec<(JobId, u32)> {
 async fn a_job_is_written_once_and_reads_back_whole(fixture: &Fixture) {
     let jobs = fixture.store.jobs();
     let job = Job { work: Work::DeliverV1(DeliveryId::generate()), ..new_job() };
-    assert!(jobs.insert(&job, LATER, Some(now())).await.unwrap());
-    assert!(!jobs.insert(&Job { priority: 9, ..job }, LATER, None).await.unwrap());
+    assert_eq!(jobs.insert(&job, LATER, Some(now())).await.unwrap(), Some(job));
+    assert_eq!(jobs.insert(&Job { priority: 9, ..job }, LATER, None).await.unwrap(), None);
     assert_eq!(jobs.list(None, 10).await.unwrap(), [job]);
     assert!(jobs.delete(job.id).await.unwrap());
     assert!(!jobs.delete(job.id).await.unwrap());
@@ -136,4 +143,23 @@ async fn a_rescheduled_job_waits_anew(fixture: &Fixture) {
     assert!(store.jobs().reschedule(job.id, Duration::ZERO).await.unwrap());
     assert_eq!(due(store).await, [(job.id, 1)]);
     assert!(!store.jobs().reschedule(JobId::generate(), LATER).await.unwrap());
+}
+
+async fn a_job_carries_the_weight_of_its_tenant_wherever_it_comes_from(fixture: &Fixture) {
+    let store = &fixture.store;
+    let tenant = fixture.new_tenant().await;
+    let weights = async || {
+        let job = Job { tenant, ..new_job() };
+        let inserted = store.jobs().insert(&job, Duration::ZERO, None).await.unwrap().unwrap();
+        let listed = store.jobs().list(None, 10).await.unwrap();
+        let swept = store.jobs().take_due(100, FIRST, LONGEST).await.unwrap();
+        store.jobs().delete(job.id).await.unwrap();
+        (inserted.weight, listed[0].weight, swept[0].job.weight)
+    };
+    assert_eq!(weights().await, (Some(1), Some(1), Some(1)));
+    store.tenants().set_weight(tenant, 3).await.unwrap();
+    assert_eq!(store.tenants().get(tenant).await.unwrap().weight, 3);
+    assert_eq!(weights().await, (Some(3), Some(3), Some(3)));
+    assert!(store.tenants().set_weight(tenant, 101).await.is_err(), "the database keeps it from 1 to 100");
+    assert!(store.tenants().set_weight(TenantId::generate(), 2).await.is_err());
 }

@@ -204,7 +204,7 @@ async fn all_tenants_are_migrated_though_one_fails(fixture: &Fixture) {
 }
 
 fn job_of(tenant: TenantId) -> Job {
-    Job { id: JobId::generate(), tenant, work: Work::RunV1(RunId::generate()), priority: 0 }
+    Job { id: JobId::generate(), tenant, work: Work::RunV1(RunId::generate()), priority: 0, weight: None }
 }
 
 async fn add_key_and_job(store: &Store, tenant: TenantId) -> (ApiKeyRow, Job) {
@@ -228,7 +228,7 @@ async fn a_deleted_tenant_is_gone_with_all_that_is_its(fixture: &Fixture) {
     assert!(is_not_found(&store.tenant(gone).begin().await));
     assert!(store.tenants().find(gone).await.unwrap().is_none());
     assert!(store.api_keys().find_by_public_id(&gone_api_key.public_id).await.unwrap().is_none());
-    assert_eq!(store.jobs().list(None, 10).await.unwrap(), [kept_job]);
+    assert_eq!(store.jobs().list(None, 10).await.unwrap(), [Job { weight: Some(1), ..kept_job }]);
     assert!(store.api_keys().find_by_public_id(&kept_api_key.public_id).await.unwrap().is_some());
     assert_eq!(keys_of(store, kept).await, [kept_key]);
     // The id is free, and nothing of the old store is in the new one.

@@ -78,6 +78,7 @@ pub(super) async fn make(
         }
     };
     let call = Call { max_output_tokens: reservation.max_output_tokens, ..call.clone() };
+    let running = run.meter.run();
     let answer = tokio::select! {
         biased;
         // Dropping the call closes its socket. The run's deadline aborts too: it must not look like a slow provider.
@@ -88,6 +89,7 @@ pub(super) async fn make(
         }
         answer = run.context.outbound.call(&target, secret, &call, open.id, call.timeout) => answer,
     };
+    drop(running);
     match answer {
         Ok(answer) => Ok(match settle::answered(run, key, &call, &open, &answer, number).await? {
             Some(answer) => Attempted::Answered(answer),

@@ -27,6 +27,7 @@ use super::settle;
 use super::waits::Waits;
 use crate::call_permits::{CallPermit, TenantPermits};
 use crate::context::{Context, Trouble};
+use crate::meter::Meter;
 
 /// Makes the calls of one run durable.
 pub(super) struct RunJournal {
@@ -50,6 +51,8 @@ pub(super) struct RunCalls {
     pub(super) own_ceiling: bool,
     /// Tasks that were not settled at the claim and have not begun since, so that their money is not reserved.
     pub(super) unreserved: AtomicU32,
+    /// Runs during each call.
+    pub(super) meter: Meter,
     permits: TenantPermits,
     past: Past,
     /// What was settled since the claim.
@@ -65,6 +68,7 @@ impl RunJournal {
         past: Past,
         control: &Arc<Control>,
         time_left: Duration,
+        meter: Meter,
     ) -> Self {
         let settled = u32::try_from(past.tasks.len()).unwrap_or(u32::MAX);
         let unsettled = claimed.run.tasks_expected.saturating_sub(settled);
@@ -82,6 +86,7 @@ impl RunJournal {
                 own_ceiling: claimed.run.spec.max_cost_usd.is_some(),
                 unreserved: AtomicU32::new(unsettled),
                 permits,
+                meter,
                 past,
                 settled: Mutex::default(),
                 waits: Waits::new(Arc::clone(control), claimed.run.spec.concurrency as usize, unsettled as usize),

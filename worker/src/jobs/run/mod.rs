@@ -99,7 +99,7 @@ async fn drive(context: &Arc<Context>, tenant: TenantRow, claimed: &Claimed, pas
     if time_left.is_zero() {
         control.stop(StopCause::Deadline);
     }
-    let journal = RunJournal::new(Arc::clone(context), tenant, claimed, past, &control, time_left);
+    let journal = RunJournal::new(Arc::clone(context), tenant, claimed, past, &control, time_left, held.meter());
     let stages = async {
         let through = stages::run(&journal, &claimed.run.spec).await;
         // Answers that come in while the run is being stopped are still written down.
