@@ -37,5 +37,6 @@ mod submit;
 mod tail;
 mod tenants;
 mod test_event;
+mod timekeeping;
 pub mod waiters;
 mod waiting;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use acm2_broker::{BrokerOptions, BrokerUrl};
-use acm2_domain::clock::SystemClock;
+use acm2_domain::clock::{Clock, SyncedClock, SystemClock};
 use acm2_domain::ids::WorkerId;
 use acm2_domain::prices::Prices;
 use acm2_outbound::{Outbound, OutboundOptions};
@@ -21,6 +21,7 @@ use url::Url;
 use crate::app::{App, Parts, wrapped};
 use crate::middleware::Metrics;
 use crate::start_error::StartError;
+use crate::timekeeping;
 use crate::waiters::Waiters;
 
 /// API keys whose right check is remembered.
@@ -44,6 +45,8 @@ pub async fn open(
     let store = open_store(&config, serving).await?;
     store.migrate_control().await?;
     let timing = config.timing();
+    let clock = Arc::new(SyncedClock::starting_at(SystemClock.now() + config.clock_offset()));
+    timekeeping::set(&clock, &store).await?;
     let broker_url: BrokerUrl = config.broker.expose().parse()?;
     let mut broker_options = BrokerOptions::new(timing.lease);
     broker_options.tenant_share_percent = config.queue.tenant_share_percent;
@@ -58,7 +61,7 @@ pub async fn open(
         broker,
         outbound: Arc::new(outbound),
         prices: Arc::new(prices(&config)?),
-        clock: Arc::new(SystemClock),
+        clock,
         timing,
         metrics: Arc::new(metrics),
         verified: VerifyCache::new(VERIFIED_KEYS),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Liveness {
     state: Mutex<State>,
     timing: Timing,
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Liveness {
     pub(crate) fn new(timing: Timing, alone: bool) -> Arc<Self> {
         let now = Instant::now();
         let steals_from = if alone { now } else { now + timing.steal_hold };
-        Arc::new(Self { state: Mutex::new(State { last_beat: now, steals_from }), timing })
+        Arc::new(Self { state: Mutex::new(State { last_beat: now, steals_from }), timing, alone })
     }
 
     /// Whether a stale heartbeat of another process may be believed: not after a gap in the own ones, which would mean that the
@@ -35,6 +36,11 @@ impl Liveness {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         now >= state.steals_from && now.duration_since(state.last_beat) <= self.timing.heartbeat_gap
+    }
+
+    /// Whether no other process can serve from this store.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
     }
 
     fn beaten(&self) {

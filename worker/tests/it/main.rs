@@ -15,6 +15,7 @@ mod house;
 mod keys;
 mod once;
 mod outcomes;
+mod poison;
 mod process;
 mod receiver;
 mod shutdown;

@@ -35,7 +35,7 @@ async fn nothing_is_left_per_job_or_tenant_when_all_is_done() {
         }
     }
     let left: Vec<String> = home.keys().await;
-    let mut bounded: Vec<String> = ["permits", "seen", "wake"].map(|name| home.key(Queue::Runs, name)).to_vec();
+    let mut bounded: Vec<String> = ["mark", "permits", "seen", "wake"].map(|name| home.key(Queue::Runs, name)).to_vec();
     bounded.push(home.key(Queue::Deliveries, "wake"));
     bounded.sort();
     assert!(left.iter().all(|key| bounded.contains(key)), "{left:?}");

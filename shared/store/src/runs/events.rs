@@ -1,7 +1,7 @@
 //! The timeline: written only with numbers that the fence gave, read in pages.
 
 use acm2_domain::ids::RunId;
-use acm2_domain::run::{Event, NewEvent};
+use acm2_domain::run::{Event, EventType, NewEvent};
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -53,4 +53,16 @@ pub async fn list_events(tx: &TenantTx, run: RunId, after: u64, limit: u64) -> R
             })
         })
         .collect()
+}
+
+/// When the run was claimed last, if it ever was.
+pub async fn find_last_claim(tx: &TenantTx, run: RunId) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let claims = [EventType::RunStarted, EventType::RunResumed].map(EventType::as_str);
+    let row = Entity::find()
+        .filter(Column::RunId.eq(run.uuid()))
+        .filter(Column::EventType.is_in(claims))
+        .order_by_desc(Column::Number)
+        .one(tx)
+        .await?;
+    Ok(row.map(|row| row.at))
 }
