@@ -3,10 +3,13 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod aftermath;
 mod basics;
 mod canaries;
+mod clocks;
 mod commands;
 mod control;
+mod cuts;
 mod database;
 mod durability;
 mod first_minute;
@@ -18,10 +21,14 @@ mod housekeeping;
 mod isolation;
 mod ledger;
 mod ledger_planted;
+mod outages;
+mod own_postgres;
 mod own_redis;
+mod proxy;
 mod queue;
 mod receiver;
 mod rotation;
 mod sealed_columns;
 mod secrets;
+mod upgrade;
 mod webhooks;

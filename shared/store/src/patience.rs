@@ -79,14 +79,12 @@ impl Patient {
 
     async fn wait<T>(&self, patience: Duration, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         tokio::pin!(answer);
-        match timeout(patience, &mut answer).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                // Before the connection goes back to the pool, which then looks at it more closely.
-                self.silence.note();
-                Err(io_error(silent()))
-            }
+        if let Ok(answer) = timeout(patience, &mut answer).await {
+            return answer;
         }
+        // Before the connection goes back to the pool, which then looks at it more closely.
+        self.silence.note();
+        Err(io_error(silent()))
     }
 }
 

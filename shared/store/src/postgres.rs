@@ -178,7 +178,7 @@ impl Schemas {
     pub(crate) async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
         // One round trip.
         let begin = format!("BEGIN; SET LOCAL search_path = \"{}\"", schema_of(tenant));
-        let tx = patiently(self.tenants.begin_with(AssertSqlSafe(begin))).await?;
+        let tx = patiently(Box::pin(self.tenants.begin_with(AssertSqlSafe(begin)))).await?;
         Ok(TenantTx::postgres(tenant, tx))
     }
 
