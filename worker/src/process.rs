@@ -99,7 +99,9 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
     let sweeping = AbortOnDropHandle::new(tokio::spawn(sweep(Arc::clone(&context), shutdown.soft.clone())));
     let jobs: Arc<dyn Handler> = Arc::new(Jobs(Arc::clone(&context)));
     let consumer = |queue, permits| {
-        let options = ConsumerOptions { worker: me, queue, permits, timing: parts.timing.clone() };
+        let timing = parts.timing.clone();
+        let liveness = (!parts.alone).then(|| Arc::clone(&context.liveness));
+        let options = ConsumerOptions { worker: me, queue, permits, timing, liveness };
         consume(Arc::clone(&context.broker.dispatch), Arc::clone(&jobs), options, shutdown.clone())
     };
     tokio::join!(consumer(Queue::Runs, parts.permits.runs), consumer(Queue::Deliveries, parts.permits.deliveries));

@@ -187,3 +187,27 @@ async fn an_api_that_is_cut_off_serves_again_soon_after() {
     assert!(figures.runs >= runs.len(), "{figures}");
     house.world.remove().await;
 }
+
+/// Commits whose outcome the worker does not learn: it must find out whether they were applied.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_break_amid_quick_commits_apply_nothing_twice() {
+    let Some(world) = World::servers("connections_that_break_amid_quick_commits").await else { return };
+    let house = House::of(world).await;
+    let (proxy, setting) = by_proxy(&house, "ACM2_DATABASE__URL").await;
+    let cut = house.world.start_with("worker", &[(setting.0, &setting.1)]);
+    let api = house.world.start("api");
+    let (tenant, client) = house.tenant_and_client(&api, "a").await;
+    let body = json!({"prompt": "hi", "models": ["sandbox/echo"], "iterations": 10, "concurrency": 2});
+    let runs = submit_many(&client, 60, &body).await;
+    for number in 0..25_u64 {
+        proxy.set(Way::Cut);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        proxy.set(Way::Open);
+        tokio::time::sleep(Duration::from_millis(150 + number * 37 % 100)).await;
+    }
+    all_completed(&client, &runs).await;
+    let figures = check(&house, &tenant, [cut, api]).await;
+    eprintln!("{figures}");
+    assert_eq!((figures.tasks, figures.attempts, figures.calls), (600, 600, 600), "{figures}");
+    house.world.remove().await;
+}

@@ -108,7 +108,7 @@ async fn answers_that_come_while_postgresql_is_away_are_kept_and_no_call_starts(
     let house = House::of(world).await;
     let [api, first, second] = ["api", "worker", "worker"].map(|role| house.world.start(role));
     let (tenant, client) = house.tenant_and_client(&api, "a").await;
-    let body = json!({"prompt": "hi", "models": ["sandbox/slow-1s"], "iterations": 12, "concurrency": 1});
+    let body = json!({"prompt": "hi", "models": ["sandbox/slow-1s"], "iterations": 10, "concurrency": 1});
     let mut runs = submit_many(&client, 30, &body).await;
     house.wait_for_calls(60).await;
 
@@ -132,7 +132,7 @@ async fn answers_that_come_while_postgresql_is_away_are_kept_and_no_call_starts(
     recovered(&client, &runs, "the return of PostgreSQL").await;
     let figures = check(&house, &tenant, [api, first, second]).await;
     eprintln!("{figures}");
-    let tasks = figures.runs * 12;
+    let tasks = figures.runs * 10;
     assert_eq!((figures.tasks, figures.attempts, figures.calls), (tasks, tasks, tasks), "{figures}");
     assert_eq!((figures.in_doubt, figures.late), (0, 0), "{figures}");
     house.world.remove().await;

@@ -186,6 +186,7 @@ async fn a_rolling_upgrade_under_load_fails_no_request_and_loses_no_run() {
     tokio::time::sleep(Duration::from_secs(2)).await;
 
     migrate(&house.world, &tenant).await;
+    let mut waited = Vec::new();
     for place in 0..4 {
         let role = if place < 2 { "api" } else { "worker" };
         let new = house.world.start(role);
@@ -206,13 +207,17 @@ async fn a_rolling_upgrade_under_load_fails_no_request_and_loses_no_run() {
         if let Some(waits) = waits {
             let answer = waits.await.unwrap();
             let run: Value = serde_json::from_slice(&answer.body).unwrap();
-            assert_eq!((answer.status, &run["status"]), (200, &json!("completed")), "{run}");
+            // A process that ends tells those who wait how their run stands.
+            assert!([200, 202].contains(&answer.status), "{}: {run}", answer.status);
+            waited.push(run["id"].as_str().unwrap().to_owned());
         }
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
 
     stop.store(true, Ordering::Relaxed);
-    let runs: Vec<String> = loads.join_all().await.into_iter().flatten().collect();
+    let mut runs: Vec<String> = loads.join_all().await.into_iter().flatten().collect();
+    let tasks = 2 * runs.len() + waited.len();
+    runs.append(&mut waited);
     let failures = std::mem::take(&mut *failures.lock().unwrap());
     let requests = count.load(Ordering::Relaxed);
     assert!(failures.is_empty(), "{} of {requests} requests failed: {failures:?}", failures.len());
@@ -220,8 +225,7 @@ async fn a_rolling_upgrade_under_load_fails_no_request_and_loses_no_run() {
     all_completed(&client, &runs).await;
     let figures = check(&house, &tenant, processes).await;
     eprintln!("{requests} requests, none failed; {figures}");
-    assert_eq!(figures.runs, runs.len() + 1, "{figures}");
-    let tasks = 2 * runs.len() + 1;
+    assert_eq!(figures.runs, runs.len(), "{figures}");
     assert_eq!((figures.tasks, figures.attempts, figures.calls), (tasks, tasks, tasks), "{figures}");
     assert_eq!((figures.in_doubt, figures.late), (0, 0), "{figures}");
     house.world.remove().await;

@@ -3,7 +3,7 @@
 //! `tenant_tx` use it.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement};
@@ -26,29 +26,64 @@ pub(crate) fn silent() -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::TimedOut, "it does not answer")
 }
 
-/// When the server was last found silent. Shared by its pools: what swallowed the packets of one connection may have swallowed
+/// What is known of the server's silence. Shared by its pools: what swallowed the packets of one connection may have swallowed
 /// those of all.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Silence(Arc<Mutex<Option<Instant>>>);
+pub(crate) struct Silence(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// When the server was last found silent.
+    found: Option<Instant>,
+    /// When a statement was last left before its answer came, whatever the reason.
+    doubted: Option<Instant>,
+}
 
 impl Silence {
     /// It is silent now.
     pub(crate) fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.state().found = Some(Instant::now());
     }
 
-    /// Whether it was silent lately.
+    /// A statement begins. Unless its end is told, connections that come back are looked at more closely: one that was left in the
+    /// middle of a statement looks like any other, and may lead nowhere.
+    pub(crate) fn begin(&self) -> Unanswered {
+        Unanswered(Some(self.clone()))
+    }
+
+    /// Whether there was a silence lately, or might have been one.
     pub(crate) fn is_recent(&self) -> bool {
-        self.last().is_some_and(|last| last.elapsed() < WARY)
+        let state = self.state();
+        let is_recent = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < WARY);
+        is_recent(state.found) || is_recent(state.doubted)
     }
 
     /// Whether a connection has been idle since before the silence, so that nobody knows whether it still leads anywhere.
     pub(crate) fn began_within(&self, idle_for: Duration) -> bool {
-        self.last().is_some_and(|last| last.elapsed() < idle_for)
+        self.state().found.is_some_and(|found| found.elapsed() < idle_for)
     }
 
-    fn last(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A statement without an answer yet. It must be dropped before the statement.
+#[derive(Debug)]
+pub(crate) struct Unanswered(Option<Silence>);
+
+impl Unanswered {
+    /// The answer came.
+    pub(crate) fn end(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(silence) = &self.0 {
+            silence.state().doubted = Some(Instant::now());
+        }
     }
 }
 
@@ -69,27 +104,25 @@ impl Patient {
         &self.pool
     }
 
-    /// Whether the server answers. Asked to the end even where nobody waits for it any longer: a connection that is left in the
-    /// middle of a question cannot be told from one that is well.
+    /// Whether the server answers.
     pub(crate) async fn ping(&self) -> Result<(), DbErr> {
-        let this = self.clone();
-        let asked = tokio::spawn(async move { this.wait(SIGN_OF_LIFE, this.pool.ping()).await });
-        asked.await.unwrap_or_else(|_| Err(io_error(silent())))
+        self.wait(SIGN_OF_LIFE, self.pool.ping()).await
     }
 
     async fn wait<T>(&self, patience: Duration, answer: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
         tokio::pin!(answer);
+        let unanswered = self.silence.begin();
         if let Ok(answer) = timeout(patience, &mut answer).await {
+            unanswered.end();
             return answer;
         }
-        // Before the connection goes back to the pool, which then looks at it more closely.
         self.silence.note();
         Err(io_error(silent()))
     }
 }
 
 /// As the pools report a connection that broke.
-pub(crate) fn io_error(error: std::io::Error) -> DbErr {
+fn io_error(error: std::io::Error) -> DbErr {
     DbErr::Exec(sea_orm::RuntimeErr::SqlxError(sqlx::Error::Io(error).into()))
 }
 

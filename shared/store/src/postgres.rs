@@ -36,6 +36,7 @@ const MIGRATE_CONNECTIONS: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct Schemas {
     tenants: PgPool,
+    silence: Silence,
     migrations: PgPool,
     /// The role that works with the data, where another owns the schemas.
     grant_to: Option<String>,
@@ -82,7 +83,12 @@ pub(crate) async fn open(
     Ok(Opened {
         control: Patient::new(control.into(), silence.clone()),
         heartbeats: heartbeats(&options, acquire_timeout, silence.clone()).into(),
-        schemas: Schemas { tenants, migrations: pool(owner, "", MIGRATE_CONNECTIONS, 0), grant_to },
+        schemas: Schemas {
+            tenants,
+            silence: silence.clone(),
+            migrations: pool(owner, "", MIGRATE_CONNECTIONS, 0),
+            grant_to,
+        },
     })
 }
 
@@ -148,8 +154,8 @@ fn pool_options(size: u32, acquire_timeout: Duration, silence: Silence, doubtful
                 Ok(true)
             })
         })
-        // The pool itself looks at what comes back, but without a limit: a connection that leads nowhere would keep its place. A
-        // transaction that was left in the middle has its rollback waiting to be sent.
+        // The pool itself looks at what comes back, but without a limit: a connection that leads nowhere would keep its place. One
+        // whose transaction was left in the middle has its rollback waiting to be sent.
         .after_release(move |connection, _| {
             let silence = silence.clone();
             Box::pin(async move {
@@ -178,7 +184,10 @@ impl Schemas {
     pub(crate) async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
         // One round trip.
         let begin = format!("BEGIN; SET LOCAL search_path = \"{}\"", schema_of(tenant));
-        let tx = patiently(Box::pin(self.tenants.begin_with(AssertSqlSafe(begin)))).await?;
+        let mut beginning = Box::pin(self.tenants.begin_with(AssertSqlSafe(begin)));
+        let unanswered = self.silence.begin();
+        let tx = patiently(&mut beginning).await?;
+        unanswered.end();
         Ok(TenantTx::postgres(tenant, tx))
     }
 
