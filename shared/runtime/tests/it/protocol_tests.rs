@@ -15,7 +15,7 @@ fn tests_of(row: &str) -> Vec<&str> {
 #[test]
 fn every_clause_of_the_protocol_names_tests_that_exist() {
     let mut functions = BTreeSet::new();
-    for path in tree::files().iter().filter(|path| path.ends_with(".rs")) {
+    for path in tree::files().iter().filter(|path| path.rsplit('.').next() == Some("rs")) {
         let source = tree::read(path);
         let names = source.split("fn ").skip(1).filter_map(|after| after.split(['(', '<']).next());
         functions.extend(names.map(str::to_owned));
