@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use acm2_broker::Broker;
-use acm2_domain::clock::SharedClock;
+use acm2_domain::clock::SyncedClock;
 use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::{TenantId, WorkerId};
 use acm2_domain::prices::Prices;
@@ -42,8 +42,8 @@ pub struct Parts {
     pub outbound: Arc<Outbound>,
     /// What tokens cost.
     pub prices: Arc<Prices>,
-    /// The time.
-    pub clock: SharedClock,
+    /// The time, kept on the database's.
+    pub clock: Arc<SyncedClock>,
     /// Every duration.
     pub timing: Timing,
     /// Metrics of this process.

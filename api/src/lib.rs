@@ -41,6 +41,7 @@ mod submit;
 mod tail;
 mod tenants;
 mod test_event;
+mod timekeeping;
 pub mod timelines;
 pub mod waiters;
 mod waiting;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use acm2_broker::{BrokerOptions, BrokerUrl};
-use acm2_domain::clock::SystemClock;
+use acm2_domain::clock::{Clock, SyncedClock, SystemClock};
 use acm2_domain::ids::WorkerId;
 use acm2_domain::prices::Prices;
 use acm2_outbound::{Outbound, OutboundOptions};
@@ -22,6 +22,7 @@ use crate::app::{App, Parts, wrapped};
 use crate::middleware::Metrics;
 use crate::server::most_waiting;
 use crate::start_error::StartError;
+use crate::timekeeping;
 use crate::timelines::Timelines;
 use crate::waiters::Waiters;
 
@@ -46,6 +47,8 @@ pub async fn open(
     let store = open_store(&config, serving).await?;
     store.migrate_control().await?;
     let timing = config.timing();
+    let clock = Arc::new(SyncedClock::starting_at(SystemClock.now() + config.clock_offset()));
+    timekeeping::set(&clock, &store).await?;
     let broker_url: BrokerUrl = config.broker.expose().parse()?;
     let mut broker_options = BrokerOptions::new(timing.lease);
     broker_options.tenant_share_percent = config.queue.tenant_share_percent;
@@ -60,7 +63,7 @@ pub async fn open(
         broker,
         outbound: Arc::new(outbound),
         prices: Arc::new(prices(&config)?),
-        clock: Arc::new(SystemClock),
+        clock,
         timing,
         metrics: Arc::new(metrics),
         verified: VerifyCache::new(VERIFIED_KEYS),

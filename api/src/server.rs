@@ -79,12 +79,19 @@ fn home() -> Response {
     Response::builder().status(poem::http::StatusCode::SEE_OTHER).header("location", "/docs").finish()
 }
 
-/// Serves until the process is told to end: first it drains, then it stops at once.
+/// Serves until the process is told to end: then it goes on for the configured while, with `/readyz` saying no and connections
+/// closed after their answer, so that a load balancer turns away; then it takes nothing more and drains. Told twice, it stops at
+/// once.
 pub async fn serve(app: App, bound: Bound) -> Result<(), StartError> {
     let failed = |error: std::io::Error| StartError::failed(format!("the HTTP server stopped: {error}"));
     let acceptor = TcpAcceptor::from_tokio(bound.listener).map_err(failed)?;
     let acceptor = Bounded::new(acceptor, most_connections(&app.config), app.timing.connection_idle);
-    let soft = app.shutdown.soft().cancelled_owned();
+    let told = app.shutdown.soft().cancelled_owned();
+    let drain = app.config.http.drain;
+    let soft = async move {
+        told.await;
+        tokio::time::sleep(drain).await;
+    };
     let hard = app.shutdown.hard().cancelled_owned();
     let grace = app.timing.shutdown_grace;
     let server = Server::new_with_acceptor(acceptor).http2_max_concurrent_streams(STREAMS).run_with_graceful_shutdown(

@@ -23,6 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use crate::backend::Held;
 use crate::backend::{Desk, Source, fetch, renew};
+use crate::liveness::Liveness;
 pub use crate::meter::Meter;
 
 #[cfg(test)]
@@ -59,6 +60,16 @@ pub struct ConsumerOptions {
     pub permits: usize,
     /// The durations of the protocol.
     pub timing: Timing,
+    /// Whether the others take this process for dead; never, where there are none.
+    pub(crate) liveness: Option<Arc<Liveness>>,
+}
+
+impl ConsumerOptions {
+    /// Whether what this process holds is left to the others, because for them it is dead: it can write nothing, and would keep
+    /// from them what they may take.
+    pub(crate) fn is_left_to_others(&self) -> bool {
+        self.liveness.as_ref().is_some_and(|liveness| liveness.is_stale())
+    }
 }
 
 /// How a process is told to end. The hard one may be cancelled alone; it counts as both.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Liveness {
     state: Mutex<State>,
     timing: Timing,
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl Liveness {
     pub(crate) fn new(timing: Timing, alone: bool) -> Arc<Self> {
         let now = Instant::now();
         let steals_from = if alone { now } else { now + timing.steal_hold };
-        Arc::new(Self { state: Mutex::new(State { last_beat: now, steals_from }), timing })
+        Arc::new(Self { state: Mutex::new(State { last_beat: now, steals_from }), timing, alone })
     }
 
     /// Whether a stale heartbeat of another process may be believed: not after a gap in the own ones, which would mean that the
@@ -35,6 +36,17 @@ impl Liveness {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         now >= state.steals_from && now.duration_since(state.last_beat) <= self.timing.heartbeat_gap
+    }
+
+    /// Whether the last heartbeat is so old that the others take this process for dead.
+    pub(crate) fn is_stale(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.last_beat.elapsed() > self.timing.heartbeat_stale
+    }
+
+    /// Whether no other process can serve from this store.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
     }
 
     fn beaten(&self) {
@@ -78,4 +90,49 @@ async fn beat_once(store: &Store, me: &NewWorker) -> Result<(), StoreError> {
         store.workers().register(me).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    async fn beats(liveness: &Liveness, during: Duration, timing: &Timing) {
+        for _ in 0..during.as_secs() / timing.heartbeat.as_secs() {
+            advance(timing.heartbeat).await;
+            liveness.beaten();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_has_just_started_steals_nothing_for_a_while_unless_it_is_alone() {
+        let timing = Timing::default();
+        let liveness = Liveness::new(timing.clone(), false);
+        assert!(Liveness::new(timing.clone(), true).may_steal());
+        beats(&liveness, timing.steal_hold - timing.heartbeat, &timing).await;
+        advance(timing.heartbeat - MOMENT).await;
+        assert!(!liveness.may_steal());
+        advance(MOMENT).await;
+        assert!(liveness.may_steal());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_whose_own_heartbeats_stopped_for_a_while_steals_nothing_until_the_others_had_time_to_beat() {
+        let timing = Timing::default();
+        let liveness = Liveness::new(timing.clone(), false);
+        beats(&liveness, timing.steal_hold, &timing).await;
+        assert!(liveness.may_steal());
+        advance(timing.heartbeat_gap + MOMENT).await;
+        assert!(!liveness.may_steal(), "the database may have been away for everyone");
+        liveness.beaten();
+        beats(&liveness, timing.steal_hold - timing.heartbeat, &timing).await;
+        assert!(!liveness.may_steal());
+        beats(&liveness, timing.heartbeat, &timing).await;
+        assert!(liveness.may_steal());
+    }
 }

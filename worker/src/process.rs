@@ -1,7 +1,6 @@
 //! One worker process: what it is started with, what it runs side by side, and how it ends.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use acm2_broker::Broker;
 use acm2_domain::clock::SharedClock;
@@ -23,7 +22,7 @@ use crate::jobs::Jobs;
 use crate::liveness::{Liveness, beat};
 use crate::progress::{self, Progress};
 use crate::receivers::Receivers;
-use crate::sweeper::sweep;
+use crate::sweeper::{push_all, sweep};
 
 /// How much a worker process does at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +62,6 @@ pub struct Parts {
     pub alone: bool,
 }
 
-/// Pages of jobs that are pushed at start.
-const START_PAGE: u64 = 1_000;
-
 /// Works until shutdown; returns when all is drained. Dropping the future is like the death of the process: heartbeats stop, and
 /// others take over once the last one is stale.
 ///
@@ -95,8 +91,10 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
         live_deliveries: Live::default(),
         hard_stop: shutdown.hard.clone(),
     });
-    if parts.alone {
-        push_all(&context).await?;
+    if parts.alone
+        && let Err(error) = push_all(&context).await
+    {
+        tracing::warn!(%error, "the sweeper will push what is left");
     }
 
     let ended = CancellationToken::new();
@@ -106,7 +104,9 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
     let telling = AbortOnDropHandle::new(tokio::spawn(progress::tell(Arc::clone(&context))));
     let jobs: Arc<dyn Handler> = Arc::new(Jobs(Arc::clone(&context)));
     let consumer = |queue, permits| {
-        let options = ConsumerOptions { worker: me, queue, permits, timing: parts.timing.clone() };
+        let timing = parts.timing.clone();
+        let liveness = (!parts.alone).then(|| Arc::clone(&context.liveness));
+        let options = ConsumerOptions { worker: me, queue, permits, timing, liveness };
         consume(Arc::clone(&context.broker.dispatch), Arc::clone(&jobs), options, shutdown.clone())
     };
     tokio::join!(consumer(Queue::Runs, parts.permits.runs), consumer(Queue::Deliveries, parts.permits.deliveries));
@@ -115,19 +115,4 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
     drop((sweeping, telling));
     let _ = beating.await;
     Ok(())
-}
-
-/// Makes every unfinished job ready at once; the broker of a process that is alone was empty.
-async fn push_all(context: &Context) -> Result<(), StoreError> {
-    let mut after = None;
-    loop {
-        let page = context.store.jobs().list(after, START_PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(last.id);
-        tracing::info!(jobs = page.len(), "taking up unfinished work");
-        if let Err(error) = context.broker.dispatch.push(&page, Duration::ZERO).await {
-            tracing::warn!(%error, "the sweeper will push what is left");
-            return Ok(());
-        }
-    }
 }

@@ -1,5 +1,5 @@
 //! The sweeper (PROTOCOL rule 3): pushes jobs that are due but perhaps in no queue. It opens no tenant's store; whoever claims
-//! finds out. One process at a time does it, by a lease in the control store.
+//! finds out. One process at a time does it, by a lease in the control store. A broker that was emptied is told of all jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,11 @@ use crate::context::Context;
 
 const LEASE: &str = "sweeper";
 const PAGE: u64 = 500;
+/// Jobs that are pushed at a time when all are.
+const LARGE_PAGE: u64 = 1_000;
+
+/// Why a sweep failed: a store or the broker is away.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Sweeps until `ended`.
 pub(crate) async fn sweep(context: Arc<Context>, ended: CancellationToken) {
@@ -28,10 +33,14 @@ pub(crate) async fn sweep(context: Arc<Context>, ended: CancellationToken) {
     }
 }
 
-async fn sweep_once(context: &Context) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn sweep_once(context: &Context) -> Result<(), Failure> {
     let timing = &context.timing;
     if !context.store.leases().try_acquire(LEASE, context.me, timing.sweep * 3).await? {
         return Ok(());
+    }
+    if !context.broker.dispatch.has_mark().await? {
+        // Jobs that are not due for minutes are in no queue either.
+        push_all(context).await?;
     }
     loop {
         let (first, longest) = timing.sweep_backoff;
@@ -50,5 +59,20 @@ async fn sweep_once(context: &Context) -> Result<(), Box<dyn std::error::Error +
             break;
         }
     }
+    Ok(())
+}
+
+/// Makes every unfinished job ready at once, for a broker that is empty.
+pub(crate) async fn push_all(context: &Context) -> Result<(), Failure> {
+    let mut after = None;
+    loop {
+        let page = context.store.jobs().list(after, LARGE_PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        tracing::info!(jobs = page.len(), "the queue was empty: taking up unfinished work");
+        context.broker.dispatch.push(&page, Duration::ZERO).await?;
+    }
+    // Only now: whoever dies in between leaves it to the next.
+    context.broker.dispatch.set_mark().await?;
     Ok(())
 }

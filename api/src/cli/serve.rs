@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use acm2_runtime::config::{Config, Mode, Role};
 use acm2_runtime::file_limit;
 use acm2_runtime::shutdown::Shutdown;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{greeting, say};
 use crate::admin::AdminSocket;
@@ -18,7 +20,7 @@ use crate::embedded::{self, RunningSandbox};
 use crate::first_start::{self, Prepared};
 use crate::server::{self, Bound};
 use crate::start_error::StartError;
-use crate::{open, presence};
+use crate::{open, presence, timekeeping};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Serve {
@@ -50,6 +52,11 @@ pub(super) async fn run(config: Config, role: Role, arguments: Serve) -> Result<
         write_address(arguments.addr_file.as_deref(), bound.address)?;
     }
     let socket = admin_socket(&app);
+    let _keeping_time = AbortOnDropHandle::new(tokio::spawn(timekeeping::keep(
+        Arc::clone(&app.clock),
+        app.store.clone(),
+        app.timing.clone(),
+    )));
     let ended = work_and_serve(&app, role, bound, lock.is_some()).await;
     // Whatever ended first, the others are to end too.
     if let Some(socket) = socket {

@@ -1,4 +1,4 @@
-//! What every request passes, outermost first: `observe` (id, log, metrics, security headers), `cors`, `compress`,
+//! What every request passes, outermost first: `leave` (at the end of the process), `observe` (id, log, metrics, security headers), `cors`, `compress`,
 //! `problems` (every failure and panic becomes problem+json), `paths` (405 with Allow, unknown query parameters), `bodies`
 //! (size, time, decompression), `in_flight`: last, so that who has not sent its body yet takes nobody's place. `stack` puts
 //! them together.
@@ -7,6 +7,7 @@ mod bodies;
 mod compress;
 mod cors;
 mod in_flight;
+mod leave;
 mod metrics;
 mod observe;
 mod paths;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use poem::{Endpoint, EndpointExt, Response};
 
-use super::{bodies, compress, cors, in_flight, observe, paths, problems};
+use super::{bodies, compress, cors, in_flight, leave, observe, paths, problems};
 use crate::app::App;
 
 /// Wraps the routes in everything that every request passes.
@@ -17,6 +17,7 @@ where
     let in_flight = in_flight::InFlight::new(app.config.http.concurrency);
     let cors = Arc::new(cors::Cors::new(&app.config.http.cors_origins));
     let metrics = Arc::clone(&app.metrics);
+    let ending = app.shutdown.soft();
     routes
         .data(app.clone())
         .around(move |next, request| in_flight::limit(next, request, in_flight.clone()))
@@ -26,4 +27,5 @@ where
         .around(compress::gzip)
         .around(move |next, request| cors::answer(next, request, Arc::clone(&cors)))
         .around(move |next, request| observe::observe(next, request, Arc::clone(&metrics)))
+        .around(move |next, request| leave::leave(next, request, ending.clone()))
 }

@@ -37,9 +37,14 @@ impl HealthApi {
 
     /// Can the process work?
     ///
-    /// Public. Asks the store and the broker; a 503 names what is away.
+    /// Public. Asks the store and the broker; a 503 names what is away, or says that the process is about to end.
     #[oai(path = "/readyz", method = "get", operation_id = "health.ready")]
     async fn ready(&self, app: Data<&App>) -> Result<Reply<Health>, Failure> {
+        if app.shutdown.soft().is_cancelled() {
+            return Err(Error::new(Kind::Unavailable, "not_ready", "this process is about to end")
+                .retry_after(1)
+                .into());
+        }
         let patience = app.timing.heartbeat_timeout;
         let store = async { matches!(tokio::time::timeout(patience, app.store.ping()).await, Ok(Ok(()))) };
         let broker = async { matches!(tokio::time::timeout(patience, app.broker.dispatch.ping()).await, Ok(Ok(()))) };

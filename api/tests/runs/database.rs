@@ -53,6 +53,13 @@ pub(crate) async fn change_one(world: &World, of: Of<'_>, statement: &str) {
     assert_eq!(changed, 1, "{statement}");
 }
 
+/// Makes statements in the database of a server.
+pub(crate) async fn execute(world: &World, of: Of<'_>, statements: &str) {
+    let mut connection = server(world, of).await;
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 /// The one column of bytes of the one row that a query finds.
 pub(crate) async fn bytes(world: &World, of: Of<'_>, query: &str) -> Vec<u8> {
     let sql = AssertSqlSafe(query.to_owned());

@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Process, Tenant, World};
+use crate::aftermath::{all_completed, check, submit_many};
+use crate::harness::{Client, World};
 use crate::house::{House, ended, on_both, submit};
-use crate::ledger::{Figures, Ledger};
-use crate::own_redis::{OwnRedis, keys};
+use crate::own_redis::OwnRedis;
 
 on_both!(
     processes_killed_amid_quick_writes_and_submissions_lose_nothing,
@@ -193,40 +192,4 @@ async fn a_run_whose_deadline_passes_while_no_worker_runs_fails_without_a_call()
     let figures = check(&house, &tenant, [api, worker]).await;
     assert_eq!((figures.runs, figures.attempts, figures.calls), (2, 1, 1), "{figures}");
     house.world.remove().await;
-}
-
-/// Submits a run many times, some at once.
-async fn submit_many(client: &Client, count: usize, body: &Value) -> Vec<String> {
-    stream::iter(0..count).map(|_| submit(client, body)).buffer_unordered(16).collect().await
-}
-
-async fn all_completed(client: &Client, runs: &[String]) {
-    for run in runs {
-        let run = ended(client, run, Duration::from_mins(2)).await;
-        assert_eq!(run["status"], "completed", "{run}");
-    }
-}
-
-/// Waits until the tails are done and the broker has forgotten the runs, ends the processes the hard way, and compares the
-/// ledger with the provider's log.
-async fn check(house: &House, tenant: &Tenant, processes: impl IntoIterator<Item = Process>) -> Figures {
-    let patience = Instant::now() + Duration::from_secs(30);
-    while Ledger::read(&house.world, tenant).await.unfinished() > 0 && Instant::now() < patience {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    if house.world.is_shared() {
-        // What is kept of each worker and of nothing else, however many runs there were.
-        let bounded = |key: &String| ["permits", "seen", "wake"].iter().any(|name| key.ends_with(name));
-        loop {
-            let left: Vec<String> =
-                keys(&house.world.settings["ACM2_BROKER__URL"]).into_iter().filter(|key| !bounded(key)).collect();
-            if left.is_empty() {
-                break;
-            }
-            assert!(Instant::now() < patience, "Redis still holds {left:?}");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-    processes.into_iter().for_each(Process::kill);
-    Ledger::read(&house.world, tenant).await.check(&house.log())
 }

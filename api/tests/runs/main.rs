@@ -3,11 +3,14 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod aftermath;
 mod basics;
 mod budgets;
 mod canaries;
+mod clocks;
 mod commands;
 mod control;
+mod cuts;
 mod database;
 mod durability;
 mod event_source;
@@ -22,7 +25,10 @@ mod idle_proxy;
 mod isolation;
 mod ledger;
 mod ledger_planted;
+mod outages;
+mod own_postgres;
 mod own_redis;
+mod proxy;
 mod queue;
 mod receiver;
 mod repeats;
@@ -30,5 +36,6 @@ mod rotation;
 mod sealed_columns;
 mod secrets;
 mod streams;
+mod upgrade;
 mod waits;
 mod webhooks;

@@ -47,6 +47,12 @@ impl OwnRedis {
         self.spawn().unwrap();
     }
 
+    /// FLUSHALL: nothing is left, and nobody is told.
+    pub(crate) fn empty(&self) {
+        let answer = ask(&self.url(), "FLUSHALL").expect("Redis answers");
+        assert_eq!(answer.matches("+OK").count(), 3, "{answer}");
+    }
+
     fn spawn(&mut self) -> std::io::Result<()> {
         let port = self.port.to_string();
         let arguments = ["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no"];

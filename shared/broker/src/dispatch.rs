@@ -105,6 +105,13 @@ pub trait Dispatch: Send + Sync + std::fmt::Debug {
     /// How many jobs stand where.
     async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError>;
 
+    /// Whether the mark of [`Self::set_mark`] is there. Without it the broker was emptied, or is new: all unfinished work is to be
+    /// pushed, then the mark set.
+    async fn has_mark(&self) -> Result<bool, BrokerError>;
+
+    /// Leaves a mark that goes when everything goes.
+    async fn set_mark(&self) -> Result<(), BrokerError>;
+
     /// Whether the broker answers at all.
     async fn ping(&self) -> Result<(), BrokerError>;
 }

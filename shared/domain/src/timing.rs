@@ -26,6 +26,9 @@ pub struct Timing {
     pub heartbeat_gap: Duration,
     /// How long such a process, and one that has just started, steals nothing (4).
     pub steal_hold: Duration,
+    /// How long a run over which two workers died is left alone after its last claim, on average; twice that after each
+    /// further one (5).
+    pub poison_hold: Duration,
     /// After which a refused claim comes back (5).
     pub claim_retry: Duration,
     /// How long a lease in the broker lasts (8).
@@ -89,6 +92,7 @@ impl Default for Timing {
             lost_process: 24 * HOUR,
             heartbeat_gap: 10 * SECOND,
             steal_hold: 15 * SECOND,
+            poison_hold: 10 * SECOND,
             claim_retry: 5 * SECOND,
             lease: 15 * SECOND,
             lease_renew: 5 * SECOND,
@@ -141,6 +145,7 @@ impl Timing {
             lost_process: self.lost_process / by,
             heartbeat_gap: self.heartbeat_gap / by,
             steal_hold: self.steal_hold / by,
+            poison_hold: self.poison_hold / by,
             claim_retry: self.claim_retry / by,
             lease: self.lease / by,
             lease_renew: self.lease_renew / by,

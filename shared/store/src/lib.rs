@@ -25,6 +25,7 @@ mod entities;
 mod error;
 mod migrate;
 mod options;
+mod patience;
 mod postgres;
 mod schema;
 mod sqlite;

@@ -36,7 +36,7 @@ const PAGE: u64 = 500;
 impl Store {
     /// Brings the control store up to date; another process that does the same waits. Tells whether anything was pending.
     pub async fn migrate_control(&self) -> Result<bool, StoreError> {
-        self.tenant_stores().migrate_control(self.control()).await
+        self.tenant_stores().migrate_control(self.control().pool()).await
     }
 
     /// Brings all tenants up to date, `parallel` at a time. One that fails does not stop the others; starting again goes on

@@ -11,10 +11,11 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 
 use crate::error::StoreError;
 use crate::options::Options;
+use crate::patience::{Patient, SIGN_OF_LIFE, Silence, patiently, silent};
 use crate::schema;
 use crate::tenant_tx::TenantTx;
 
@@ -22,6 +23,8 @@ use crate::tenant_tx::TenantTx;
 const CONTROL_SCHEMA: &str = "acm2";
 /// A connection that was idle this long is pinged before it is used again.
 const PING_AFTER: Duration = Duration::from_secs(30);
+/// As long as a client waits for a statement: what one that was cut off in the middle has locked must not stay locked.
+const FORGOTTEN_TRANSACTION: &str = "15s";
 /// Backends collect catalogue entries of many schemas; a new one starts small again.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
 /// How long opening the store waits for the server.
@@ -33,6 +36,7 @@ const MIGRATE_CONNECTIONS: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct Schemas {
     tenants: PgPool,
+    silence: Silence,
     migrations: PgPool,
     /// The role that works with the data, where another owns the schemas.
     grant_to: Option<String>,
@@ -40,7 +44,7 @@ pub(crate) struct Schemas {
 
 /// What `open` makes.
 pub(crate) struct Opened {
-    pub(crate) control: DatabaseConnection,
+    pub(crate) control: Patient,
     pub(crate) heartbeats: DatabaseConnection,
     pub(crate) schemas: Schemas,
 }
@@ -60,9 +64,10 @@ pub(crate) async fn open(
             .map_err(|_| StoreError::Unavailable("PostgreSQL does not answer".to_owned()))?;
         connection.map_err(refused)?.close().await.map_err(refused)?;
     }
+    let silence = Silence::default();
     let pool = |options: &PgConnectOptions, path: &str, size: u32, least: u32| {
         let options = options.clone().options([("search_path", path)]);
-        pool_options(size, acquire_timeout).min_connections(least).connect_lazy_with(options)
+        pool_options(size, acquire_timeout, silence.clone(), false).min_connections(least).connect_lazy_with(options)
     };
     // Signing in takes seconds on a busy runtime (sqlx yields hundreds of times over it), so a process that serves opens its
     // connections beforehand.
@@ -76,9 +81,14 @@ pub(crate) async fn open(
     let owner = migrate_options.as_ref().unwrap_or(&options);
     let grant_to = (owner.get_username() != options.get_username()).then(|| options.get_username().to_owned());
     Ok(Opened {
-        control: control.into(),
-        heartbeats: heartbeats(&options, acquire_timeout).into(),
-        schemas: Schemas { tenants, migrations: pool(owner, "", MIGRATE_CONNECTIONS, 0), grant_to },
+        control: Patient::new(control.into(), silence.clone()),
+        heartbeats: heartbeats(&options, acquire_timeout, silence.clone()).into(),
+        schemas: Schemas {
+            tenants,
+            silence: silence.clone(),
+            migrations: pool(owner, "", MIGRATE_CONNECTIONS, 0),
+            grant_to,
+        },
     })
 }
 
@@ -94,7 +104,7 @@ fn parse(url: &SecretString, what: &str) -> Result<PgConnectOptions, StoreError>
         .options([
             ("statement_timeout", "60s"),
             ("lock_timeout", "10s"),
-            ("idle_in_transaction_session_timeout", "60s"),
+            ("idle_in_transaction_session_timeout", FORGOTTEN_TRANSACTION),
         ]))
 }
 
@@ -118,25 +128,51 @@ async fn fill(pool: &PgPool, size: u32) {
 
 /// The one connection of the heartbeats. It is never renewed for its age: a sign-in that takes long would make this process look
 /// dead.
-fn heartbeats(options: &PgConnectOptions, acquire_timeout: Duration) -> PgPool {
+fn heartbeats(options: &PgConnectOptions, acquire_timeout: Duration, silence: Silence) -> PgPool {
     let options = options.clone().options([("search_path", CONTROL_SCHEMA)]);
-    pool_options(1, acquire_timeout).max_lifetime(None).idle_timeout(None).connect_lazy_with(options)
+    pool_options(1, acquire_timeout, silence, true).max_lifetime(None).idle_timeout(None).connect_lazy_with(options)
 }
 
-fn pool_options(size: u32, acquire_timeout: Duration) -> PgPoolOptions {
+/// `doubtful`: statements are given up in the middle, so every connection that comes back is looked at.
+fn pool_options(size: u32, acquire_timeout: Duration, silence: Silence, doubtful: bool) -> PgPoolOptions {
+    let idle = silence.clone();
     PgPoolOptions::new()
         .max_connections(size)
         .acquire_timeout(acquire_timeout)
         .max_lifetime(MAX_LIFETIME)
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
+        .before_acquire(move |connection, meta| {
+            let silence = idle.clone();
             Box::pin(async move {
+                if silence.began_within(meta.idle_for) {
+                    // A new one costs less than finding out.
+                    return Ok(false);
+                }
                 if meta.idle_for > PING_AFTER {
-                    connection.ping().await?;
+                    sign_of_life(connection, &silence).await?;
                 }
                 Ok(true)
             })
         })
+        // The pool itself looks at what comes back, but without a limit: a connection that leads nowhere would keep its place. One
+        // whose transaction was left in the middle has its rollback waiting to be sent.
+        .after_release(move |connection, _| {
+            let silence = silence.clone();
+            Box::pin(async move {
+                if doubtful || connection.should_flush() || silence.is_recent() {
+                    sign_of_life(connection, &silence).await?;
+                }
+                Ok(true)
+            })
+        })
+}
+
+async fn sign_of_life(connection: &mut PgConnection, silence: &Silence) -> Result<(), sqlx::Error> {
+    let Ok(answer) = tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await else {
+        silence.note();
+        return Err(silent().into());
+    };
+    answer
 }
 
 /// The schema of a tenant: letters, digits and an underscore, so that it needs no escaping.
@@ -148,7 +184,10 @@ impl Schemas {
     pub(crate) async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
         // One round trip.
         let begin = format!("BEGIN; SET LOCAL search_path = \"{}\"", schema_of(tenant));
-        let tx = self.tenants.begin_with(AssertSqlSafe(begin)).await?;
+        let mut beginning = Box::pin(self.tenants.begin_with(AssertSqlSafe(begin)));
+        let unanswered = self.silence.begin();
+        let tx = patiently(&mut beginning).await?;
+        unanswered.end();
         Ok(TenantTx::postgres(tenant, tx))
     }
 

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use acm2_domain::ids::TenantId;
 use acm2_migrations::TenantMigrator;
+use chrono::{DateTime, Utc};
 use moka::future::Cache;
-use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
+use sea_orm::sea_query::Query;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
 
 use crate::control::{self, ApiKeys, Jobs, Leases, Tenants, Workers};
 use crate::data_dir::DataDirLock;
+use crate::database_clock;
 use crate::error::StoreError;
 use crate::options::Options;
+use crate::patience::Patient;
 use crate::schema::{self, Standing};
 use crate::tenant::Tenant;
 use crate::tenants::{self, Opened, TenantStores};
@@ -28,7 +32,7 @@ pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    control: DatabaseConnection,
+    control: Patient,
     heartbeats: DatabaseConnection,
     tenants: TenantStores,
     /// Tenants that exist and are migrated, as seen lately.
@@ -90,23 +94,31 @@ impl Store {
         Ok(self.control().ping().await?)
     }
 
+    /// The time of the database's clock.
+    pub async fn time(&self) -> Result<DateTime<Utc>, StoreError> {
+        let db = self.control();
+        let select = Query::select().expr_as(database_clock::now(db.get_database_backend()), "now").to_owned();
+        let row = db.query_one(&select).await?.ok_or(StoreError::NotFound("time"))?;
+        Ok(row.try_get("", "now")?)
+    }
+
     /// Closes all connections, waiting for those in use.
     pub async fn close(&self) {
         self.0.tenants.close().await;
-        for pool in [&self.0.control, &self.0.heartbeats] {
+        for pool in [self.0.control.pool(), &self.0.heartbeats] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "closing a pool failed");
             }
         }
     }
 
-    pub(crate) fn control(&self) -> &DatabaseConnection {
+    pub(crate) fn control(&self) -> &Patient {
         &self.0.control
     }
 
     /// A transaction in the control store that may read first and then write.
     pub(crate) async fn begin_control(&self) -> Result<DatabaseTransaction, StoreError> {
-        Ok(self.control().begin_with_options(tenants::READ_THEN_WRITE).await?)
+        Ok(self.control().pool().begin_with_options(tenants::READ_THEN_WRITE).await?)
     }
 
     pub(crate) fn heartbeats(&self) -> &DatabaseConnection {

@@ -3,6 +3,7 @@
 //! On PostgreSQL it is the only thing that ever sets a tenant's search path, and that only until its end.
 
 use acm2_domain::ids::TenantId;
+use futures_util::TryFutureExt;
 use sea_orm::sea_query::Values;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
@@ -10,6 +11,7 @@ use sqlx::{AssertSqlSafe, Executor, Postgres, Sqlite, Transaction};
 use tokio::sync::Mutex;
 
 use crate::error::StoreError;
+use crate::patience::patiently;
 use crate::sqlite::FileInUse;
 
 /// One transaction in one tenant's store. Dropping it rolls back.
@@ -46,7 +48,7 @@ impl TenantTx {
     /// `Unavailable` leaves open whether it was applied: the connection may have died after the server did it.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.inner {
-            Inner::Postgres(tx) => tx.into_inner().commit().await?,
+            Inner::Postgres(tx) => patiently(tx.into_inner().commit()).await?,
             Inner::Sqlite(tx, _file) => tx.into_inner().commit().await?,
         }
         Ok(())
@@ -65,17 +67,17 @@ fn query_error(error: sqlx::Error) -> DbErr {
     DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
-/// The same expression for the transaction of either database.
+/// The same statement, a future, for the transaction of either database.
 macro_rules! on_either {
     ($self:ident, $tx:ident => $body:expr) => {
         match &$self.inner {
             Inner::Postgres(tx) => {
                 let $tx = &mut **tx.lock().await;
-                $body
+                patiently($body).await
             }
             Inner::Sqlite(tx, _) => {
                 let $tx = &mut **tx.lock().await;
-                $body
+                $body.await
             }
         }
     };
@@ -92,32 +94,30 @@ impl ConnectionTrait for TenantTx {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         let arguments = values(&statement);
-        on_either!(self, tx => {
-            let query = sqlx::query_with(AssertSqlSafe(statement.sql), arguments);
-            query.execute(tx).await.map(ExecResult::from).map_err(exec_error)
-        })
+        let done = on_either!(self, tx => sqlx::query_with(AssertSqlSafe(statement.sql), arguments).execute(tx).map_ok(ExecResult::from));
+        done.map_err(exec_error)
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        on_either!(self, tx => {
-            tx.execute(AssertSqlSafe(sql.to_owned())).await.map(ExecResult::from).map_err(exec_error)
-        })
+        let done = on_either!(self, tx => tx.execute(AssertSqlSafe(sql.to_owned())).map_ok(ExecResult::from));
+        done.map_err(exec_error)
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         let arguments = values(&statement);
-        on_either!(self, tx => {
-            let query = sqlx::query_with(AssertSqlSafe(statement.sql), arguments);
-            query.fetch_optional(tx).await.map(|row| row.map(QueryResult::from)).map_err(query_error)
-        })
+        let found = on_either!(self, tx => {
+            let found = sqlx::query_with(AssertSqlSafe(statement.sql), arguments).fetch_optional(tx);
+            found.map_ok(|row| row.map(QueryResult::from))
+        });
+        found.map_err(query_error)
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let arguments = values(&statement);
-        on_either!(self, tx => {
-            let query = sqlx::query_with(AssertSqlSafe(statement.sql), arguments);
-            let rows = query.fetch_all(tx).await.map_err(query_error)?;
-            Ok(rows.into_iter().map(QueryResult::from).collect())
-        })
+        let found = on_either!(self, tx => {
+            let found = sqlx::query_with(AssertSqlSafe(statement.sql), arguments).fetch_all(tx);
+            found.map_ok(|rows| rows.into_iter().map(QueryResult::from).collect())
+        });
+        found.map_err(query_error)
     }
 }

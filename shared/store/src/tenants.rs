@@ -8,6 +8,7 @@ use sea_orm::DatabaseConnection;
 
 use crate::error::StoreError;
 use crate::options::{Database, Options};
+use crate::patience::{Patient, Silence};
 use crate::postgres::{self, Schemas};
 use crate::sqlite::{self, Files};
 use crate::tenant_tx::TenantTx;
@@ -18,7 +19,7 @@ pub(crate) use crate::sqlite::IMMEDIATE as READ_THEN_WRITE;
 
 /// What `open` makes.
 pub(crate) struct Opened {
-    pub(crate) control: DatabaseConnection,
+    pub(crate) control: Patient,
     /// To the same data as `control`, so that a heartbeat never waits for other work.
     pub(crate) heartbeats: DatabaseConnection,
     pub(crate) tenants: TenantStores,
@@ -37,7 +38,8 @@ pub(crate) async fn open(options: Options) -> Result<Opened, StoreError> {
         Database::Sqlite { dir } => {
             let opened = sqlite::open(dir, options.max_open_files, options.acquire_timeout)?;
             let tenants = TenantStores::Sqlite(opened.files);
-            Ok(Opened { control: opened.control, heartbeats: opened.heartbeats, tenants, data_dir: Some(dir.clone()) })
+            let control = Patient::new(opened.control, Silence::default());
+            Ok(Opened { control, heartbeats: opened.heartbeats, tenants, data_dir: Some(dir.clone()) })
         }
     }
 }

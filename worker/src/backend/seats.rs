@@ -224,7 +224,7 @@ pub(crate) async fn renew(desk: Arc<Desk>) {
 /// Whether the broker answered.
 async fn renew_once(desk: &Desk) -> bool {
     let holdings: Vec<_> = desk.holdings().values().cloned().collect();
-    if holdings.is_empty() {
+    if holdings.is_empty() || desk.options.is_left_to_others() {
         return true;
     }
     let leases: Vec<_> = holdings.iter().map(|holding| holding.lease.clone()).collect();

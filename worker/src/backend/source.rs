@@ -109,6 +109,13 @@ pub(crate) async fn fetch(desk: Arc<Desk>, tasks: mpsc::Sender<Task<Job>>) {
             () = tasks.closed() => return,
             permits = free_permits(&desk) => permits,
         };
+        if desk.options.is_left_to_others() {
+            drop(permits);
+            tokio::select! {
+                () = desk.soft.cancelled() => return,
+                () = desk.line.pause() => continue,
+            }
+        }
         let claim = desk.line.dispatch.claim(desk.options.queue, desk.claimant(), permits.len(), timing.claim_wait);
         // Not cut short by a soft shutdown: what it claims meanwhile is given back below, instead of waiting for its lease.
         let claimed = tokio::select! {

@@ -179,6 +179,14 @@ impl Dispatch for Fake {
         })
     }
 
+    async fn has_mark(&self) -> Result<bool, BrokerError> {
+        Ok(true)
+    }
+
+    async fn set_mark(&self) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
     async fn ping(&self) -> Result<(), BrokerError> {
         self.ledger().answer(|_| ())
     }

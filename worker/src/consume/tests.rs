@@ -26,7 +26,7 @@ fn options(permits: usize) -> ConsumerOptions {
         shutdown_grace: LONG,
         ..Timing::default()
     };
-    ConsumerOptions { worker: WorkerId::generate(), queue: Queue::Deliveries, permits, timing }
+    ConsumerOptions { worker: WorkerId::generate(), queue: Queue::Deliveries, permits, timing, liveness: None }
 }
 
 /// A handler made of a function.

@@ -16,8 +16,6 @@ use crate::process::{Start, Worker};
 on_both!(
     a_dead_workers_run_is_taken_over_and_nothing_answered_is_asked_again,
     a_run_is_not_stolen_from_a_worker_that_lives,
-    a_run_over_which_five_workers_died_is_given_up,
-    a_run_over_which_four_workers_died_is_still_done,
     an_answer_of_a_worker_that_lost_the_run_is_used,
     an_answer_that_comes_after_the_next_claim_is_used_too,
 );
@@ -71,32 +69,6 @@ async fn a_run_is_not_stolen_from_a_worker_that_lives(house: &House) {
     assert_eq!(account.row(run).await.claim, 1);
     house.idle().await;
     first.stop().await;
-}
-
-async fn a_run_over_which_five_workers_died_is_given_up(house: &House) {
-    let account = house.account_with_key().await;
-    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/echo"]})).await;
-    // The first claims, four steal; the worker's own theft is the fifth.
-    for _ in 0..5 {
-        account.steal(run).await;
-    }
-    let _worker = house.worker();
-    let view = account.ended(run).await;
-    assert_eq!((view.status, view.problem.unwrap().code.as_str()), (RunStatus::Failed, "poisoned"));
-    assert_eq!(house.calls(), 0);
-    events_have_no_gap(&account, run).await;
-    account.no_jobs(run).await;
-}
-
-async fn a_run_over_which_four_workers_died_is_still_done(house: &House) {
-    let account = house.account_with_key().await;
-    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/echo"]})).await;
-    for _ in 0..4 {
-        account.steal(run).await;
-    }
-    let _worker = house.worker();
-    assert_eq!(account.ended(run).await.status, RunStatus::Completed);
-    assert_eq!((account.row(run).await.poison, house.calls()), (0, 1));
 }
 
 async fn an_answer_of_a_worker_that_lost_the_run_is_used(house: &House) {

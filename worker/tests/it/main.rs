@@ -16,6 +16,7 @@ mod keys;
 mod once;
 mod outbox;
 mod outcomes;
+mod poison;
 mod process;
 mod receiver;
 mod shutdown;

@@ -1,5 +1,6 @@
 //! The fair queue of one process: two queues behind a lock, and whoever finds nothing parked until something changes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub(crate) struct MemoryDispatch {
     rules: Rules,
     runs: Shared,
     deliveries: Shared,
+    mark: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +41,7 @@ impl Shared {
 impl MemoryDispatch {
     pub(crate) fn new(options: &BrokerOptions) -> Self {
         let rules = Rules { lease: options.lease, share_percent: usize::from(options.tenant_share_percent) };
-        Self { rules, runs: Shared::default(), deliveries: Shared::default() }
+        Self { rules, runs: Shared::default(), deliveries: Shared::default(), mark: AtomicBool::new(false) }
     }
 
     fn of(&self, queue: Queue) -> &Shared {
@@ -149,6 +151,15 @@ impl Dispatch for MemoryDispatch {
 
     async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
         Ok(self.of(queue).lock().depth())
+    }
+
+    async fn has_mark(&self) -> Result<bool, BrokerError> {
+        Ok(self.mark.load(Ordering::Relaxed))
+    }
+
+    async fn set_mark(&self) -> Result<(), BrokerError> {
+        self.mark.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn ping(&self) -> Result<(), BrokerError> {

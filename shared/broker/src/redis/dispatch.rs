@@ -59,6 +59,11 @@ impl RedisDispatch {
         format!("{}:{{{}}}:", self.options.namespace, queue.as_str())
     }
 
+    /// One key for all queues: what loses one of them whole has lost the others.
+    fn mark(&self) -> String {
+        format!("{}mark", self.prefix(Queue::Runs))
+    }
+
     fn invocation<'a>(&self, script: &'a Script, queue: Queue) -> ScriptInvocation<'a> {
         script.key(self.prefix(queue))
     }
@@ -226,6 +231,14 @@ impl Dispatch for RedisDispatch {
     async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
         let (ready, delayed, leased) = self.link.invoke(&self.invocation(&self.scripts.depth, queue)).await?;
         Ok(Depth { ready, delayed, leased })
+    }
+
+    async fn has_mark(&self) -> Result<bool, BrokerError> {
+        self.link.query(cmd("EXISTS").arg(self.mark())).await
+    }
+
+    async fn set_mark(&self) -> Result<(), BrokerError> {
+        self.link.query(cmd("SET").arg(self.mark()).arg(1)).await
     }
 
     async fn ping(&self) -> Result<(), BrokerError> {

@@ -16,6 +16,7 @@
 --   waiting         number of ready jobs of all tenants
 --   permits, seen   HASH worker -> permits, ZSET worker -> milliseconds of its last sign of life
 --   wake            LIST  what idle workers block on
+--   mark            stands in no script: it is missing once the server was emptied
 local P = KEYS[1]
 local RING, PAST, CLOCK, CAPPED = P .. 'ring', P .. 'past', P .. 'clock', P .. 'capped'
 local LEASES, DELAYED, HELD, LATE = P .. 'leases', P .. 'delayed', P .. 'held', P .. 'late'

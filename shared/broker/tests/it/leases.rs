@@ -18,6 +18,7 @@ on_both! {
     pushing_a_known_job_changes_nothing,
     renewals_are_answered_in_order,
     an_emptied_broker_takes_the_lease_back,
+    a_mark_is_seen_by_all_and_goes_when_everything_goes,
     a_lease_that_another_took_can_be_taken_back,
     a_lease_that_became_ready_can_be_taken_back,
     a_lease_that_became_delayed_can_be_taken_back,
@@ -153,6 +154,14 @@ async fn an_emptied_broker_takes_the_lease_back(mut home: Home) {
     assert_eq!(depth(&home).await, (0, 0, 1));
     home.queue().ack(&lease, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (0, 0, 0));
+}
+
+async fn a_mark_is_seen_by_all_and_goes_when_everything_goes(mut home: Home) {
+    assert!(!home.queue().has_mark().await.unwrap());
+    home.queue().set_mark().await.unwrap();
+    assert!(home.other_process().dispatch.has_mark().await.unwrap());
+    home.lose_everything().await;
+    assert!(!home.queue().has_mark().await.unwrap());
 }
 
 async fn a_lease_that_another_took_can_be_taken_back(home: Home) {

@@ -36,7 +36,7 @@ async fn nothing_is_left_per_job_or_tenant_when_all_is_done() {
     }
     let left: Vec<String> = home.keys().await;
     let mut bounded: Vec<String> =
-        ["means", "permits", "seen", "wake"].map(|name| home.key(Queue::Runs, name)).to_vec();
+        ["mark", "means", "permits", "seen", "wake"].map(|name| home.key(Queue::Runs, name)).to_vec();
     bounded.push(home.key(Queue::Deliveries, "wake"));
     bounded.sort();
     assert!(left.iter().all(|key| bounded.contains(key)), "{left:?}");

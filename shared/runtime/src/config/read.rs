@@ -100,6 +100,7 @@ fn take_all(reader: &mut Reader) -> Option<Config> {
     let format = reader.optional(settings::LOG_FORMAT, LogFormat::parse);
     let level = reader.value(settings::LOG_LEVEL, LogLevel::parse);
     let faster = u32::try_from(number(reader, settings::FASTER, 1, 1_000)).unwrap_or(1);
+    let clock_offset = Duration::from_secs(number(reader, settings::CLOCK_OFFSET, 0, 31_536_000));
 
     let (database, http) = (database?, http?);
     let alone = database.url.is_files() && http.bind.ip().is_loopback();
@@ -118,6 +119,7 @@ fn take_all(reader: &mut Reader) -> Option<Config> {
         prices_file,
         log: Log { format, level: level? },
         faster,
+        clock_offset,
         listing: super::listing::Listing::default(),
     })
 }
@@ -151,7 +153,8 @@ fn http(reader: &mut Reader) -> Option<Http> {
     let body_limit = bytes(reader, settings::BODY_LIMIT, KIB, 64 * MIB);
     let origins = reader.optional(settings::CORS_ORIGINS, |text| parse::list(text).map(parse::origin).collect());
     let concurrency = count(reader, settings::CONCURRENCY, 100_000);
-    Some(Http { bind: bind?, public_url, body_limit, cors_origins: origins.unwrap_or_default(), concurrency })
+    let drain = Duration::from_secs(number(reader, settings::DRAIN, 0, 600));
+    Some(Http { bind: bind?, public_url, body_limit, cors_origins: origins.unwrap_or_default(), concurrency, drain })
 }
 
 fn outbound(reader: &mut Reader) -> Outbound {

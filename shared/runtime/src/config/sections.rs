@@ -40,6 +40,7 @@ pub struct Config {
     /// Logs.
     pub log: Log,
     pub(super) faster: u32,
+    pub(super) clock_offset: Duration,
     pub(super) local_keys: Vec<(String, SecretString)>,
     pub(super) listing: Listing,
 }
@@ -81,6 +82,8 @@ pub struct Http {
     pub cors_origins: Vec<String>,
     /// Requests in progress at a time.
     pub concurrency: usize,
+    /// How long requests are still taken after the process was asked to end.
+    pub drain: Duration,
 }
 
 /// What this process does at a time.
@@ -138,6 +141,11 @@ impl Config {
     /// The durations of the run protocol.
     pub fn timing(&self) -> Timing {
         Timing::default().faster(self.faster)
+    }
+
+    /// By how much the machine's clock is taken to be off; nothing, but in tests.
+    pub const fn clock_offset(&self) -> Duration {
+        self.clock_offset
     }
 
     /// The provider keys of the environment, as provider slug and key. Empty unless the mode is local.

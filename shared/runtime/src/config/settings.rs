@@ -94,6 +94,7 @@ settings! {
         BODY_LIMIT = Setting::new("ACM2_HTTP__BODY_LIMIT", "1MiB", "Largest request body, also after decompression: bytes, or a number with `KiB` or `MiB` (1KiB to 64MiB).");
         CORS_ORIGINS = Setting::new("ACM2_HTTP__CORS_ORIGINS", "", "Origins whose pages may call the API, separated by commas: `https://app.example.com`.")
             .otherwise("no page of another origin may");
+        DRAIN = Setting::new("ACM2_HTTP__DRAIN_SECONDS", "0", "How long a process that was asked to end still takes requests while `/readyz` answers 503, so that a load balancer turns away from it first, in seconds (0 to 600). A few times the interval at which it is asked.");
         CONCURRENCY = Setting::new("ACM2_HTTP__CONCURRENCY", "1024", "Requests in progress at a time; more are answered 503 (1 to 100000).");
     }
     "Worker" {
@@ -121,5 +122,6 @@ settings! {
     }
     "Tests" {
         FASTER = Setting::new("ACM2_TIMING__FASTER", "1", "Divides every duration of the run protocol (1 to 1000). For tests only: in production heartbeats and leases would be too short.");
+        CLOCK_OFFSET = Setting::new("ACM2_TIMING__CLOCK_OFFSET_SECONDS", "0", "Added to the machine's clock before the database's time is known (0 to 31536000). For tests only.");
     }
 }

@@ -7,6 +7,7 @@ mod config;
 mod error_codes;
 mod logs;
 mod panics;
+mod protocol_tests;
 mod reference;
 mod signals;
 mod tidy;

@@ -204,7 +204,7 @@ impl<'a> Tenants<'a> {
         self.0.forget_ready(id).await;
         self.0.tenant_stores().destroy(id).await?;
         Entity::delete_by_id(id.uuid()).exec(self.0.control()).await?;
-        self.0.tenant_stores().after_delete(self.0.control()).await
+        self.0.tenant_stores().after_delete(self.0.control().pool()).await
     }
 }
 

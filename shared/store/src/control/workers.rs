@@ -149,6 +149,11 @@ impl<'a> Workers<'a> {
             .collect()
     }
 
+    /// Whether a process has a row. One that ends takes its own away; one that dies leaves it.
+    pub async fn is_registered(&self, id: WorkerId) -> Result<bool, StoreError> {
+        Ok(Entity::find_by_id(id.uuid()).one(self.0.control()).await?.is_some())
+    }
+
     /// Whether a process's last heartbeat is older than `stale`. A missing row is stale.
     pub async fn is_stale(&self, id: WorkerId, stale: Duration) -> Result<bool, StoreError> {
         let db = self.0.control();

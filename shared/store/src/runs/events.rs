@@ -1,7 +1,7 @@
 //! The timeline: written only with numbers that the fence gave, read in pages.
 
 use acm2_domain::ids::RunId;
-use acm2_domain::run::{Event, NewEvent, RunStatus};
+use acm2_domain::run::{Event, EventType, NewEvent, RunStatus};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
@@ -76,4 +76,16 @@ pub async fn find_mark(tx: &TenantTx, run: RunId) -> Result<Option<Mark>, StoreE
     let status: String = row.try_get_by("status")?;
     let last_event = unsigned(row.try_get_by("last_event")?);
     Ok(Some(Mark { status: from_word("runs.status", &status)?, last_event }))
+}
+
+/// When the run was claimed last, if it ever was.
+pub async fn find_last_claim(tx: &TenantTx, run: RunId) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let claims = [EventType::RunStarted, EventType::RunResumed].map(EventType::as_str);
+    let row = Entity::find()
+        .filter(Column::RunId.eq(run.uuid()))
+        .filter(Column::EventType.is_in(claims))
+        .order_by_desc(Column::Number)
+        .one(tx)
+        .await?;
+    Ok(row.map(|row| row.at))
 }

@@ -27,7 +27,7 @@ pub use claim::{Claimed, Released, claim, release};
 pub use command::{Commanded, command, end_waiting_run, retried_deadline, set_max_cost};
 pub use delete::{DeleteOutcome, delete};
 pub use end::{Ended, Ending, end};
-pub use events::{Mark, find_mark, list_events};
+pub use events::{Mark, find_last_claim, find_mark, list_events};
 pub use fence::{Change, Fence, FenceError, Fenced, Orders, find_orders, reserve, write};
 pub use list::{Filter, list};
 pub use row::{RunRow, find};

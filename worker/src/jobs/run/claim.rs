@@ -9,7 +9,7 @@ use acm2_domain::run::{EventType, RunStatus};
 use acm2_store::runs::{self, AttemptRow, Claimed, Ending, RunRow, TaskOutcome, TaskRow};
 use acm2_store::{StoreError, deliveries};
 
-use super::deadline_exceeded;
+use super::{deadline_exceeded, poison};
 use crate::context::Context;
 use crate::jobs::tail;
 
@@ -52,13 +52,16 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
     match seen.status {
         RunStatus::Queued => take(context, tenant, tx, &seen, false).await,
         RunStatus::Running => {
+            let suspect = poison::is_suspect(&seen, context.clock.now());
+            let last_claim = if suspect { runs::find_last_claim(&tx, run).await? } else { None };
             // No transaction is held open while the control store is asked.
             drop(tx);
-            if !may_steal(context, &seen).await? {
+            if last_claim.is_some_and(|at| context.clock.now() < at + poison::hold(&seen, &context.timing)) {
                 return Ok(Claim::Held);
             }
+            let Some(theft) = may_take_over(context, &seen).await? else { return Ok(Claim::Held) };
             let tx = context.store.tenant(tenant).begin().await?;
-            take(context, tenant, tx, &seen, true).await
+            take(context, tenant, tx, &seen, theft).await
         }
         RunStatus::Paused if context.clock.now() >= seen.deadline_at => {
             match runs::end_waiting_run(&tx, run, Ending::Cut(deadline_exceeded()), context.clock.now()).await? {
@@ -76,14 +79,19 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
     }
 }
 
-/// The holder is this process, which has no live handler for the run (that was checked), or it is dead.
-async fn may_steal(context: &Context, seen: &RunRow) -> Result<bool, StoreError> {
-    match seen.claimed_by {
-        None => Ok(true),
-        Some(holder) if holder == context.me => Ok(true),
-        Some(holder) => Ok(context.liveness.may_steal()
-            && context.store.workers().is_stale(holder, context.timing.heartbeat_stale).await?),
+/// Whether the run may be taken from its holder, and if so, whether the holder died over it: then it is this process, which has
+/// no live handler for the run (that was checked), or another whose heartbeat is stale. One that ended and said so, by taking
+/// its row away, did not die; where rows are deleted at the start, nobody can tell.
+async fn may_take_over(context: &Context, seen: &RunRow) -> Result<Option<bool>, StoreError> {
+    let Some(holder) = seen.claimed_by else { return Ok(Some(false)) };
+    if holder == context.me {
+        return Ok(Some(true));
     }
+    let workers = context.store.workers();
+    if !context.liveness.may_steal() || !workers.is_stale(holder, context.timing.heartbeat_stale).await? {
+        return Ok(None);
+    }
+    Ok(Some(context.liveness.is_alone() || workers.is_registered(holder).await?))
 }
 
 async fn take(

@@ -5,6 +5,7 @@ mod claim;
 mod control;
 mod journal;
 mod money;
+mod poison;
 mod route;
 mod settle;
 mod skips;
@@ -25,12 +26,10 @@ use futures_util::FutureExt;
 use self::claim::Claim;
 use self::control::{Control, StopCause};
 use self::journal::RunJournal;
+use self::poison::POISONED_AFTER;
 use super::tail;
 use crate::consume::{Held, Outcome};
 use crate::context::{Context, Trouble};
-
-/// Claims by theft without progress after which a run is given up.
-const POISONED_AFTER: u32 = 5;
 
 /// What becomes of a run after its stages.
 enum Next {
