@@ -1,10 +1,11 @@
-//! Dispatch state between processes: the fair queue and signals. Rebuildable: the stores are the truth.
+//! Dispatch state between processes: the fair queue, the lanes and signals. Rebuildable: the stores are the truth.
 //! [`open()`] is the one place that chooses between Redis and memory. The api pushes and signals, the worker claims, the
 //! doctor asks [`Broker::diagnose`]. Knows no SQL, no provider, no prompt: jobs are ids.
 
 mod address;
 pub mod dispatch;
 mod finding;
+pub mod limits;
 mod memory;
 mod open;
 mod redis;

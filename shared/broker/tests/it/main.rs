@@ -6,6 +6,7 @@
 mod faults;
 mod home;
 mod leases;
+mod limits;
 mod model;
 mod order;
 mod properties;
