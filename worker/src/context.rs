@@ -22,6 +22,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::call_permits::CallPermits;
+use crate::lanes::Lanes;
 use crate::liveness::Liveness;
 
 /// What every job works with.
@@ -39,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) liveness: Arc<Liveness>,
     /// Calls that may be under way at once in this process.
     pub(crate) calls: CallPermits,
+    /// The lanes that its calls go in.
+    pub(crate) lanes: Lanes,
     /// Runs that have a handler in this process right now.
     pub(crate) live_runs: Live<RunId>,
     /// Deliveries that have one.
