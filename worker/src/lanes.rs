@@ -51,7 +51,7 @@ pub(crate) struct LocalLane {
     waiting: AtomicUsize,
     /// A call of the lane has ended.
     pub(crate) ended: Notify,
-    /// Until when the head waits.
+    /// Until when the head waits, where that is long.
     pub(crate) until: watch::Sender<Option<Instant>>,
     memory: Mutex<(Known, Instant)>,
 }
@@ -129,6 +129,15 @@ impl LocalLane {
     pub(crate) fn waits(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Waiting(self)
+    }
+
+    /// Tells those behind the head until when it waits; only long waits are news.
+    pub(crate) fn head_waits_until(&self, until: Option<Instant>) {
+        self.until.send_if_modified(|stands| {
+            let news = stands.is_some() || until.is_some();
+            *stands = until;
+            news
+        });
     }
 
     /// Asks to start a call that takes `timeout` at most.

@@ -134,7 +134,7 @@ impl Waiter<'_> {
         let Some(_head) = self.become_head(lane).await else { return Ok(Waited::Stopped) };
         let waited = self.head_waits(lane).await;
         // Whoever comes next has not been told to wait yet.
-        lane.until.send_replace(None);
+        lane.head_waits_until(None);
         waited
     }
 
@@ -156,7 +156,7 @@ impl Waiter<'_> {
                 looked = Instant::now();
             }
             let until = Instant::now() + wait;
-            lane.until.send_replace(Some(until));
+            lane.head_waits_until((wait > self.run.context.timing.release_after).then_some(until));
             let _long = self.run.long_wait(until);
             tokio::select! {
                 biased;
