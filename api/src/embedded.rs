@@ -28,6 +28,7 @@ pub async fn work(app: App, role: &str, alone: bool) -> Result<(), StartError> {
             runs: app.config.worker.runs,
             calls: app.config.worker.calls,
             calls_of_one_tenant: app.config.worker.calls * usize::from(app.config.queue.tenant_share_percent) / 100,
+            calls_per_provider_key: app.config.lanes.calls_per_provider_key,
             deliveries: app.config.worker.deliveries,
         },
         process: presence::introduce(&app, role).await?,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::{
     plan::{Effect, Failure, FailureKind, Shape, Text},
+    rate::Rate,
     reply::Finish,
 };
 
@@ -93,6 +94,16 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         examples: &["fail-429-quota"],
         effect: "always answers 429 with the provider's body for a spent quota, which waiting does not cure",
         read: |part| (part == "fail-429-quota").then(|| fail(429, FailureKind::Quota, None))?,
+    },
+    Behaviour {
+        name: "rate-<n>-per-<m>s",
+        examples: &["rate-5-per-1s", "rate-1-per-2s"],
+        effect: "at most n calls in any m seconds with this key and model: headers tell what is left (`x-ratelimit-*-requests`, Anthropic's own names, none for Gemini), one more is a 429 with `retry-after` and `retry-after-ms`",
+        read: |part| {
+            let (calls, seconds) = part.strip_prefix("rate-")?.strip_suffix('s')?.split_once("-per-")?;
+            let whole = |digits| u32::try_from(whole(digits)?).ok().filter(|number| *number > 0);
+            Some(Effect::Rate(Rate { calls: whole(calls)?, seconds: whole(seconds)? }))
+        },
     },
     Behaviour {
         name: "echo-key-in-error",

@@ -14,6 +14,7 @@ use crate::{
     key::{Key, Standing, fingerprint, hex},
     log::{Arrival, CallLog, now},
     plan::{FailureKind, Plan, Repeats},
+    rate::{Counted, Rates},
     reply::{Asked, Reply},
     send::{self, Outgoing},
     wire::{Form, Question, Wire},
@@ -29,6 +30,7 @@ pub(crate) struct Service {
     pub(crate) connections: Connections,
     pub(crate) address: SocketAddr,
     pub(crate) repeats: Repeats,
+    pub(crate) rates: Rates,
     /// Makes ids differ between two starts of the server.
     pub(crate) started: i64,
 }
@@ -82,10 +84,18 @@ pub(crate) async fn generate(
     let answered = async {
         let id = service.id(call.number());
         match settle(service, key, asked, prompt).await {
-            Ok((plan, asked)) => send::answer(outgoing(service, brand, form, plan, asked, id, &request), call).await,
-            Err(fault) => {
+            Ok((plan, asked, rates)) => {
+                let out = Outgoing { rates, ..outgoing(service, brand, form, plan, asked, id, &request) };
+                send::answer(out, call).await
+            }
+            Err(Refused(fault, counted)) => {
                 let about = About { wire: form.wire, request_id: &id, model: model.as_deref().unwrap_or_default() };
-                send::refusal(brand.refusal(&fault, about), call)
+                let refusal = brand.refusal(&fault, about);
+                let refusal = match counted {
+                    Some(counted) => brand.one_too_many(refusal, counted),
+                    None => refusal,
+                };
+                send::refusal(refusal, call)
             }
         }
     };
@@ -109,7 +119,16 @@ fn outgoing<'a>(
     // Only these wires have a place for a cost, and OpenRouter always fills it.
     plan.cost = form.wire.is_openai() && (plan.cost || brand == Brand::OpenRouter);
     let reply = Reply::new(&plan, &asked, request_id.clone(), now().timestamp());
-    Outgoing { service, brand, form, plan, asked, reply, request_id, request }
+    Outgoing { service, brand, form, plan, asked, reply, rates: None, request_id, request }
+}
+
+/// Why a call is refused, and how its limit stands where it was one too many.
+struct Refused(Fault, Option<Counted>);
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self(fault, None)
+    }
 }
 
 /// Follows the plan up to the answer: what to answer with, or why not.
@@ -118,14 +137,14 @@ async fn settle(
     key: Option<Key>,
     asked: Result<Asked, Fault>,
     prompt: Option<String>,
-) -> Result<(Plan, Asked), Fault> {
+) -> Result<(Plan, Asked, Option<Counted>), Refused> {
     let key = judged(key)?;
     if key.standing() == Standing::NoCredit {
-        return Err(Fault::NoCredit);
+        return Err(Fault::NoCredit.into());
     }
     let asked = asked?;
     if asked.stream {
-        return Err(Fault::streaming());
+        return Err(Fault::streaming().into());
     }
     let plan = Plan::of(&asked.model).ok_or(Fault::ModelUnknown)?;
     // Counted on arrival, so that of two equal calls at once the first to come is the one that fails.
@@ -133,16 +152,20 @@ async fn settle(
         let same = (key.fingerprint(), asked.model.clone(), prompt.unwrap_or_default());
         failure.times.is_none_or(|times| service.repeats.count(same) <= times)
     });
+    let counted = plan.rate.map(|rate| service.rates.count(key.fingerprint(), asked.model.clone(), rate));
+    if counted.is_some_and(|counted| counted.retry_after.is_some()) {
+        return Err(Refused(Fault::Status { status: 429, passes: true }, counted));
+    }
     if !plan.wait().is_zero() {
         tokio::time::sleep(plan.wait()).await;
     }
     match failure {
-        None => Ok((plan, asked)),
-        Some(failure) => Err(match failure.kind {
+        None => Ok((plan, asked, counted)),
+        Some(failure) => Err(Refused::from(match failure.kind {
             FailureKind::Plain => Fault::Status { status: failure.status, passes: failure.times.is_some() },
             FailureKind::Quota => Fault::QuotaSpent,
             FailureKind::EchoKey => Fault::KeyRepeated(key),
-        }),
+        })),
     }
 }
 

@@ -14,6 +14,7 @@ mod key;
 mod log;
 mod own_pages;
 mod plan;
+mod rate;
 mod reply;
 mod send;
 mod server;

@@ -35,7 +35,7 @@ pub(crate) fn models(service: &Service, brand: Brand, request: &Request) -> Resp
     let call = arrived(service, Wire::KeyTest, brand.key(request.headers()).as_ref(), request);
     let query: Vec<(String, String)> = request.params().unwrap_or_default();
     match may_list(brand, request) {
-        Ok(()) => send::value(brand.headers(&call.number().to_string()), &brand.models(&query), call),
+        Ok(()) => send::value(brand.headers(&call.number().to_string(), None), &brand.models(&query), call),
         Err(fault) => refuse(brand, &fault, call),
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{behaviour::effect_of, reply::Finish};
+use crate::{behaviour::effect_of, rate::Rate, reply::Finish};
 
 /// What one behaviour changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,7 @@ pub(crate) enum Effect {
     Text(Text),
     Wait(Duration),
     Fail(Failure),
+    Rate(Rate),
     Shape(Shape),
     Finish(Finish),
     Cached,
@@ -71,6 +72,7 @@ pub(crate) struct Plan {
     text: Option<Text>,
     wait: Option<Duration>,
     failure: Option<Failure>,
+    pub(crate) rate: Option<Rate>,
     shape: Option<Shape>,
     finish: Option<Finish>,
     pub(crate) cached: bool,
@@ -92,6 +94,7 @@ impl Plan {
             Effect::Text(text) => self.text.replace(text).is_none(),
             Effect::Wait(wait) => self.wait.replace(wait).is_none(),
             Effect::Fail(failure) => self.failure.replace(failure).is_none(),
+            Effect::Rate(rate) => self.rate.replace(rate).is_none(),
             Effect::Shape(shape) => self.shape.replace(shape).is_none(),
             Effect::Finish(finish) => self.finish.replace(finish).is_none(),
             Effect::Cached => !std::mem::replace(&mut self.cached, true),

@@ -13,6 +13,7 @@ use crate::{
     generate::Service,
     log::OpenCall,
     plan::{Plan, Shape},
+    rate::Counted,
     reply::{Asked, Reply},
     wire::Form,
 };
@@ -42,6 +43,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) plan: Plan,
     pub(crate) asked: Asked,
     pub(crate) reply: Reply,
+    pub(crate) rates: Option<Counted>,
     pub(crate) request_id: String,
     pub(crate) request: &'a Request,
 }
@@ -49,7 +51,7 @@ pub(crate) struct Outgoing<'a> {
 /// Sends an answer in the shape that its plan wants.
 pub(crate) async fn answer(out: Outgoing<'_>, mut call: OpenCall) -> Response {
     call.reports(out.reply.usage, out.reply.cost_micro_usd);
-    let headers = out.brand.headers(&out.request_id);
+    let headers = out.brand.headers(&out.request_id, out.rates);
     let render = |reply: &Reply| (out.form.answer)(reply, out.brand).to_string();
     match out.plan.shape() {
         Shape::Whole => json(200, headers, render(&out.reply).into_bytes(), call),

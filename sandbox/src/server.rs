@@ -18,6 +18,7 @@ use crate::{
     log::{CallLog, CallRecord, now},
     own_pages,
     plan::Repeats,
+    rate::Rates,
     wire::{ANTHROPIC_MESSAGES, Form, GEMINI_GENERATE_CONTENT, OPENAI_CHAT, OPENAI_RESPONSES},
 };
 
@@ -50,7 +51,14 @@ impl Sandbox {
         let gate = Gate::bind(options.bind, connections.clone())?;
         let address = gate.address();
         let started = now().timestamp_micros();
-        let service = Service { log: Arc::clone(&log), connections, address, repeats: Repeats::default(), started };
+        let service = Service {
+            log: Arc::clone(&log),
+            connections,
+            address,
+            repeats: Repeats::default(),
+            rates: Rates::default(),
+            started,
+        };
         let routes = routes(&Arc::new(service));
         let stopping = CancellationToken::new();
         let stop = stopping.clone().cancelled_owned();

@@ -22,6 +22,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::call_permits::CallPermits;
+use crate::lanes::Lanes;
 use crate::liveness::Liveness;
 use crate::progress::Progress;
 use crate::receivers::Receivers;
@@ -43,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) calls: CallPermits,
     /// Deliveries that may be under way at once to one receiver.
     pub(crate) receivers: Receivers,
+    /// The lanes that its calls go in.
+    pub(crate) lanes: Lanes,
     /// Runs that have a handler in this process right now.
     pub(crate) live_runs: Live<RunId>,
     /// Runs whose new events are still to be told of.

@@ -5,6 +5,7 @@ mod call_permits;
 pub mod consume;
 mod context;
 mod jobs;
+mod lanes;
 mod liveness;
 mod meter;
 mod process;

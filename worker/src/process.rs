@@ -19,6 +19,7 @@ use crate::call_permits::CallPermits;
 use crate::consume::{ConsumerOptions, Handler, ShutdownTokens, consume};
 use crate::context::{Context, Live};
 use crate::jobs::Jobs;
+use crate::lanes::Lanes;
 use crate::liveness::{Liveness, beat};
 use crate::progress::{self, Progress};
 use crate::receivers::Receivers;
@@ -33,6 +34,8 @@ pub struct Permits {
     pub calls: usize,
     /// How many of them one tenant may have, so that its slow models do not stop the others.
     pub calls_of_one_tenant: usize,
+    /// How many calls with one provider key may be under way, over all processes.
+    pub calls_per_provider_key: usize,
     /// Deliveries of webhooks.
     pub deliveries: usize,
 }
@@ -74,6 +77,7 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
     }
     parts.store.workers().register(&parts.process).await?;
     let me: WorkerId = parts.process.id;
+    let lanes = Lanes::new(&parts.broker, &parts.timing, parts.permits.calls_per_provider_key);
     let context = Arc::new(Context {
         store: parts.store.clone(),
         keyring: parts.keyring,
@@ -86,6 +90,7 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
         liveness: Arc::clone(&liveness),
         calls: CallPermits::new(parts.permits.calls, parts.permits.calls_of_one_tenant),
         receivers: Receivers::new(parts.permits.deliveries, parts.timing.delivery_timeout),
+        lanes,
         live_runs: Live::default(),
         progress: Progress::default(),
         live_deliveries: Live::default(),

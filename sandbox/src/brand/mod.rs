@@ -9,7 +9,7 @@ mod openrouter;
 use poem::http::HeaderMap;
 use serde_json::Value;
 
-use crate::{behaviour::BEHAVIOURS, fault::Fault, key::Key, wire::Wire};
+use crate::{behaviour::BEHAVIOURS, fault::Fault, key::Key, log::now, rate::Counted, wire::Wire};
 
 /// Who the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +71,45 @@ impl Brand {
     }
 
     /// Headers of a successful answer.
-    pub(crate) fn headers(self, request_id: &str) -> Vec<(&'static str, String)> {
-        let rates = match self {
+    pub(crate) fn headers(self, request_id: &str, rates: Option<Counted>) -> Vec<(&'static str, String)> {
+        let usual = match self {
             Self::OpenAi => openai::rate_headers(),
             Self::Anthropic => anthropic::rate_headers(),
             Self::OpenRouter | Self::Gemini => Vec::new(),
         };
-        rates.into_iter().chain(self.id_header(request_id)).collect()
+        let counted = rates.map_or_else(Vec::new, |counted| self.counted_headers(counted));
+        let replaced = |name: &str| counted.iter().any(|(other, _)| *other == name);
+        let kept: Vec<_> = usual.into_iter().filter(|(name, _)| !replaced(name)).collect();
+        kept.into_iter().chain(counted).chain(self.id_header(request_id)).collect()
+    }
+
+    /// A 429 that tells how the limit stands.
+    pub(crate) fn one_too_many(self, mut refusal: Refusal, counted: Counted) -> Refusal {
+        refusal.headers.retain(|(name, _)| *name != "retry-after");
+        refusal.headers.extend(self.counted_headers(counted));
+        if let Some(wait) = counted.retry_after.filter(|_| self != Self::Gemini) {
+            let millis = wait.as_millis() + 1;
+            refusal.headers.push(("retry-after", millis.div_ceil(1_000).to_string()));
+            refusal.headers.push(("retry-after-ms", millis.to_string()));
+        }
+        refusal
+    }
+
+    fn counted_headers(self, counted: Counted) -> Vec<(&'static str, String)> {
+        let (limit, remaining) = (counted.limit.to_string(), counted.remaining.to_string());
+        match self {
+            Self::OpenAi | Self::OpenRouter => vec![
+                ("x-ratelimit-limit-requests", limit),
+                ("x-ratelimit-remaining-requests", remaining),
+                ("x-ratelimit-reset-requests", format!("{}ms", counted.reset.as_millis() + 1)),
+            ],
+            Self::Anthropic => vec![
+                ("anthropic-ratelimit-requests-limit", limit),
+                ("anthropic-ratelimit-requests-remaining", remaining),
+                ("anthropic-ratelimit-requests-reset", (now() + counted.reset).to_rfc3339()),
+            ],
+            Self::Gemini => Vec::new(),
+        }
     }
 
     fn id_header(self, request_id: &str) -> Option<(&'static str, String)> {

@@ -1,4 +1,4 @@
-//! Dispatch state between processes: the fair queue and signals. Rebuildable: the stores are the truth.
+//! Dispatch state between processes: the fair queue, the lanes and signals. Rebuildable: the stores are the truth.
 //! [`open()`] is the one place that chooses between Redis and memory. The api pushes and signals, the worker claims, the
 //! doctor asks [`Broker::diagnose`]. Knows no SQL, no provider, no prompt: jobs are ids.
 
@@ -6,6 +6,7 @@ mod address;
 mod charge;
 pub mod dispatch;
 mod finding;
+pub mod limits;
 mod memory;
 mod open;
 mod redis;

@@ -8,8 +8,9 @@ use acm2_domain::clock::Clock;
 use crate::address::BrokerUrl;
 use crate::dispatch::{BrokerError, Dispatch};
 use crate::finding::Finding;
-use crate::memory::{MemoryDispatch, MemorySignals};
-use crate::redis::{Link, RedisDispatch, RedisSignals, diagnose};
+use crate::limits::Limits;
+use crate::memory::{MemoryDispatch, MemoryLimits, MemorySignals};
+use crate::redis::{Link, RedisDispatch, RedisLimits, RedisSignals, diagnose};
 use crate::signals::Signals;
 
 /// How the broker behaves. All processes that share one must agree on it.
@@ -47,11 +48,13 @@ impl BrokerOptions {
     }
 }
 
-/// The fair queue and the signals; cheap to clone.
+/// The fair queue, the lanes and the signals; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Broker {
     /// The fair queue.
     pub dispatch: Arc<dyn Dispatch>,
+    /// The lanes.
+    pub limits: Arc<dyn Limits>,
     /// News between processes.
     pub signals: Arc<dyn Signals>,
     server: Option<Arc<Link>>,
@@ -74,6 +77,7 @@ pub fn open(url: &BrokerUrl, options: BrokerOptions) -> Result<Broker, BrokerErr
     Ok(match url {
         BrokerUrl::Memory => Broker {
             dispatch: Arc::new(MemoryDispatch::new(&options)),
+            limits: Arc::new(MemoryLimits::new()),
             signals: Arc::new(MemorySignals::new()),
             server: None,
         },
@@ -81,6 +85,7 @@ pub fn open(url: &BrokerUrl, options: BrokerOptions) -> Result<Broker, BrokerErr
             let link = Arc::new(Link::new(url)?);
             Broker {
                 signals: Arc::new(RedisSignals::new(Arc::clone(&link), &options.namespace)),
+                limits: Arc::new(RedisLimits::new(Arc::clone(&link), &options.namespace)),
                 dispatch: Arc::new(RedisDispatch::new(Arc::clone(&link), options)),
                 server: Some(link),
             }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ProviderKeyId;
 use crate::money::Usd;
+pub use crate::rates::{RateHints, RateWindow};
 
 /// Who speaks in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,6 +177,8 @@ pub struct Answer {
     pub provider_request_id: Option<String>,
     /// From sending to the last byte.
     pub latency: Duration,
+    /// What the provider told of its rate limits.
+    pub rates: Option<Box<RateHints>>,
 }
 
 /// What kind of failure a call met. Decides whether another attempt makes sense.
@@ -259,6 +262,8 @@ pub struct CallError {
     pub should_retry: Option<bool>,
     /// Whether any byte of the request may have reached the provider.
     pub sent: bool,
+    /// What the provider told of its rate limits.
+    pub rates: Option<Box<RateHints>>,
 }
 
 impl CallError {
@@ -278,6 +283,7 @@ impl CallError {
             retry_after: None,
             should_retry: None,
             sent: false,
+            rates: None,
         }
     }
 }

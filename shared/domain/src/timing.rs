@@ -41,6 +41,22 @@ pub struct Timing {
     pub broker_retry: Duration,
     /// The wait of a task above which its run is released, if nothing else of it can go on (7).
     pub release_after: Duration,
+    /// How long a lane stays closed whose key the provider refused (7).
+    pub lane_closed: Duration,
+    /// The delay after which a lane that opened its breaker lets a probe through: first step and cap (7).
+    pub lane_breaker: (Duration, Duration),
+    /// The space between the calls of a lane after a 429 that told no limit: first step and cap (7).
+    pub lane_slow: (Duration, Duration),
+    /// The space between the calls of a lane of which nothing is known yet, after the first few (7).
+    pub lane_cold: Duration,
+    /// How often one who waits for a free place in a lane asks (7).
+    pub lane_poll: Duration,
+    /// After how long without a call a lane is forgotten (7).
+    pub lane_forget: Duration,
+    /// How much later than planned a call may reach its provider; spacing allows for it (7).
+    pub lane_jitter: Duration,
+    /// How much longer than its time-out a call counts that was never reported (7).
+    pub lane_margin: Duration,
     /// How often a worker looks for a command on its run (9), and `Prefer: wait` and streams of
     /// events for news of one, where no signal tells.
     pub command_poll: Duration,
@@ -99,6 +115,14 @@ impl Default for Timing {
             claim_wait: SECOND,
             broker_retry: SECOND / 4,
             release_after: MINUTE,
+            lane_closed: MINUTE,
+            lane_breaker: (SECOND, MINUTE),
+            lane_slow: (SECOND / 10, 10 * SECOND),
+            lane_cold: SECOND / 20,
+            lane_poll: SECOND / 4,
+            lane_forget: 10 * MINUTE,
+            lane_jitter: SECOND / 4,
+            lane_margin: 30 * SECOND,
             command_poll: 5 * SECOND,
             progress_pause: SECOND / 5,
             stream_heartbeat: 10 * SECOND,
@@ -130,7 +154,7 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// Every duration divided by `by`, but for `connection_idle`; for tests.
+    /// Every duration divided by `by`, but for `connection_idle` and `lane_jitter`; for tests.
     #[must_use]
     pub fn faster(&self, by: u32) -> Self {
         let pair = |(first, last): (Duration, Duration)| (first / by, last / by);
@@ -152,6 +176,15 @@ impl Timing {
             claim_wait: self.claim_wait / by,
             broker_retry: self.broker_retry / by,
             release_after: self.release_after / by,
+            lane_closed: self.lane_closed / by,
+            lane_breaker: pair(self.lane_breaker),
+            lane_slow: pair(self.lane_slow),
+            lane_cold: self.lane_cold / by,
+            lane_poll: self.lane_poll / by,
+            lane_forget: self.lane_forget / by,
+            // The way to a provider does not become shorter.
+            lane_jitter: self.lane_jitter,
+            lane_margin: self.lane_margin / by,
             command_poll: self.command_poll / by,
             progress_pause: self.progress_pause / by,
             stream_heartbeat: self.stream_heartbeat / by,

@@ -265,6 +265,7 @@ pub async fn delete(tx: &TenantTx, id: ProviderKeyId) -> Result<(), StoreError> 
 }
 
 /// Notes what a test or a use showed. Nothing happens if the key is gone or holds another secret than the one that was tried.
+/// A key that is accepted again counts as changed, so that nobody goes by what was known of it before.
 pub async fn mark_status(
     tx: &TenantTx,
     tried: &ProviderKeyRow,
@@ -272,6 +273,15 @@ pub async fn mark_status(
     detail: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    if status == KeyStatus::Valid {
+        Entity::update_many()
+            .col_expr(Column::UpdatedAt, Expr::value(now))
+            .filter(Column::Id.eq(tried.id.uuid()))
+            .filter(Column::Sealed.eq(tried.sealed.clone()))
+            .filter(Column::Status.is_in([to_word(KeyStatus::Invalid), to_word(KeyStatus::Quota)]))
+            .exec(tx)
+            .await?;
+    }
     Entity::update_many()
         .col_expr(Column::Status, Expr::value(to_word(status)))
         .col_expr(Column::StatusDetail, Expr::value(detail))

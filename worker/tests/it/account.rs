@@ -44,15 +44,26 @@ impl Account<'_> {
     ) -> ProviderKeyId {
         let id = ProviderKeyId::generate();
         let (sealed_for, row) = place(id);
-        let place = Place::ProviderKey { id: row, provider: "sandbox", base_url: None };
-        let sealed = self.data_key.seal_at(sealed_for, place, &SecretString::from(secret)).into_bytes();
-        let secret = SealedKey { sealed, prefix: "sk-".to_owned(), last4: "0000".to_owned(), base_url: None };
+        let secret = self.sealed(secret, sealed_for, row);
         let label = "tests".to_owned();
         let key = NewProviderKey { id, provider: "sandbox".to_owned(), label, secret, make_default: false };
         let tx = self.begin().await;
         provider_keys::insert(&tx, key, now()).await.unwrap();
         tx.commit().await.unwrap();
         id
+    }
+
+    /// Stores another secret in the place of a key's.
+    pub(crate) async fn replace_key(&self, id: ProviderKeyId, secret: &str) {
+        let tx = self.begin().await;
+        provider_keys::replace_secret(&tx, id, self.sealed(secret, self.id, id), now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    fn sealed(&self, secret: &str, tenant: TenantId, row: ProviderKeyId) -> SealedKey {
+        let place = Place::ProviderKey { id: row, provider: "sandbox", base_url: None };
+        let sealed = self.data_key.seal_at(tenant, place, &SecretString::from(secret)).into_bytes();
+        SealedKey { sealed, prefix: "sk-".to_owned(), last4: "0000".to_owned(), base_url: None }
     }
 
     pub(crate) async fn key(&self, id: ProviderKeyId) -> ProviderKeyRow {

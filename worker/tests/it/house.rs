@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use acm2_broker::Broker;
 use acm2_broker::dispatch::Depth;
+use acm2_domain::call::{Call, Message, Role, Sampling};
 use acm2_domain::clock::{Clock, SystemClock};
-use acm2_domain::ids::TenantId;
+use acm2_domain::ids::{AttemptId, TenantId};
 use acm2_domain::job::Queue;
 use acm2_domain::prices::Prices;
 use acm2_domain::timing::Timing;
-use acm2_outbound::OutboundOptions;
+use acm2_outbound::{Outbound, OutboundOptions, Target};
 use acm2_sandbox::{CallRecord, Event, Sandbox, Wire};
 use acm2_store::Store;
 use acm2_store::control::StoredDataKey;
@@ -104,6 +105,25 @@ impl House {
         let account = self.account().await;
         account.add_key("sk-of-the-tests-0123456789").await;
         account
+    }
+
+    /// A call of the sandbox that no worker makes.
+    pub(crate) async fn call_beside(&self, model: &str, secret: &str) {
+        let provider = acm2_domain::providers::find_provider("sandbox").unwrap();
+        let target = Target { provider, base_url: None, private_hosts: Vec::new() };
+        let call = Call {
+            provider: "sandbox".to_owned(),
+            model: model.to_owned(),
+            provider_key: None,
+            system: None,
+            messages: vec![Message { role: Role::User, content: "hi".to_owned() }],
+            sampling: Sampling::default(),
+            max_output_tokens: None,
+            timeout: Duration::from_secs(10),
+            max_retries: 0,
+        };
+        let outbound = Outbound::new(self.outbound_options()).unwrap();
+        outbound.call(&target, secret.into(), &call, AttemptId::generate(), call.timeout).await.unwrap();
     }
 
     /// Every wire speaks to the sandbox. As provider `sandbox` it reports its cost.

@@ -13,6 +13,7 @@ mod deliveries;
 mod failures;
 mod house;
 mod keys;
+mod lanes;
 mod once;
 mod outbox;
 mod outcomes;

@@ -36,7 +36,13 @@ impl Start {
             alone: false,
             timing: house.timing.clone(),
             clock: Arc::new(SystemClock),
-            permits: Permits { runs: 8, calls: 32, calls_of_one_tenant: 32, deliveries: 8 },
+            permits: Permits {
+                runs: 8,
+                calls: 32,
+                calls_of_one_tenant: 32,
+                calls_per_provider_key: 100,
+                deliveries: 8,
+            },
             new_broker: false,
         }
     }

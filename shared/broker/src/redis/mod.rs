@@ -4,6 +4,7 @@
 mod diagnose;
 mod dispatch;
 mod entry;
+mod limits;
 mod link;
 mod scripts;
 mod signals;
@@ -11,5 +12,6 @@ mod wake;
 
 pub(crate) use diagnose::diagnose;
 pub(crate) use dispatch::RedisDispatch;
+pub(crate) use limits::RedisLimits;
 pub(crate) use link::Link;
 pub(crate) use signals::RedisSignals;

@@ -7,6 +7,7 @@ mod fairness;
 mod faults;
 mod home;
 mod leases;
+mod limits;
 mod model;
 mod order;
 mod properties;

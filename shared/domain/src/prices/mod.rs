@@ -266,6 +266,7 @@ mod tests {
             provider_model: None,
             provider_request_id: None,
             latency: std::time::Duration::ZERO,
+            rates: None,
         }
     }
 

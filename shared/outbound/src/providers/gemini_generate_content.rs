@@ -83,6 +83,7 @@ fn decode(_: &Provider, status: StatusCode, headers: &HeaderMap, body: &[u8]) ->
         provider_model: json::owned(&answer["modelVersion"]),
         provider_request_id: headers::request_id(headers).or_else(|| json::owned(&answer["responseId"])),
         latency: Duration::ZERO,
+        rates: None,
     })
 }
 

@@ -11,6 +11,7 @@ mod http_request;
 mod json;
 mod openai_chat;
 mod openai_responses;
+mod rates;
 mod usage;
 
 use acm2_domain::call::{Answer, Call, CallError};
@@ -67,10 +68,15 @@ pub fn authorize(wire: Wire, headers: &mut HeaderMap, key: &SecretString) -> Res
 /// What an HTTP answer says. The latency of the answer is zero: the sender knows it. Texts of an error are as the provider
 /// wrote them: the sender, which knows the key, scrubs and cuts them.
 pub fn decode(provider: &Provider, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Answer, CallError> {
-    if status.is_success() {
+    let rates = rates::from_headers(headers);
+    let decoded = if status.is_success() {
         (format(provider.wire).decode)(provider, status, headers, body)
     } else {
         Err(failure::from_answer(status, headers, body))
+    };
+    match decoded {
+        Ok(answer) => Ok(Answer { rates, ..answer }),
+        Err(error) => Err(CallError { rates, ..error }),
     }
 }
 

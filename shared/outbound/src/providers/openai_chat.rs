@@ -69,6 +69,7 @@ fn decode(provider: &Provider, status: StatusCode, headers: &HeaderMap, body: &[
         provider_model: json::owned(&answer["model"]),
         provider_request_id: headers::request_id(headers).or_else(|| json::owned(&answer["id"])),
         latency: Duration::ZERO,
+        rates: None,
     })
 }
 

@@ -11,7 +11,7 @@ use super::logging::{LogFormat, LogLevel};
 use super::names;
 use super::parse;
 use super::reader::Reader;
-use super::sections::{Config, Database, Http, Limits, Log, Mode, Outbound, Queue, Worker};
+use super::sections::{Config, Database, Http, Lanes, Limits, Log, Mode, Outbound, Queue, Worker};
 use super::settings::{self, Setting};
 use super::urls;
 
@@ -95,6 +95,7 @@ fn take_all(reader: &mut Reader) -> Option<Config> {
         tenant_share_percent: u8::try_from(number(reader, settings::TENANT_SHARE, 1, 100)).unwrap_or(100),
         tenant_quota: number(reader, settings::TENANT_QUOTA, 1, 10_000_000),
     };
+    let lanes = Lanes { calls_per_provider_key: count(reader, settings::CALLS_PER_KEY, 100_000) };
     let outbound = outbound(reader);
     let prices_file = reader.optional(settings::PRICES_FILE, |text| Ok(PathBuf::from(text)));
     let format = reader.optional(settings::LOG_FORMAT, LogFormat::parse);
@@ -115,6 +116,7 @@ fn take_all(reader: &mut Reader) -> Option<Config> {
         http,
         worker,
         queue,
+        lanes,
         outbound,
         prices_file,
         log: Log { format, level: level? },

@@ -33,6 +33,8 @@ pub struct Config {
     pub worker: Worker,
     /// How tenants share the queue.
     pub queue: Queue,
+    /// How calls with one provider key are held back.
+    pub lanes: Lanes,
     /// Calls to providers.
     pub outbound: Outbound,
     /// A price table that replaces the built-in one.
@@ -104,6 +106,13 @@ pub struct Queue {
     pub tenant_share_percent: u8,
     /// Runs that one tenant may have queued.
     pub tenant_quota: u64,
+}
+
+/// How calls with one provider key are held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lanes {
+    /// Calls under way at a time, over all processes.
+    pub calls_per_provider_key: usize,
 }
 
 /// Calls to providers.

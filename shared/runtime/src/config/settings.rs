@@ -106,6 +106,9 @@ settings! {
         TENANT_SHARE = Setting::new("ACM2_QUEUE__TENANT_SHARE_PERCENT", "75", "Most of all workers' places that one tenant may take, in percent (1 to 100).");
         TENANT_QUOTA = Setting::new("ACM2_QUEUE__TENANT_QUOTA", "100000", "Runs that one tenant may have queued; more are answered 429 `queue_full` (1 to 10000000).");
     }
+    "Limits" {
+        CALLS_PER_KEY = Setting::new("ACM2_LIMITS__CALLS_PER_PROVIDER_KEY", "500", "Most calls with one provider key that are under way at a time, over all processes; more wait (1 to 100000). All processes should agree.");
+    }
     "Calls to the outside" {
         ALLOWED_HOSTS = Setting::new("ACM2_OUTBOUND__ALLOWED_HOSTS", "", "Hosts (`llm.example.com` or `10.0.0.5:8000`), separated by commas, to which the base URL of an OpenAI-compatible provider key may point.")
             .otherwise("none: tenants cannot set base URLs");

@@ -19,6 +19,7 @@ on_both!(
     a_named_key_must_be_the_providers,
     a_new_secret_is_untested,
     a_test_of_an_old_secret_says_nothing_about_the_new_one,
+    a_key_that_is_accepted_again_counts_as_changed,
     use_is_noted_at_most_once_in_a_while,
     a_deleted_key_is_gone,
 );
@@ -123,6 +124,17 @@ async fn a_test_of_an_old_secret_says_nothing_about_the_new_one(fixture: &Fixtur
     replace_secret(&tx, old.id, secret(2), now()).await.unwrap();
     mark_status(&tx, &old, KeyStatus::Invalid, None, now()).await.unwrap();
     assert_eq!(get(&tx, old.id).await.unwrap().status, KeyStatus::Untested);
+}
+
+async fn a_key_that_is_accepted_again_counts_as_changed(fixture: &Fixture) {
+    let tx = begin(fixture).await;
+    let key = insert(&tx, new_key("openai", true), now()).await.unwrap();
+    mark_status(&tx, &key, KeyStatus::Valid, None, now()).await.unwrap();
+    assert_eq!(get(&tx, key.id).await.unwrap().updated_at, key.updated_at);
+    mark_status(&tx, &key, KeyStatus::Quota, None, now()).await.unwrap();
+    assert_eq!(get(&tx, key.id).await.unwrap().updated_at, key.updated_at);
+    mark_status(&tx, &key, KeyStatus::Valid, None, now()).await.unwrap();
+    assert!(get(&tx, key.id).await.unwrap().updated_at > key.updated_at);
 }
 
 async fn use_is_noted_at_most_once_in_a_while(fixture: &Fixture) {

@@ -136,6 +136,7 @@ pub(crate) fn stored(cost: i64) -> StoredAnswer {
         provider_model: None,
         provider_request_id: Some("req-1".to_owned()),
         latency: std::time::Duration::from_millis(12),
+        rates: None,
     };
     StoredAnswer::of(&answer, Cost { amount: Some(Usd::from_pico(cost)), source: CostSource::Estimated })
 }

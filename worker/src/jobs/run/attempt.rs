@@ -14,10 +14,12 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::journal::RunCalls;
+use super::lane;
 use super::money::{self, NoRoom, Reservation};
 use super::route::{self, Refusal};
 use super::settle;
 use crate::context::Trouble;
+use crate::lanes::{KeyVersion, LocalLane, Pass};
 
 /// What came of an attempt.
 pub(super) enum Attempted {
@@ -27,6 +29,8 @@ pub(super) enum Attempted {
     Failed(Box<OpenAttempt>, Box<CallError>),
     /// Nothing was sent, and the task is settled as failed.
     Refused(ErrorClass),
+    /// Nothing was sent: the key is no longer the one whose lane was asked.
+    OtherKey,
     /// The run stops.
     Stopped,
 }
@@ -54,9 +58,11 @@ enum Intent {
     Refused(Refusal),
     Skipped,
     Commanded(Orders),
+    OtherKey(&'static str, KeyVersion),
 }
 
-/// Makes attempt `number` of the task. `counted`: whether this claim has taken it from the tasks that are still to reserve.
+/// Makes attempt `number` of the task, with the `pass` of its lane. `counted`: whether this claim has taken it from the tasks that
+/// are still to reserve.
 pub(super) async fn make(
     run: &RunCalls,
     key: &TaskKey,
@@ -64,14 +70,20 @@ pub(super) async fn make(
     number: u32,
     counted: &AtomicBool,
     skipped: &CancellationToken,
+    pass: Option<Pass>,
 ) -> Result<Attempted, Trouble> {
-    let CallReady { open, target, secret, reservation } = match intend(run, key, call, number, counted).await? {
+    let lane = pass.as_ref().map(|pass| &*pass.lane);
+    let CallReady { open, target, secret, reservation } = match intend(run, key, call, number, counted, lane).await? {
         Intent::Open(open) => *open,
         Intent::Refused(refusal) => {
             settle::refused(run, key, &refusal, number - 1).await?;
             return Ok(Attempted::Refused(refusal.class));
         }
         Intent::Skipped => return Ok(Attempted::Refused(ErrorClass::Skipped)),
+        Intent::OtherKey(provider, found) => {
+            run.context.lanes.found((run.tenant_id(), provider, call.provider_key), Some(found));
+            return Ok(Attempted::OtherKey);
+        }
         Intent::Commanded(orders) => {
             run.control.obey(orders);
             return Ok(Attempted::Stopped);
@@ -90,6 +102,9 @@ pub(super) async fn make(
         answer = run.context.outbound.call(&target, secret, &call, open.id, call.timeout) => answer,
     };
     drop(running);
+    if let Some(pass) = pass {
+        pass.report(lane::report_of(&answer));
+    }
     match answer {
         Ok(answer) => Ok(match settle::answered(run, key, &call, &open, &answer, number).await? {
             Some(answer) => Attempted::Answered(answer),
@@ -106,9 +121,10 @@ async fn intend(
     call: &Call,
     number: u32,
     counted: &AtomicBool,
+    lane: Option<&LocalLane>,
 ) -> Result<Intent, Trouble> {
     let id = AttemptId::generate();
-    run.context.stored(|tried| intend_once(run, key, call, number, id, counted, tried).boxed()).await
+    run.context.stored(|tried| intend_once(run, key, call, number, id, counted, lane, tried).boxed()).await
 }
 
 /// How many tasks are to share what the ceiling leaves, this one among them. A task is counted once, however many attempts it
@@ -121,6 +137,7 @@ pub(super) fn tasks_left(unreserved: &AtomicU32, counted: &AtomicBool) -> u32 {
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "what one intent is made of; a struct would only name it twice")]
 async fn intend_once(
     run: &RunCalls,
     key: &TaskKey,
@@ -128,6 +145,7 @@ async fn intend_once(
     number: u32,
     id: AttemptId,
     counted: &AtomicBool,
+    lane: Option<&LocalLane>,
     tried: u32,
 ) -> Result<Intent, FenceError> {
     let context = &run.context;
@@ -161,6 +179,11 @@ async fn intend_once(
         Ok(route) => route,
         Err(refusal) => return Ok(Intent::Refused(refusal)),
     };
+    let found = lane::version_of(&route.key);
+    // Nothing is written either: the lane of the key that is used must have been asked.
+    if applied.is_none() && !lane.is_some_and(|lane| lane.is_of(found)) {
+        return Ok(Intent::OtherKey(route.target.provider.slug, found));
+    }
     let reservation = if let Some(fixed) = fixed {
         fixed
     } else {

@@ -22,9 +22,10 @@ use tokio_util::task::TaskTracker;
 use super::attempt::{self, Attempted};
 use super::claim::Past;
 use super::control::{Control, StopCause};
+use super::lane::{self, Admitted};
 use super::route::Refusal;
 use super::settle;
-use super::waits::Waits;
+use super::waits::{LongWait, Waits};
 use crate::call_permits::{CallPermit, TenantPermits};
 use crate::context::{Context, Trouble};
 use crate::meter::Meter;
@@ -187,17 +188,29 @@ impl RunCalls {
             return Ok(Err(stopped(&skipped)));
         }
         loop {
-            let Some(permit) = self.permit(&skipped).await else { return Ok(Err(stopped(&skipped))) };
+            let (permit, pass) = match lane::admit(self, &call, &skipped).await? {
+                Admitted::Go(permit, pass) => (permit, pass),
+                Admitted::Refused(refusal) => {
+                    attempt::tasks_left(&self.unreserved, &counted);
+                    settle::refused(self, key, &refusal, number).await?;
+                    return Ok(Err(TaskFailure::Failed(refusal.class)));
+                }
+                Admitted::Stopped => return Ok(Err(stopped(&skipped))),
+            };
             if may_come_late && let Some(answer) = settle::use_late_answer(self, key).await? {
                 attempt::tasks_left(&self.unreserved, &counted);
                 return Ok(Ok(answer));
             }
             number += 1;
-            let made = attempt::make(self, key, &call, number, &counted, &skipped).await?;
+            let made = attempt::make(self, key, &call, number, &counted, &skipped, pass).await?;
             let (attempt, error) = match made {
                 Attempted::Answered(answer) => return Ok(Ok(answer)),
                 Attempted::Refused(class) => return Ok(Err(TaskFailure::Failed(class))),
                 Attempted::Stopped => return Ok(Err(TaskFailure::Stopped)),
+                Attempted::OtherKey => {
+                    number -= 1;
+                    continue;
+                }
                 Attempted::Failed(attempt, error) => (attempt, error),
             };
             drop(permit);
@@ -242,7 +255,7 @@ impl RunCalls {
     }
 
     /// A permit to have a call under way in this process; `None` where the run stops or the task is skipped first.
-    async fn permit(&self, skipped: &CancellationToken) -> Option<CallPermit> {
+    pub(super) async fn permit(&self, skipped: &CancellationToken) -> Option<CallPermit> {
         tokio::select! {
             biased;
             () = self.control.drain.cancelled() => None,
@@ -251,9 +264,15 @@ impl RunCalls {
         }
     }
 
+    /// Notes a wait for which the run may be given back; `None` where it is a short one.
+    pub(super) fn long_wait(&self, until: Instant) -> Option<LongWait<'_>> {
+        let is_long = until.saturating_duration_since(Instant::now()) > self.context.timing.release_after;
+        is_long.then(|| self.waits.wait_long(until))
+    }
+
     /// Waits before the next attempt; whether the task goes on.
     async fn wait(&self, delay: Duration, skipped: &CancellationToken) -> bool {
-        let _long = (delay > self.context.timing.release_after).then(|| self.waits.wait_long(Instant::now() + delay));
+        let _long = self.long_wait(Instant::now() + delay);
         tokio::select! {
             biased;
             () = self.control.drain.cancelled() => false,

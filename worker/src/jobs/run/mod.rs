@@ -4,6 +4,7 @@ mod attempt;
 mod claim;
 mod control;
 mod journal;
+mod lane;
 mod money;
 mod poison;
 mod route;

@@ -34,7 +34,7 @@ fn seconds(number: f64) -> Option<Duration> {
 }
 
 /// A text such as `1.5s`, `45.837906927s`, `20ms`, `6m0s` or `1h2m3.5s`; `None` where it is anything else.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(in crate::providers) fn parse(text: &str) -> Option<Duration> {
     let (delay, rest) = leading(text.trim());
     delay.filter(|_| rest.is_empty())
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{headers, json};
 use body::ErrorBody;
 pub(crate) use delay::from_headers as delay_from_headers;
+pub(super) use delay::parse as parse_delay;
 
 /// The error of an answer whose status is not a success.
 pub(super) fn from_answer(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> CallError {
@@ -51,6 +52,7 @@ fn build(status: StatusCode, headers: &HeaderMap, body: ErrorBody) -> CallError 
         provider_request_id: headers::request_id(headers).or(body.request_id),
         should_retry: told.filter(|again| !(*again && never)),
         sent: true,
+        rates: None,
     }
 }
 
