@@ -2,6 +2,8 @@
 //! (`figures`, `fairness`). It knows the binary `acm2`, PostgreSQL, Redis and HTTP, and no code of the product.
 
 mod chaos;
+mod figures;
+mod fingerprint;
 mod ids;
 mod outcome;
 mod place;
@@ -29,6 +31,10 @@ struct Cli {
 enum Command {
     /// Breaks things by a seed and compares what was promised with what happened; exit code 1 if a promise was broken.
     Chaos(chaos::ChaosArgs),
+    /// Measures what the product does, takes and uses, each beside a base of the same run.
+    Figures(figures::FiguresArgs),
+    /// Shows who waits how long when one tenant floods; exit code 1 if equals are not served alike.
+    Fairness(figures::FairnessArgs),
 }
 
 #[tokio::main]
@@ -52,6 +58,8 @@ async fn run(cli: Cli) -> Outcome<bool> {
     let work = async {
         match cli.command {
             Command::Chaos(arguments) => chaos::run(arguments, &acm2).await,
+            Command::Figures(arguments) => figures::run(arguments, &acm2).await,
+            Command::Fairness(arguments) => figures::run_fairness(arguments, &acm2).await,
         }
     };
     // Dropping the work ends the servers and processes that it started.

@@ -181,6 +181,11 @@ fn figures(evidence: &Evidence, calls: &Calls<'_>, verdict: &mut Verdict) {
     let runs = || evidence.books.iter().flat_map(|books| &books.runs);
     let names: BTreeSet<&str> = evidence.submissions.iter().map(|line| line.name.as_str()).collect();
     let accepted = evidence.submissions.iter().filter(|line| matches!(line.stage, Stage::Accepted(_)));
+    let refused = evidence.submissions.iter().filter(|line| matches!(line.stage, Stage::Refused(_)));
+    let mut unanswered = names.clone();
+    for line in evidence.submissions.iter().filter(|line| line.stage != Stage::Sent) {
+        unanswered.remove(line.name.as_str());
+    }
     let poisoned = runs().filter(|run| run.problem_code.as_deref() == Some("poisoned")).count();
     let unsent = attempts().filter(|attempt| attempt.status == "in_doubt" && !calls.contains_key(&attempt.id)).count();
     let known: BTreeSet<Uuid> = runs().map(|run| run.id).collect();
@@ -191,6 +196,8 @@ fn figures(evidence: &Evidence, calls: &Calls<'_>, verdict: &mut Verdict) {
     verdict.figures = vec![
         ("runs asked for", names.len()),
         ("202 answers", accepted.count()),
+        ("submissions without an answer (an outage)", unanswered.len()),
+        ("submissions refused", refused.count()),
         ("runs in the stores", runs().count()),
         ("runs completed", runs().filter(|run| run.status == "completed").count()),
         ("attempts", attempts().count()),

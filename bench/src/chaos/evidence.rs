@@ -6,12 +6,12 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
 use uuid::Uuid;
 
 use super::records::{self, Customer, Submission};
+use crate::fingerprint::fingerprint;
 use crate::ids::uuid_of;
 use crate::outcome::Outcome;
 use crate::place::receiver::Received;
@@ -245,9 +245,4 @@ async fn rows<T: DeserializeOwned>(
     rows.iter()
         .map(|row| serde_json::from_str(row).map_err(|error| format!("{table}: {error}: {row}").into()))
         .collect()
-}
-
-/// A key as the provider's log names it: the first 16 hexadecimal digits of its SHA-256.
-fn fingerprint(key: &str) -> String {
-    Sha256::digest(key.as_bytes())[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -14,6 +14,9 @@ use crate::place::proxy::Weather;
 /// How long a process may drain before it is killed; a supervisor is no more patient than that.
 const DRAIN: Duration = Duration::from_secs(8);
 
+/// How long each piece takes on a slow way.
+const SLOW: Duration = Duration::from_millis(150);
+
 /// Does it; when this returns, what was taken away is back.
 pub(crate) async fn perform(world: &mut World, load: &Load, fault: Fault) -> Outcome<()> {
     let Fault { kind, who, lasts, .. } = fault;
@@ -50,9 +53,9 @@ pub(crate) async fn perform(world: &mut World, load: &Load, fault: Fault) -> Out
             sleep(lasts).await;
             world.redis.give_back().await?;
         }
-        Kind::RedisCut | Kind::RedisSilent => {
+        Kind::RedisCut | Kind::RedisSilent | Kind::RedisSlow => {
             let proxy = &world.members[who % world.members.len()].to_redis;
-            proxy.set(if kind == Kind::RedisCut { Weather::Cut } else { Weather::Silent });
+            proxy.set(weather(kind));
             sleep(lasts).await;
         }
         Kind::DatabaseRestarted => {
@@ -64,9 +67,9 @@ pub(crate) async fn perform(world: &mut World, load: &Load, fault: Fault) -> Out
             sleep(lasts).await;
             world.postgres.give_back().await?;
         }
-        Kind::DatabaseCut | Kind::DatabaseSilent => {
+        Kind::DatabaseCut | Kind::DatabaseSilent | Kind::DatabaseSlow => {
             let proxy = &world.members[who % world.members.len()].to_database;
-            proxy.set(if kind == Kind::DatabaseCut { Weather::Cut } else { Weather::Silent });
+            proxy.set(weather(kind));
             sleep(lasts).await;
         }
         Kind::ProviderHangs => load.unlucky(fault, &["sandbox/hang"]),
@@ -81,6 +84,15 @@ pub(crate) async fn perform(world: &mut World, load: &Load, fault: Fault) -> Out
         Kind::EntryDoubled => duplicate::push_again(world, who).await?,
     }
     world.heal().await
+}
+
+/// What the way of one process to a server is like meanwhile.
+fn weather(kind: Kind) -> Weather {
+    match kind {
+        Kind::RedisCut | Kind::DatabaseCut => Weather::Cut,
+        Kind::RedisSlow | Kind::DatabaseSlow => Weather::Slow(SLOW),
+        _ => Weather::Silent,
+    }
 }
 
 fn one(world: &World, role: &str, who: usize) -> Vec<usize> {

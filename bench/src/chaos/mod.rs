@@ -14,6 +14,8 @@ mod duplicate;
 mod evidence;
 mod fault;
 mod load;
+#[cfg(test)]
+mod planted;
 mod records;
 mod run;
 mod schedule;

@@ -13,6 +13,7 @@ use super::verdict::Line;
 use super::world::World;
 use super::{check, evidence, fault, settle, table};
 use crate::outcome::Outcome;
+use crate::place::house::open_to_postgres;
 use crate::say;
 
 #[derive(Debug, Args)]
@@ -76,7 +77,7 @@ pub(crate) async fn run(arguments: ChaosArgs, acm2: &Path) -> Outcome<bool> {
         first += 1;
         let fixed = step.map(|step| began + step * u32::try_from(done.len()).unwrap_or(u32::MAX));
         sleep_until(fixed.unwrap_or_else(Instant::now).max(Instant::now() + Duration::from_millis(700))).await;
-        if first % 50 == 0 {
+        if first.is_multiple_of(50) {
             say::line(&format!(
                 "chaos: {first} of {} faults, {:.0} s",
                 arguments.faults,
@@ -103,10 +104,4 @@ pub(crate) async fn run(arguments: ChaosArgs, acm2: &Path) -> Outcome<bool> {
         say::line(&format!("chaos: promises were broken; everything is kept in {}", kept.display()));
     }
     Ok(verdict.is_clean())
-}
-
-/// Lets PostgreSQL's user reach its own folder inside a temporary one.
-fn open_to_postgres(dir: &Path) -> Outcome<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Ok(std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o711))?)
 }

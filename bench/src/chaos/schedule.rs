@@ -46,15 +46,19 @@ kinds! {
     /// One process is cut off.
     RedisCut = 5, "Redis cut off";
     /// One process hears nothing.
-    RedisSilent = 3, "Redis silent";
+    RedisSilent = 2, "Redis silent";
+    /// For one process everything takes its time.
+    RedisSlow = 1, "Redis slow";
     /// A crash and start at once.
-    DatabaseRestarted = 7, "database restarted";
+    DatabaseRestarted = 6, "database restarted";
     /// Away for a while.
     DatabaseStopped = 4, "database stopped";
     /// One process is cut off.
     DatabaseCut = 6, "database cut off";
     /// One process hears nothing.
     DatabaseSilent = 3, "database silent";
+    /// For one process everything takes its time.
+    DatabaseSlow = 1, "database slow";
     /// A call is never answered.
     ProviderHangs = 5, "provider hangs";
     /// Refused for its rate.

@@ -20,7 +20,7 @@ use crate::place::redis::Redis;
 const TENANTS: usize = 4;
 /// Providers that tell the sandbox the attempt's id.
 const PROVIDERS: [&str; 2] = ["sandbox", "openai"];
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A process of the product with its way to the servers.
 #[derive(Debug)]

@@ -89,6 +89,12 @@ impl House {
     }
 }
 
+/// Lets PostgreSQL's user reach its own folder inside a temporary one.
+pub(crate) fn open_to_postgres(dir: &Path) -> Outcome<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Ok(std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o711))?)
+}
+
 /// Remembers a process, so that a later driver can end it.
 pub(super) fn note_process(dir: &Path, id: u32) -> Outcome<()> {
     let mut file = fs::File::options().create(true).append(true).open(dir.join(PROCESSES))?;
