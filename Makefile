@@ -1,6 +1,6 @@
 # What people do here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint openapi
+.PHONY: help run test bench fairness chaos lint openapi
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\): ##/make \1 \t/p' Makefile
@@ -10,6 +10,18 @@ run: ## Start everything in one process: SQLite, no other server needed (http://
 
 test: ## All tests, on SQLite + memory and on PostgreSQL + Redis of their own
 	scripts/with-test-servers scripts/run-tests
+
+bench: ## Measure, on a PostgreSQL and a Redis of its own; writes the table of docs/benchmarks.md (ARGS=--quick to try)
+	cargo build --release --locked --package acm2-api --package acm2-bench
+	cargo run --release --locked --package acm2-bench -- figures $(if $(ARGS),$(ARGS),--write docs/benchmarks.md)
+
+fairness: ## Show who waits how long while one tenant floods
+	cargo build --release --locked --package acm2-api --package acm2-bench
+	cargo run --release --locked --package acm2-bench -- fairness $(ARGS)
+
+chaos: ## A thousand faults in an hour, then the comparison of every promise with what happened (ARGS="--seed 7 --faults 50")
+	cargo build --locked --package acm2-api --package acm2-bench
+	cargo run --locked --package acm2-bench -- chaos $(if $(ARGS),$(ARGS),--seed 1 --faults 1000 --minutes 60)
 
 lint: ## Format, clippy, documentation, and who may know whom
 	cargo fmt --all --check

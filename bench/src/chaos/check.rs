@@ -1,0 +1,213 @@
+//! Compares what was submitted with the stores and the provider's log. Pure: evidence in, verdict out; `planted` shows that
+//! each line can be found broken.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::check_deliveries;
+use super::evidence::{Attempt, Books, Call, Evidence, Run};
+use super::records::Stage;
+use super::verdict::{Line, Verdict};
+use crate::ids::uuid_of;
+
+/// Picodollars in a millionth of a dollar.
+const PICO: i64 = 1_000_000;
+
+/// The first call of each attempt.
+type Calls<'a> = BTreeMap<Uuid, &'a Call>;
+
+/// Compares everything.
+pub(crate) fn check(evidence: &Evidence) -> Verdict {
+    let mut verdict = Verdict::default();
+    submissions(evidence, &mut verdict);
+    let calls = calls(evidence, &mut verdict);
+    for (number, books) in evidence.books.iter().enumerate() {
+        for run in &books.runs {
+            if !run.has_ended() {
+                verdict.broken(Line::Unended, format!("{} of tenant {number} is {}", run.id, run.status));
+                continue;
+            }
+            let shown = format!("{} ({})", run.id, run.name());
+            tasks_of(run, books, &shown, &mut verdict);
+            money_of(run, books, &shown, &mut verdict);
+            events_of(run, books, &shown, &mut verdict);
+            if evidence.jobs.iter().any(|job| job.subject_id == run.id) {
+                verdict.broken(Line::JobLeft, shown);
+            }
+        }
+        attempts(books, &calls, &mut verdict);
+        repeats(books, &calls, &mut verdict);
+        check_deliveries::check(books, evidence, &mut verdict);
+    }
+    figures(evidence, &calls, &mut verdict);
+    verdict
+}
+
+fn submissions(evidence: &Evidence, verdict: &mut Verdict) {
+    let mut runs_of_key: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for submission in &evidence.submissions {
+        let Stage::Accepted(id) = &submission.stage else { continue };
+        let books = evidence.books.get(submission.tenant);
+        let there = books.is_some_and(|books| books.runs.iter().any(|run| Some(run.id) == uuid_of(id)));
+        if !there {
+            verdict.broken(Line::Lost, format!("{id} of {}", submission.name));
+        }
+        if submission.is_idempotent {
+            runs_of_key.entry(&submission.name).or_default().insert(id);
+        }
+    }
+    for (name, runs) in runs_of_key.into_iter().filter(|(_, runs)| runs.len() > 1) {
+        verdict.broken(Line::Doubled, format!("{name} was answered {runs:?}"));
+    }
+    let idempotent: BTreeSet<&str> =
+        evidence.submissions.iter().filter(|line| line.is_idempotent).map(|line| line.name.as_str()).collect();
+    for books in &evidence.books {
+        let mut seen = BTreeSet::new();
+        for name in books.runs.iter().map(Run::name) {
+            if idempotent.contains(name.as_str()) && !seen.insert(name.clone()) {
+                verdict.broken(Line::Doubled, format!("{name} stands in the store twice"));
+            }
+        }
+    }
+}
+
+/// Calls and the attempts that they belong to.
+fn calls<'a>(evidence: &'a Evidence, verdict: &mut Verdict) -> Calls<'a> {
+    let mut owners: BTreeMap<Uuid, (&Books, &Attempt)> = BTreeMap::new();
+    for books in &evidence.books {
+        owners.extend(books.attempts.iter().map(|attempt| (attempt.id, (books, attempt))));
+    }
+    let mut calls = Calls::new();
+    for call in evidence.calls.iter().filter(|call| call.wire != "key_test") {
+        let Some((id, (books, attempt))) = call.attempt().and_then(|id| Some((id, owners.get(&id)?))) else {
+            verdict.broken(Line::Unknown, format!("{call:?}"));
+            continue;
+        };
+        if call.event == "received" {
+            let right = books.keys.iter().find(|(provider, _)| *provider == attempt.provider).map(|(_, key)| key);
+            if call.key_fingerprint.as_ref() != right {
+                verdict.broken(Line::Keys, format!("{call:?} bears a key that is not {right:?}"));
+            }
+            if calls.insert(id, call).is_some() {
+                verdict.broken(Line::Repeated, format!("two calls of one attempt: {call:?}"));
+            }
+        }
+        let settled = ["answered", "late"].contains(&attempt.status.as_str());
+        if call.event == "answered" && call.status == Some(200) && settled {
+            let asked = call.cost_micro_usd.map(|cost| cost * PICO);
+            if asked.is_some() && asked != attempt.cost {
+                verdict.broken(Line::Money, format!("the provider asked {asked:?} for {attempt:?}"));
+            }
+        }
+    }
+    calls
+}
+
+fn attempts(books: &Books, calls: &Calls<'_>, verdict: &mut Verdict) {
+    for attempt in &books.attempts {
+        let run_ended = books.runs.iter().any(|run| run.id == attempt.run_id && run.has_ended());
+        if attempt.status == "open" && run_ended {
+            verdict.broken(Line::Unsettled, format!("open: {attempt:?}"));
+        }
+        if ["answered", "late"].contains(&attempt.status.as_str()) && !calls.contains_key(&attempt.id) {
+            verdict.broken(Line::Unsettled, format!("the provider heard nothing of {attempt:?}"));
+        }
+    }
+}
+
+fn repeats(books: &Books, calls: &Calls<'_>, verdict: &mut Verdict) {
+    let mut by_task: BTreeMap<(Uuid, &str), Vec<&Attempt>> = BTreeMap::new();
+    for attempt in &books.attempts {
+        by_task.entry((attempt.run_id, &attempt.task_key)).or_default().push(attempt);
+    }
+    for task in books.tasks.iter().filter(|task| task.status == "completed") {
+        let attempts = by_task.get(&(task.run_id, task.key.as_str())).map_or(&[][..], Vec::as_slice);
+        let used = attempts.iter().find(|attempt| attempt.number == task.attempts);
+        let Some(committed) = used.and_then(|attempt| attempt.finished_at) else {
+            verdict.broken(Line::Miscounted, format!("a task without the attempt that answered it: {task:?}"));
+            continue;
+        };
+        if attempts.iter().filter(|attempt| attempt.status == "answered").count() > 1 {
+            verdict.broken(Line::Repeated, format!("two answers were used: {task:?} {attempts:?}"));
+        }
+        for call in attempts.iter().filter_map(|attempt| calls.get(&attempt.id)).filter(|call| call.time > committed) {
+            verdict.broken(Line::Repeated, format!("answered at {committed}, called again: {call:?}"));
+        }
+    }
+}
+
+fn tasks_of(run: &Run, books: &Books, shown: &str, verdict: &mut Verdict) {
+    let of = |status: &str| books.tasks.iter().filter(|task| task.run_id == run.id && task.status == status).count();
+    let (completed, failed) = (of("completed"), of("failed"));
+    let all_there = run.status != "completed" || completed == run.tasks_expected;
+    if (completed, failed) != (run.tasks_completed, run.tasks_failed) || !all_there {
+        verdict.broken(Line::Miscounted, format!("{shown}: {completed} completed, {failed} failed: {run:?}"));
+    }
+}
+
+fn money_of(run: &Run, books: &Books, shown: &str, verdict: &mut Verdict) {
+    let mine = || books.attempts.iter().filter(|attempt| attempt.run_id == run.id);
+    let paid: i64 = mine().filter_map(|attempt| attempt.cost).sum();
+    let doubted = mine().filter(|attempt| attempt.status == "in_doubt");
+    let in_doubt: i64 = doubted.filter_map(|attempt| attempt.reserved).sum();
+    if (run.spent, run.in_doubt, run.reserved) != (paid, in_doubt, 0) {
+        verdict.broken(Line::Money, format!("{shown}: {paid} paid, {in_doubt} in doubt: {run:?}"));
+    }
+    if run.max_cost.is_some_and(|most| run.spent + run.in_doubt > most) {
+        verdict.broken(Line::Ceiling, format!("{shown}: {run:?}"));
+    }
+}
+
+fn events_of(run: &Run, books: &Books, shown: &str, verdict: &mut Verdict) {
+    let mine = books.events.iter().filter(|event| event.run_id == run.id);
+    let mut events: Vec<(usize, &str)> = mine.map(|event| (event.number, event.event_type.as_str())).collect();
+    events.sort_unstable();
+    let gapless = events.iter().map(|(number, _)| *number).eq(1..=run.last_event);
+    let ends = events.iter().filter(|(_, kind)| END.contains(kind)).count();
+    let last = events.last().map(|(_, kind)| *kind) == Some(format!("run.{}", run.status).as_str());
+    let answers = events.iter().filter(|(_, kind)| *kind == "task.completed").count() == run.tasks_completed;
+    if !gapless || ends != 1 || !last || !answers {
+        verdict.broken(Line::Events, format!("{shown}: {events:?}"));
+    }
+}
+
+/// Events that end a run.
+const END: [&str; 4] = ["run.completed", "run.completed_with_errors", "run.failed", "run.cancelled"];
+
+fn figures(evidence: &Evidence, calls: &Calls<'_>, verdict: &mut Verdict) {
+    let attempts = || evidence.books.iter().flat_map(|books| &books.attempts);
+    let of = |status: &str| attempts().filter(|attempt| attempt.status == status).count();
+    let runs = || evidence.books.iter().flat_map(|books| &books.runs);
+    let names: BTreeSet<&str> = evidence.submissions.iter().map(|line| line.name.as_str()).collect();
+    let accepted = evidence.submissions.iter().filter(|line| matches!(line.stage, Stage::Accepted(_)));
+    let refused = evidence.submissions.iter().filter(|line| matches!(line.stage, Stage::Refused(_)));
+    let mut unanswered = names.clone();
+    for line in evidence.submissions.iter().filter(|line| line.stage != Stage::Sent) {
+        unanswered.remove(line.name.as_str());
+    }
+    let poisoned = runs().filter(|run| run.problem_code.as_deref() == Some("poisoned")).count();
+    let unsent = attempts().filter(|attempt| attempt.status == "in_doubt" && !calls.contains_key(&attempt.id)).count();
+    let known: BTreeSet<Uuid> = runs().map(|run| run.id).collect();
+    let of_deliveries: BTreeSet<Uuid> =
+        evidence.books.iter().flat_map(|books| &books.deliveries).map(|delivery| delivery.id).collect();
+    let orphans =
+        evidence.jobs.iter().filter(|job| !known.contains(&job.subject_id) && !of_deliveries.contains(&job.subject_id));
+    verdict.figures = vec![
+        ("runs asked for", names.len()),
+        ("202 answers", accepted.count()),
+        ("submissions without an answer (an outage)", unanswered.len()),
+        ("submissions refused", refused.count()),
+        ("runs in the stores", runs().count()),
+        ("runs completed", runs().filter(|run| run.status == "completed").count()),
+        ("attempts", attempts().count()),
+        ("calls that reached the provider", calls.len()),
+        ("attempts in doubt", of("in_doubt")),
+        ("of these never sent", unsent),
+        ("late answers", of("late")),
+        ("runs ended as poisoned", poisoned),
+        ("jobs without a run (a submission was cut off)", orphans.count()),
+        ("deliveries owed", of_deliveries.len()),
+        ("webhooks received", evidence.received.len()),
+    ];
+}

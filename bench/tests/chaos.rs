@@ -1,0 +1,23 @@
+//! A short seed of faults over real processes: every promise is kept.
+
+use std::process::{Command, Stdio};
+
+/// The servers that it breaks are its own; where the tests have none at all, there are no programs to start either.
+#[expect(clippy::disallowed_methods, reason = "the wrapper of the tests says whether there are servers")]
+fn has_servers() -> bool {
+    ["TEST_DATABASE_URL", "TEST_BROKER_URL"].iter().all(|name| std::env::var(name).is_ok_and(|url| !url.is_empty()))
+}
+
+#[test]
+fn a_short_seed_of_faults_loses_nothing_repeats_nothing_and_mixes_nothing_up() {
+    if !has_servers() {
+        eprintln!("SKIPPED over PostgreSQL + Redis, for want of TEST_DATABASE_URL and TEST_BROKER_URL: chaos");
+        return;
+    }
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
+    bench.args(["chaos", "--seed", "47", "--faults", "25"]).stdin(Stdio::null());
+    let output = bench.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "{}: {said}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+}
