@@ -114,8 +114,8 @@ mod tests {
         let timing = Timing::default();
         let liveness = Liveness::new(timing.clone(), false);
         assert!(Liveness::new(timing.clone(), true).may_steal());
-        beats(&liveness, timing.steal_hold - timing.heartbeat, &timing).await;
-        advance(timing.heartbeat - MOMENT).await;
+        beats(&liveness, timing.steal_hold.saturating_sub(timing.heartbeat), &timing).await;
+        advance(timing.heartbeat.saturating_sub(MOMENT)).await;
         assert!(!liveness.may_steal());
         advance(MOMENT).await;
         assert!(liveness.may_steal());
@@ -130,7 +130,7 @@ mod tests {
         advance(timing.heartbeat_gap + MOMENT).await;
         assert!(!liveness.may_steal(), "the database may have been away for everyone");
         liveness.beaten();
-        beats(&liveness, timing.steal_hold - timing.heartbeat, &timing).await;
+        beats(&liveness, timing.steal_hold.saturating_sub(timing.heartbeat), &timing).await;
         assert!(!liveness.may_steal());
         beats(&liveness, timing.heartbeat, &timing).await;
         assert!(liveness.may_steal());

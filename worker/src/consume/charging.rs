@@ -36,7 +36,8 @@ async fn a_job_is_charged_for_its_calls_however_it_ends() {
     let fake = Arc::new(Fake::with_jobs(3));
     let shutdown = ShutdownTokens::default();
     let timing = Timing { claim_wait: CALL, claim_retry: Duration::from_hours(1), ..Timing::default() };
-    let options = ConsumerOptions { worker: WorkerId::generate(), queue: Queue::Deliveries, permits: 1, timing };
+    let options =
+        ConsumerOptions { worker: WorkerId::generate(), queue: Queue::Deliveries, permits: 1, timing, liveness: None };
     let dispatch: Arc<dyn Dispatch> = fake.clone();
     let running = tokio::spawn(consume(dispatch, Arc::new(TwoCalls(0.into())), options, shutdown.clone()));
     while fake.ledger().used.len() < 3 {
