@@ -32,7 +32,7 @@ pub(crate) fn check(evidence: &Evidence) -> Verdict {
             tasks_of(run, books, &shown, &mut verdict);
             money_of(run, books, &shown, &mut verdict);
             events_of(run, books, &shown, &mut verdict);
-            if evidence.jobs.iter().any(|job| job.subject_id == run.id) {
+            if evidence.jobs.iter().any(|job| job.id == run.job_id) {
                 verdict.broken(Line::JobLeft, shown);
             }
         }
@@ -165,15 +165,17 @@ fn events_of(run: &Run, books: &Books, shown: &str, verdict: &mut Verdict) {
     events.sort_unstable();
     let gapless = events.iter().map(|(number, _)| *number).eq(1..=run.last_event);
     let ends = events.iter().filter(|(_, kind)| END.contains(kind)).count();
+    // A run that was sent back ends once more.
+    let retries = events.iter().filter(|(_, kind)| *kind == "run.retry_requested").count();
     let last = events.last().map(|(_, kind)| *kind) == Some(format!("run.{}", run.status).as_str());
     let answers = events.iter().filter(|(_, kind)| *kind == "task.completed").count() == run.tasks_completed;
-    if !gapless || ends != 1 || !last || !answers {
+    if !gapless || ends != 1 + retries || !last || !answers {
         verdict.broken(Line::Events, format!("{shown}: {events:?}"));
     }
 }
 
 /// Events that end a run.
-const END: [&str; 4] = ["run.completed", "run.completed_with_errors", "run.failed", "run.cancelled"];
+pub(super) const END: [&str; 4] = ["run.completed", "run.completed_with_errors", "run.failed", "run.cancelled"];
 
 fn figures(evidence: &Evidence, calls: &Calls<'_>, verdict: &mut Verdict) {
     let attempts = || evidence.books.iter().flat_map(|books| &books.attempts);
@@ -189,6 +191,8 @@ fn figures(evidence: &Evidence, calls: &Calls<'_>, verdict: &mut Verdict) {
     let poisoned = runs().filter(|run| run.problem_code.as_deref() == Some("poisoned")).count();
     let unsent = attempts().filter(|attempt| attempt.status == "in_doubt" && !calls.contains_key(&attempt.id)).count();
     let known: BTreeSet<Uuid> = runs().map(|run| run.id).collect();
+    let named: BTreeSet<Uuid> = runs().map(|run| run.job_id).collect();
+    let unnamed = evidence.jobs.iter().filter(|job| known.contains(&job.subject_id) && !named.contains(&job.id));
     let of_deliveries: BTreeSet<Uuid> =
         evidence.books.iter().flat_map(|books| &books.deliveries).map(|delivery| delivery.id).collect();
     let orphans =
@@ -207,6 +211,7 @@ fn figures(evidence: &Evidence, calls: &Calls<'_>, verdict: &mut Verdict) {
         ("late answers", of("late")),
         ("runs ended as poisoned", poisoned),
         ("jobs without a run (a submission was cut off)", orphans.count()),
+        ("jobs that their run no longer names, or never did (a command was cut off)", unnamed.count()),
         ("deliveries owed", of_deliveries.len()),
         ("webhooks received", evidence.received.len()),
     ];

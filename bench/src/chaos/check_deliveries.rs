@@ -4,47 +4,54 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::evidence::{Books, Evidence, Run};
+use super::check::END;
+use super::evidence::{Books, Evidence};
 use super::verdict::{Line, Verdict};
 use crate::ids::uuid_of;
 
-/// The end of a run as an event.
-fn end_of(run: &Run) -> String {
-    format!("run.{}", run.status)
-}
+/// Which event of which run to which endpoint; to the run's own URL where there is none.
+type What<'a> = (Uuid, &'a str, Option<Uuid>);
 
 /// Compares the events of a tenant with its deliveries, and these with what was received.
 pub(super) fn check(books: &Books, evidence: &Evidence, verdict: &mut Verdict) {
-    let mut there: BTreeSet<(Uuid, &str, Option<Uuid>)> = BTreeSet::new();
+    let mut written: BTreeMap<What<'_>, usize> = BTreeMap::new();
     for delivery in &books.deliveries {
-        if let Some(run) = delivery.run_id
-            && !there.insert((run, &delivery.event_type, delivery.endpoint_id))
-        {
-            verdict.broken(Line::Deliveries, format!("written twice: {} of run {run}", delivery.event_type));
+        if let Some(run) = delivery.run_id {
+            *written.entry((run, &delivery.event_type, delivery.endpoint_id)).or_default() += 1;
         }
     }
-    let with_url: BTreeSet<&str> =
-        evidence.submissions.iter().filter(|line| line.has_url).map(|line| line.name.as_str()).collect();
-    for run in books.runs.iter().filter(|run| run.has_ended()) {
-        let started = books.events.iter().any(|event| event.run_id == run.id && event.event_type == "run.started");
-        let end = end_of(run);
-        let mut owed: Vec<(&str, Option<Uuid>)> = Vec::new();
-        for endpoint in &books.endpoints {
-            owed.push((&end, Some(endpoint.id)));
-            if started {
-                owed.push(("run.started", Some(endpoint.id)));
-            }
+    for (what, owed) in owed(books, evidence) {
+        let there = written.remove(&what).unwrap_or_default();
+        if there != owed {
+            verdict.broken(Line::Deliveries, format!("{there} written, {owed} owed: {what:?}"));
         }
-        if with_url.contains(run.name().as_str()) {
-            owed.push((&end, None));
-        }
-        for (event, endpoint) in
-            owed.into_iter().filter(|(event, endpoint)| !there.contains(&(run.id, event, *endpoint)))
-        {
-            verdict.broken(Line::Deliveries, format!("never written: {event} of run {} to {endpoint:?}", run.id));
-        }
+    }
+    for what in written.into_keys() {
+        verdict.broken(Line::Deliveries, format!("written and not owed: {what:?}"));
     }
     received(books, evidence, verdict);
+}
+
+/// How many deliveries there must be: for each webhook event of a run one to each endpoint, for its end one to its own URL.
+fn owed<'a>(books: &'a Books, evidence: &Evidence) -> BTreeMap<What<'a>, usize> {
+    let with_url: BTreeSet<&str> =
+        evidence.submissions.iter().filter(|line| line.has_url).map(|line| line.name.as_str()).collect();
+    let own: BTreeSet<Uuid> =
+        books.runs.iter().filter(|run| with_url.contains(run.name().as_str())).map(|run| run.id).collect();
+    let mut owed = BTreeMap::new();
+    for event in &books.events {
+        let kind = event.event_type.as_str();
+        let is_end = END.contains(&kind);
+        if is_end || kind == "run.started" {
+            for endpoint in &books.endpoints {
+                *owed.entry((event.run_id, kind, Some(endpoint.id))).or_default() += 1;
+            }
+        }
+        if is_end && own.contains(&event.run_id) {
+            *owed.entry((event.run_id, kind, None)).or_default() += 1;
+        }
+    }
+    owed
 }
 
 fn received(books: &Books, evidence: &Evidence, verdict: &mut Verdict) {

@@ -8,10 +8,13 @@ pub(crate) struct Command {
     pub(crate) path: &'static str,
     /// Of how many runs in a hundred.
     pub(crate) percent: u32,
-    /// What is sent a while later, so that the run can go on.
+    /// What is sent a while later, so that the run goes on.
     pub(crate) then: Option<&'static str>,
 }
 
 /// All of them.
-pub(crate) const COMMANDS: &[Command] =
-    &[Command { path: "cancel", percent: 6, then: None }, Command { path: "pause", percent: 8, then: Some("resume") }];
+pub(crate) const COMMANDS: &[Command] = &[
+    Command { path: "cancel", percent: 4, then: None },
+    Command { path: "cancel", percent: 5, then: Some("retry") },
+    Command { path: "pause", percent: 8, then: Some("resume") },
+];

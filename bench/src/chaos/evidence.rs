@@ -20,6 +20,8 @@ use crate::place::receiver::Received;
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Run {
     pub(crate) id: Uuid,
+    /// The job that the run names.
+    pub(crate) job_id: Uuid,
     pub(crate) status: String,
     pub(crate) metadata: String,
     pub(crate) tasks_expected: usize,
@@ -102,6 +104,7 @@ pub(crate) struct Endpoint {
 /// A row of `jobs`.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Job {
+    pub(crate) id: Uuid,
     pub(crate) subject_id: Uuid,
 }
 
@@ -172,7 +175,7 @@ pub(crate) async fn read(dir: &Path, database: &str, customers: &[Customer]) -> 
     for customer in customers {
         books.push(read_books(&mut store, customer).await?);
     }
-    let jobs = rows(&mut store, "acm2", "jobs", "subject_id").await?;
+    let jobs = rows(&mut store, "acm2", "jobs", "id subject_id").await?;
     Ok(Evidence {
         books,
         jobs,
@@ -182,7 +185,7 @@ pub(crate) async fn read(dir: &Path, database: &str, customers: &[Customer]) -> 
     })
 }
 
-/// What has not ended yet. Jobs without a run are left by a submission that was cut off; they do not count.
+/// What has not ended yet. A job that no run names was left by a submission or a command that was cut off; it does not count.
 pub(crate) async fn unfinished(database: &str, customers: &[Customer]) -> Outcome<Unfinished> {
     let mut store = connect(database).await?;
     let mut found = Unfinished { runs: Vec::new(), deliveries: 0, jobs: 0 };
@@ -198,7 +201,7 @@ pub(crate) async fn unfinished(database: &str, customers: &[Customer]) -> Outcom
         let pending = format!("SELECT count(*) FROM \"{schema}\".deliveries WHERE status = 'pending' AND attempts < 2");
         found.deliveries += sqlx::query_scalar::<_, i64>(AssertSqlSafe(pending)).fetch_one(&mut store).await?;
         let jobs = format!(
-            "SELECT count(*) FROM acm2.jobs WHERE subject_id IN (SELECT id FROM \"{schema}\".runs) \
+            "SELECT count(*) FROM acm2.jobs WHERE id IN (SELECT job_id FROM \"{schema}\".runs) \
              AND kind LIKE 'run%'"
         );
         found.jobs += sqlx::query_scalar::<_, i64>(AssertSqlSafe(jobs)).fetch_one(&mut store).await?;
@@ -218,7 +221,7 @@ fn schema(customer: &Customer) -> Outcome<String> {
 
 async fn read_books(store: &mut PgConnection, customer: &Customer) -> Outcome<Books> {
     let schema = schema(customer)?;
-    let runs = "id status metadata tasks_expected tasks_completed tasks_failed spent reserved in_doubt max_cost last_event problem_code";
+    let runs = "id job_id status metadata tasks_expected tasks_completed tasks_failed spent reserved in_doubt max_cost last_event problem_code";
     let attempts = "id run_id task_key number status provider reserved cost finished_at";
     let deliveries = "id endpoint_id run_id event_type payload status";
     Ok(Books {

@@ -26,7 +26,7 @@ fn sound() -> Value {
     let received = |id| json!({"id": id_of("dlv", id), "path": "/", "body": "{}", "status": 204});
     json!({
         "books": [{
-            "runs": [{"id": run, "status": "completed", "metadata": "{\"bench\":\"a\"}", "tasks_expected": 1,
+            "runs": [{"id": run, "job_id": Uuid::from_u128(50), "status": "completed", "metadata": "{\"bench\":\"a\"}", "tasks_expected": 1,
                 "tasks_completed": 1, "tasks_failed": 0, "spent": 5 * DOLLAR, "reserved": 0, "in_doubt": 9 * DOLLAR,
                 "max_cost": 14 * DOLLAR, "last_event": 4, "problem_code": null}],
             "tasks": [{"run_id": run, "key": "t", "status": "completed", "attempts": 2}],
@@ -109,7 +109,10 @@ fn a_run_that_never_ends_is_found() {
 
 #[test]
 fn a_job_that_stays_is_found() {
-    assert_eq!(broken(and("/jobs", json!({"subject_id": Uuid::from_u128(1)}))), [Line::JobLeft]);
+    let job = |id| json!({"id": Uuid::from_u128(id), "subject_id": Uuid::from_u128(1)});
+    assert_eq!(broken(and("/jobs", job(50))), [Line::JobLeft]);
+    // One that the run does not name was left by a command that was cut off, and goes away by itself.
+    assert_eq!(broken(and("/jobs", job(51))), []);
 }
 
 #[test]
@@ -158,7 +161,8 @@ fn a_task_that_is_missing_is_found() {
 #[test]
 fn events_that_are_missing_or_doubled_are_found() {
     let again = sound().pointer("/books/0/events/3").unwrap().clone();
-    assert_eq!(broken(and("/books/0/events", again)), [Line::Events]);
+    let found = broken(and("/books/0/events", again));
+    assert!(found.contains(&Line::Events), "{found:?}");
     assert_eq!(broken(with("/books/0/events/1/number", json!(9))), [Line::Events]);
 }
 
