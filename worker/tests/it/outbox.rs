@@ -59,7 +59,13 @@ async fn deliver(account: &Account<'_>, to: WebhookEndpointId, url: &str, at: Da
 }
 
 fn job_of(account: &Account<'_>, delivery: DeliveryId) -> Job {
-    Job { id: JobId::from(delivery.uuid()), tenant: account.id, work: Work::DeliverV1(delivery), priority: 0 }
+    Job {
+        id: JobId::from(delivery.uuid()),
+        tenant: account.id,
+        work: Work::DeliverV1(delivery),
+        priority: 0,
+        weight: None,
+    }
 }
 
 async fn look(account: &Account<'_>, delivery: DeliveryId) -> DeliveryRow {
