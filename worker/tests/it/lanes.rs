@@ -63,7 +63,7 @@ async fn a_known_limit_holds_over_two_processes(house: &House) {
     }
     let times = arrivals(house, "rate-5-per-1s");
     let took = times[times.len() - 1] - times[0];
-    println!("51 calls in {took}, at most {} in a second", most_in_a_second(&times));
+    eprintln!("51 calls in {took}, at most {} in a second", most_in_a_second(&times));
     assert!(most_in_a_second(&times) <= 5, "{times:?}");
     assert_eq!((times.len(), answers(house, "rate-5-per-1s", 429).len()), (51, 0), "nothing was refused");
 }
@@ -79,7 +79,7 @@ async fn a_limit_that_nobody_knew_costs_a_handful_of_refusals(house: &House) {
         assert_eq!(account.ended(run).await.status, RunStatus::Completed);
     }
     let refused = answers(house, "rate-5-per-1s", 429).len();
-    println!("{refused} of 20 calls were refused before the limit was known");
+    eprintln!("{refused} of 20 calls were refused before the limit was known");
     assert!(refused <= 10, "{refused} calls were refused");
 }
 
