@@ -234,8 +234,8 @@ impl<'a> World<'a> {
 }
 
 async fn budgets_hold_what_runs_say_and_never_more_than_their_limit(fixture: &Fixture) {
-    let mut runner = TestRunner::new(Config { cases: 10, failure_persistence: None, ..Config::default() });
-    let steps = prop::collection::vec(step(), 20..60);
+    let mut runner = TestRunner::new(Config { cases: 5, failure_persistence: None, ..Config::default() });
+    let steps = prop::collection::vec(step(), 15..45);
     let tested = runner.run(&steps, |steps| {
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
