@@ -1,5 +1,7 @@
 //! `Idempotency-Key` under stress: over two processes, one of which may die in the middle, one key makes one run.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use acm2_domain::ids::TenantId;
@@ -58,20 +60,29 @@ async fn a_process_killed_in_the_middle_of_a_request_leaves_one_run_to_its_repet
     let [stays, _worker] = ["api", "worker"].map(|role| house.world.start(role));
     let (tenant, client) = house.tenant_and_client(&stays, "a").await;
     let (mut unanswered, mut made_before) = (0, 0);
-    for round in 0..8_u64 {
+    for round in 0..8 {
         let killed = house.world.start("api");
         let doomed = house.world.client(&killed, &tenant.key);
         // Its connections stand and its caches are warm, so that the kill meets the writes.
         doomed.get(RUNS).await.expect(200);
         let tag = format!("round-{round}");
         let body = json!({"prompt": "hi", "models": ["sandbox/echo"], "tags": [tag]});
+        let answered = Arc::new(AtomicUsize::new(0));
         let sending: Vec<_> = (0..10)
             .map(|number| {
                 let request = keyed(&doomed, &format!("{tag}-{number}"), &body);
-                tokio::spawn(async move { Some(request.send().await.ok()?.json::<Value>().await.ok()?["id"].clone()) })
+                let counted = Arc::clone(&answered);
+                tokio::spawn(async move {
+                    let run = request.send().await.ok()?.json::<Value>().await.ok()?;
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    Some(run["id"].clone())
+                })
             })
             .collect();
-        tokio::time::sleep(Duration::from_millis(round * 4)).await;
+        // After some answers, so that the others are in the middle.
+        while answered.load(Ordering::SeqCst) < round {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         killed.kill();
         for (number, sent) in sending.into_iter().enumerate() {
             let before = sent.await.unwrap();
@@ -88,7 +99,8 @@ async fn a_process_killed_in_the_middle_of_a_request_leaves_one_run_to_its_repet
         assert_eq!(runs["items"].as_array().unwrap().len(), 10, "round {round}");
     }
     eprintln!("of 80 requests {unanswered} had no answer; {made_before} runs were there before the repetition");
-    assert!(unanswered > 0, "every request was answered before the kill");
+    assert!(unanswered > 0, "every request was answered before each kill");
+    assert!(made_before > 0, "no request was answered before a kill");
     assert_eq!(house.calls().len(), 80);
     house.world.remove().await;
 }
