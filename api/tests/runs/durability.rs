@@ -215,8 +215,8 @@ async fn check(house: &House, tenant: &Tenant, processes: impl IntoIterator<Item
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     if house.world.is_shared() {
-        // What is kept of each worker and of nothing else, however many runs there were.
-        let bounded = |key: &String| ["permits", "seen", "wake"].iter().any(|name| key.ends_with(name));
+        // What is kept of each worker, two averages, and nothing else, however many runs there were.
+        let bounded = |key: &String| ["means", "permits", "seen", "wake"].iter().any(|name| key.ends_with(name));
         loop {
             let left: Vec<String> =
                 keys(&house.world.settings["ACM2_BROKER__URL"]).into_iter().filter(|key| !bounded(key)).collect();
