@@ -168,11 +168,8 @@ async fn release(context: &Arc<Context>, tenant: TenantId, fence: Fence) -> Resu
 
 /// The job of a run that waits for a command: nobody is to look at it before its deadline. A resume brings a new job.
 async fn park(context: &Arc<Context>, job: JobId, run_job: JobId) -> Outcome {
-    let parked = if job == run_job {
-        context.store.jobs().park(job).await
-    } else {
-        forget_other(context, job, run_job).await
-    };
+    let parked =
+        if job == run_job { context.store.jobs().park(job).await } else { forget_other(context, job, run_job).await };
     if let Err(error) = parked {
         tracing::warn!(%error, "the job of a paused run is swept until it can be parked");
     }
