@@ -118,13 +118,15 @@ async fn unqueue(caller: &Caller, job: JobId) {
 }
 
 fn refused(refusal: Refusal) -> Error {
-    let (code, way_out) = match refusal {
-        Refusal::Ended(_) => ("run_ended", ""),
-        Refusal::NotEnded(_) => ("run_not_ended", ""),
-        Refusal::Cancelling => ("run_cancelling", "; it takes no other command, but a retry once it has ended"),
-        Refusal::NothingMissing => ("nothing_to_retry", ""),
-    };
-    Error::new(Kind::Conflict, code, format!("{refusal}{way_out}"))
+    match refusal {
+        Refusal::Ended(_) => Error::new(Kind::Conflict, "run_ended", refusal.to_string()),
+        Refusal::NotEnded(_) => Error::new(Kind::Conflict, "run_not_ended", refusal.to_string()),
+        Refusal::Cancelling => {
+            let detail = format!("{refusal}; it takes no other command, but a retry once it has ended");
+            Error::new(Kind::Conflict, "run_cancelling", detail)
+        }
+        Refusal::NothingMissing => Error::new(Kind::Conflict, "nothing_to_retry", refusal.to_string()),
+    }
 }
 
 /// Leaves tasks out of a run of the caller.
