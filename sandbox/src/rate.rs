@@ -42,7 +42,9 @@ impl Rates {
         while calls.front().is_some_and(|first| now.duration_since(*first) >= window) {
             calls.pop_front();
         }
-        let left = |call: Option<&Instant>| call.map_or(Duration::ZERO, |call| window - now.duration_since(*call));
+        let left = |call: Option<&Instant>| {
+            call.map_or(Duration::ZERO, |call| window.saturating_sub(now.duration_since(*call)))
+        };
         let allowed = calls.len() < rate.calls as usize;
         let retry_after = (!allowed).then(|| left(calls.front()));
         if allowed {

@@ -158,7 +158,10 @@ impl LocalLane {
         let passed = told.elapsed();
         Known {
             parked: known.parked.saturating_sub(passed),
-            closed: known.closed.filter(|(_, wait)| *wait > passed).map(|(refused, wait)| (refused, wait - passed)),
+            closed: known
+                .closed
+                .filter(|(_, wait)| *wait > passed)
+                .map(|(refused, wait)| (refused, wait.saturating_sub(passed))),
             ..known
         }
     }
