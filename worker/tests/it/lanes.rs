@@ -128,9 +128,10 @@ async fn a_refused_key_stops_its_siblings_until_it_is_stored_anew(house: &House)
 
     // A test that succeeds opens the lane as well.
     account.replace_key(key, "sk-quota-0123456789").await;
-    let spent = account.run(json!({"prompt": "hi", "models": times("echo", 20), "concurrency": 20})).await;
+    let spent = account.run(json!({"prompt": "hi", "models": times("echo", 20), "concurrency": 4})).await;
     assert_eq!(classes(&spent), [Some(ErrorClass::ProviderQuota); 20]);
-    assert!(house.calls() <= 2 + 10, "{} calls", house.calls());
+    // Those that were under way when the first was refused, and as many that were just about to start.
+    assert!(house.calls() <= 2 + 8, "{} calls", house.calls());
     let before = account.key(key).await;
     assert_eq!(before.status, KeyStatus::Quota);
     let tx = account.begin().await;

@@ -18,7 +18,7 @@ on_both!(
     another_version_of_a_key_starts_with_an_empty_lane,
 );
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 fn lane() -> Lane {
     Lane { tenant: TenantId::generate(), provider: "sandbox", key: ProviderKeyId::generate(), version: 1 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 const START: u64 = 1_000 * SECOND;
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 fn rules(calls: u64) -> LaneRules {
     LaneRules { calls, ..LaneRules::new(&Timing::default(), 1) }
