@@ -54,6 +54,8 @@ pub(crate) async fn run(arguments: FiguresArgs, acm2: &Path) -> Outcome<bool> {
     let size = Size { quick: arguments.quick };
     let mut stage = Stage::start(temporary.path(), acm2).await?;
     let mut table = Table::default();
+    // Taken now: the work tree may have gone on by the end.
+    let conditions = conditions();
     let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     bases::measure(&mut stage, size, &mut table).await?;
     if wanted("submit") || wanted("end") {
@@ -76,7 +78,7 @@ pub(crate) async fn run(arguments: FiguresArgs, acm2: &Path) -> Outcome<bool> {
             [10, 100, 1_000, 10_000].into_iter().filter(|count| *count <= arguments.tenants).collect();
         tenants::measure(&mut stage, size, &counts, &mut table).await?;
     }
-    let text = format!("{}\n{}", conditions(), table.text());
+    let text = format!("{conditions}\n{}", table.text());
     say::line(&format!("\n{text}"));
     if let Some(file) = &arguments.write {
         write(file, &text)?;
@@ -96,7 +98,7 @@ fn conditions() -> String {
     let kib: u64 = memory.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or_default();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!(
-        "Machine: {} × {}, {} GiB; commit {}, {}; load average at the end: {}.\n",
+        "Machine: {} × {}, {} GiB; commit {}, {}; load average at the start: {}.\n",
         said("nproc", &[]),
         model.trim_start_matches([' ', '\t', ':']),
         kib / 1_048_576,

@@ -21,9 +21,10 @@ pub(super) async fn measure(stage: &mut Stage, size: Size, table: &mut Table) ->
         let wanted = Wanted { name: &name, connections, count, ..warm };
         let sample = closed_loop::submit(stage, &tenants, wanted).await?;
         submitted += count;
-        table.add(&format!("submit p50, {connections} connections"), sample.latency.p50(), "ms", Some(p50));
-        table.add(&format!("submit p99, {connections} connections"), sample.latency.p99(), "ms", Some(p99));
-        table.add(&format!("submits/s, {connections} connections"), sample.per_second(), "/s", Some(rate));
+        let of = if connections == 1 { "1 connection".to_owned() } else { format!("{connections} connections") };
+        table.add(&format!("submit p50, {of}"), sample.latency.p50(), "ms", Some(p50));
+        table.add(&format!("submit p99, {of}"), sample.latency.p99(), "ms", Some(p99));
+        table.add(&format!("submits/s, {of}"), sample.per_second(), "/s", Some(rate));
     }
     let bytes = (used_memory(stage).await? - before) / submitted as f64;
     table.add("Redis memory per queued run", bytes, "bytes", None);
