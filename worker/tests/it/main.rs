@@ -2,7 +2,7 @@
 //! a sandbox provider in this process whose log says what was really called. The same suite runs over SQLite with the broker in
 //! memory and, where the test servers are, over PostgreSQL with Redis.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, clippy::print_stdout, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod account;
 mod back_ends;
