@@ -19,7 +19,7 @@ fairness: ## Show who waits how long while one tenant floods
 	cargo build --release --locked --package acm2-api --package acm2-bench
 	cargo run --release --locked --package acm2-bench -- fairness $(ARGS)
 
-chaos: ## A thousand faults in an hour, then the comparison of every promise with what happened (ARGS="--seed 7 --faults 50")
+chaos: ## A thousand faults in an hour, then the comparison of what was promised with what happened (ARGS="--seed 7 --faults 50")
 	cargo build --locked --package acm2-api --package acm2-bench
 	cargo run --locked --package acm2-bench -- chaos $(if $(ARGS),$(ARGS),--seed 1 --faults 1000 --minutes 60)
 

@@ -12,20 +12,27 @@ use acm2_store::{StoreError, TenantTx, deliveries};
 
 use crate::auth::Caller;
 use crate::problem::Failure;
+use crate::submit::refuse_beyond_quota;
 use crate::{spending, tail};
 
 /// Gives a command to a run of the caller.
 pub(crate) async fn give(caller: &Caller, run: RunId, command: Command) -> Result<(), Failure> {
-    let job = Job { id: JobId::generate(), tenant: caller.tenant, work: Work::RunV1(run), priority: 0, weight: None };
-    // The job that will work on a queued run is written before the run names it.
-    let prepared = prepare(caller, run, command, job).await?;
-    let (prepared, job) = (prepared.is_some(), prepared.unwrap_or(job));
-    let written = write(caller, run, command, job.id).await;
-    let queues = matches!(&written, Ok((_, Commanded::Done(Effect::Become(RunStatus::Queued), _))));
-    if prepared && !queues {
-        forget(caller, job.id).await;
-    }
-    let (tx, outcome) = written?;
+    let (tx, outcome, job) = loop {
+        let job =
+            Job { id: JobId::generate(), tenant: caller.tenant, work: Work::RunV1(run), priority: 0, weight: None };
+        // The job that will work on a queued run is written before the run names it.
+        let prepared = prepare(caller, run, command, job).await?;
+        let written = write(caller, run, command, job.id).await;
+        let queues = matches!(&written, Ok((_, Commanded::Done(Effect::Become(RunStatus::Queued), _))));
+        if prepared.is_some() && !queues {
+            forget(caller, job.id).await;
+        }
+        let (tx, outcome) = written?;
+        if prepared.is_some() || !queues {
+            break (tx, outcome, prepared.unwrap_or(job));
+        }
+        // The run has come to stand otherwise since it was looked at: nothing is committed, and it is looked at again.
+    };
     // Whether a commit that failed was applied cannot be known: then the job stays, and the sweeper finds out.
     tx.commit().await?;
     match outcome {
@@ -60,6 +67,7 @@ async fn prepare(caller: &Caller, run: RunId, command: Command, job: Job) -> Res
     if row.standing().command(command) != Ok(Effect::Become(RunStatus::Queued)) {
         return Ok(None);
     }
+    refuse_beyond_quota(caller).await?;
     let deadline = match command {
         Command::Retry => runs::retried_deadline(&row, caller.app.clock.now()),
         _ => row.deadline_at,
@@ -70,6 +78,9 @@ async fn prepare(caller: &Caller, run: RunId, command: Command, job: Job) -> Res
 
 /// What follows a command that stands. None of it may fail the request: whoever meets the run or its job later does the same.
 async fn follow(caller: &Caller, effect: Effect, before: &RunRow, job: Job) {
+    if effect == Effect::Nothing {
+        return;
+    }
     let (app, tenant, run) = (&caller.app, caller.tenant, before.id);
     // Also to those who stream its events.
     tail::tell(app, Signal::Command { tenant, run }).await;
@@ -148,6 +159,7 @@ pub(crate) async fn skip(caller: &Caller, run: RunId, keys: &[String]) -> Result
             });
             Err(Error::invalid(fields.collect()).into())
         }
+        Skipped::Done(0) => Ok(()),
         Skipped::Done(_) => {
             tail::tell(&caller.app, Signal::Command { tenant: caller.tenant, run }).await;
             Ok(())

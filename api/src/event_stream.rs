@@ -2,7 +2,7 @@
 //! answers; signals only make it quick. Whoever reads slowly holds one page of events, for nothing is read before it is
 //! fetched. Called by `routes::run_events`.
 
-use acm2_domain::ids::RunId;
+use acm2_domain::ids::{ApiKeyId, RunId, TenantId};
 use acm2_domain::run::Event;
 use acm2_store::{StoreError, Tenant, runs};
 use futures_util::stream;
@@ -60,6 +60,10 @@ pub(crate) struct EventStream {
     has_begun: bool,
     heartbeat_at: Instant,
     ends_at: Instant,
+    tenant: TenantId,
+    api_key: ApiKeyId,
+    /// When the key is looked at again: one that is revoked ends the stream.
+    key_due_at: Instant,
     _place: Place,
 }
 
@@ -78,6 +82,9 @@ impl EventStream {
             has_begun: false,
             heartbeat_at: Instant::now(),
             ends_at: Instant::now() + life,
+            tenant: caller.tenant,
+            api_key: caller.api_key,
+            key_due_at: Instant::now() + app.timing.stream_heartbeat,
             app,
             _place: place,
         }
@@ -89,6 +96,12 @@ impl EventStream {
         if !std::mem::replace(&mut self.has_begun, true) {
             return Some(BEGINNING.to_owned());
         }
+        if Instant::now() >= self.key_due_at {
+            if !self.key_holds().await {
+                return None;
+            }
+            self.key_due_at = Instant::now() + self.app.timing.stream_heartbeat;
+        }
         let (ending, ends_at, heartbeat_at) = (self.app.shutdown.soft(), self.ends_at, self.heartbeat_at);
         tokio::select! {
             biased;
@@ -97,6 +110,14 @@ impl EventStream {
             () = sleep_until(ends_at) => None,
             events = self.events() => events,
             () = sleep_until(heartbeat_at) => Some(HEARTBEAT.to_owned()),
+        }
+    }
+
+    /// Whether the caller's key has not been revoked. While nobody can tell, it holds.
+    async fn key_holds(&self) -> bool {
+        match self.app.store.api_keys().get(self.tenant, self.api_key).await {
+            Ok(key) => key.revoked_at.is_none(),
+            Err(error) => !matches!(error, StoreError::NotFound(_)),
         }
     }
 

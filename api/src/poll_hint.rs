@@ -3,21 +3,28 @@
 
 use std::time::Duration;
 
+use acm2_broker::dispatch::BrokerError;
 use acm2_domain::ids::TenantId;
 use acm2_domain::job::Queue;
 use acm2_domain::run::{Outlook, Run, RunStatus, poll_hint};
 use chrono::{DateTime, Utc};
 
 use crate::app::App;
+use crate::queue_place;
 
 /// After how many seconds looking again makes sense. Asks the broker only about a run that waits; while it is away, the run
 /// alone counts.
 pub(crate) async fn seconds(app: &App, tenant: TenantId, run: &Run) -> u64 {
     let waiting = match run.status {
-        RunStatus::Queued => app.broker.dispatch.waiting(Queue::Runs, tenant).await.unwrap_or(0),
+        RunStatus::Queued => told(app.broker.dispatch.waiting(Queue::Runs, tenant)).await.unwrap_or(0),
         _ => 0,
     };
     seconds_with(app, run, waiting).await
+}
+
+/// What the broker tells, if it does so in time.
+async fn told<T>(answer: impl Future<Output = Result<T, BrokerError>>) -> Option<T> {
+    tokio::time::timeout(queue_place::PATIENCE, answer).await.ok()?.ok()
 }
 
 /// The same where it is known how many of the tenant's runs wait.
@@ -31,7 +38,7 @@ pub(crate) async fn seconds_with(app: &App, run: &Run, waiting: u64) -> u64 {
             // Of no interest where nobody waits.
             at_once: match waiting {
                 0 => 1,
-                _ => app.broker.dispatch.depth(Queue::Runs).await.map_or(1, |depth| depth.leased),
+                _ => told(app.broker.dispatch.depth(Queue::Runs)).await.map_or(1, |depth| depth.leased),
             },
         },
         RunStatus::Paused => Outlook::Paused,

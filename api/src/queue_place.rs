@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::auth::Caller;
 
 /// A broker that takes longer is away: who only looks at a run does not wait for it.
-const PATIENCE: Duration = Duration::from_millis(250);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(250);
 
 /// The place of a job of the caller; `None` where it is not ready, or the broker does not tell.
 pub(crate) async fn find(caller: &Caller, job: JobId) -> Option<QueuePlace> {

@@ -140,6 +140,11 @@ async fn check_keys(tx: &TenantTx, spec: &RunSpec) -> Result<(), Failure> {
     if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(wrong).into()) }
 }
 
+/// Refuses one more run in a full queue.
+pub(crate) async fn refuse_beyond_quota(caller: &Caller) -> Result<(), Error> {
+    refusal(caller, waiting(caller).await).map_or(Ok(()), Err)
+}
+
 /// How many of the tenant's runs wait; 0 while the broker is away, where nobody counts.
 async fn waiting(caller: &Caller) -> u64 {
     caller.app.broker.dispatch.waiting(Queue::Runs, caller.tenant).await.unwrap_or_else(|error| {

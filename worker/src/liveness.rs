@@ -80,7 +80,9 @@ pub(crate) async fn beat(
             Err(_) => tracing::warn!("writing the heartbeat took too long"),
         }
     }
-    if let Err(error) = store.workers().remove(me.id).await {
+    // A database that says nothing does not keep the process.
+    let removed = timeout(timing.heartbeat_timeout, store.workers().remove(me.id)).await;
+    if let Err(error) = removed.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned()))) {
         tracing::debug!(%error, "the process's row stays until it is stale");
     }
 }

@@ -62,10 +62,16 @@ pub(super) async fn run(config: Config, role: Role, arguments: Serve) -> Result<
     if let Some(socket) = socket {
         socket.abort();
     }
-    if let Err(error) = app.store.workers().remove(app.me).await {
-        tracing::debug!(%error, "the row of this process goes stale by itself");
+    // A database that says nothing does not keep the process.
+    let leave = async {
+        if let Err(error) = app.store.workers().remove(app.me).await {
+            tracing::debug!(%error, "the row of this process goes stale by itself");
+        }
+        app.store.close().await;
+    };
+    if tokio::time::timeout(app.timing.heartbeat_timeout, leave).await.is_err() {
+        tracing::debug!("the database did not answer in time to the end of this process");
     }
-    app.store.close().await;
     drop(lock);
     tracing::info!("ended");
     ended

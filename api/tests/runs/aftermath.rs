@@ -31,7 +31,7 @@ pub(crate) async fn check(house: &House, tenant: &Tenant, processes: impl IntoIt
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     if house.world.is_shared() {
-        // What is kept of each worker and of nothing else, however many runs there were.
+        // What is kept of each worker and each lane, however many runs there were.
         let bounded = |key: &String| {
             // Lanes go by themselves a while after their last call.
             key.contains(":lane:")
@@ -49,4 +49,18 @@ pub(crate) async fn check(house: &House, tenant: &Tenant, processes: impl IntoIt
     }
     processes.into_iter().for_each(Process::kill);
     Ledger::read(&house.world, tenant).await.check(&house.log())
+}
+
+/// A minute at the speed of the tests: several times what makes a heartbeat stale.
+pub(crate) const A_MINUTE: Duration = Duration::from_secs(12);
+/// Half a minute of real time, and as much for a slow machine; the rest of the work itself comes on top.
+pub(crate) const SOON: Duration = Duration::from_mins(1);
+
+/// Waits until all runs have completed; prints how long it took.
+pub(crate) async fn recovered(client: &Client, runs: &[String], since: &str) {
+    let began = Instant::now();
+    all_completed(client, runs).await;
+    let took = began.elapsed();
+    eprintln!("{} runs completed within {took:.1?} of {since}", runs.len());
+    assert!(took < SOON, "{took:?}");
 }

@@ -5,30 +5,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::aftermath::{all_completed, check, submit_many};
-use crate::harness::{Client, Tenant, World};
+use crate::aftermath::{A_MINUTE, SOON, all_completed, check, recovered, submit_many};
+use crate::harness::{Tenant, World};
 use crate::house::House;
 use crate::ledger::Ledger;
 use crate::proxy::{Proxy, Way};
-
-/// A minute at the speed of the tests: several times what makes a heartbeat stale.
-const A_MINUTE: Duration = Duration::from_secs(12);
-/// Half a minute of real time, and as much for a slow machine.
-const SOON: Duration = Duration::from_mins(1);
 
 /// The setting that leads a process to one of its servers by another way.
 async fn by_proxy(house: &House, setting: &'static str) -> (Proxy, (&'static str, String)) {
     let proxy = Proxy::to(&house.world.settings[setting]).await;
     let url = proxy.url.clone();
     (proxy, (setting, url))
-}
-
-async fn recovered(client: &Client, runs: &[String], way: Way) {
-    let began = Instant::now();
-    all_completed(client, runs).await;
-    let took = began.elapsed();
-    eprintln!("{way:?}: {} runs completed within {took:.1?} of the end of the cut", runs.len());
-    assert!(took < SOON, "{took:?}");
 }
 
 fn body(iterations: u32) -> Value {
@@ -47,7 +34,7 @@ async fn a_worker_loses_redis(way: Way) {
     proxy.set(way);
     tokio::time::sleep(A_MINUTE).await;
     proxy.set(Way::Open);
-    recovered(&client, &runs, way).await;
+    recovered(&client, &runs, &format!("the end of a cut ({way:?})")).await;
     let figures = check(&house, &tenant, [cut, api, other]).await;
     eprintln!("{figures}");
     // Its leases ended, but it lives: nobody takes its runs, and it goes on with them.
@@ -79,7 +66,7 @@ async fn a_worker_loses_the_database(way: Way) {
     proxy.set(way);
     tokio::time::sleep(A_MINUTE).await;
     proxy.set(Way::Open);
-    recovered(&client, &runs, way).await;
+    recovered(&client, &runs, &format!("the end of a cut ({way:?})")).await;
     // The late answers are written down by the worker that was cut off.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let patience = Instant::now() + SOON;
@@ -125,7 +112,7 @@ async fn the_only_worker_loses_the_database(way: Way) {
     proxy.set(way);
     tokio::time::sleep(A_MINUTE).await;
     proxy.set(Way::Open);
-    recovered(&client, &runs, way).await;
+    recovered(&client, &runs, &format!("the end of a cut ({way:?})")).await;
     let figures = check(&house, &tenant, [cut, api]).await;
     eprintln!("{way:?}: {figures}");
     assert_eq!((figures.tasks, figures.calls, figures.in_doubt, figures.late), (120, 120, 0, 0), "{figures}");
@@ -181,7 +168,7 @@ async fn an_api_that_is_cut_off_serves_again_soon_after() {
         }
         eprintln!("{way:?}: runs were taken again {:.1?} after the end of the cut", began.elapsed());
     }
-    recovered(&client, &runs, Way::Open).await;
+    recovered(&client, &runs, "the last cut").await;
     let figures = check(&house, &tenant, [api, worker]).await;
     assert_eq!(figures.calls, figures.runs, "{figures}");
     assert!(figures.runs >= runs.len(), "{figures}");

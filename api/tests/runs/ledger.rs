@@ -264,7 +264,8 @@ impl Ledger {
         let ended: usize = ends.iter().map(|end| count(end)).sum();
         assert_eq!(ended, 1 + count("run.retry_requested"), "not once at its end: {events:?}");
         let end = format!("run.{}", run.status);
-        assert_eq!(events.last().map(|(_, kind)| *kind), Some(end.as_str()), "{events:?}");
+        let last = events.last().map(|(_, kind)| *kind);
+        assert_eq!(last, Some(end.as_str()), "not once at its end: {events:?}");
     }
 
     fn check_task(&self, task: &Task, calls: &BTreeMap<Uuid, &CallRecord>) {

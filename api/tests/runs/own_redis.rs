@@ -74,7 +74,7 @@ impl Drop for OwnRedis {
     }
 }
 
-/// The names of all keys, without the prefix of this product.
+/// The names of all keys.
 pub(crate) fn keys(url: &str) -> BTreeSet<String> {
     let answer = ask(url, "KEYS *").expect("Redis answers");
     // `$5` comes before a key of five bytes; what begins otherwise is an answer to SELECT or QUIT, or the length of the list.

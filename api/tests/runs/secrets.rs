@@ -26,6 +26,9 @@ const BEHAVIOURS: &str = "fail-400 fail-401 fail-402 fail-403 fail-404 fail-408 
                           echo-key-in-error error-in-200 html malformed empty cut cut-before reset redirect huge length \
                           filter refusal unknown-finish cached reasoning no-usage no-such-model echo";
 
+/// Those of them that make the house stop calling with the key: each has one of its own.
+const REFUSALS: [&str; 4] = ["fail-401", "fail-402", "fail-403", "fail-429-quota"];
+
 /// One tenant with a canary in everything that is secret.
 struct Scene<'a> {
     house: &'a House,
@@ -88,8 +91,17 @@ impl Scene<'_> {
     async fn run_every_error_kind(&mut self) {
         let mut classes = std::collections::BTreeSet::new();
         for provider in PROVIDERS {
-            let models: Vec<String> =
-                BEHAVIOURS.split_whitespace().map(|behaviour| format!("{provider}/{behaviour}")).collect();
+            let mut models = Vec::new();
+            for behaviour in BEHAVIOURS.split_whitespace() {
+                let model = format!("{provider}/{behaviour}");
+                models.push(match REFUSALS.iter().position(|refusal| *refusal == behaviour) {
+                    Some(index) => {
+                        self.store_key(provider, ["good-1", "good-2", "good-3", "good-4"][index]).await;
+                        json!({"model": model, "provider_key_id": self.keys.last().unwrap().1})
+                    }
+                    None => json!(model),
+                });
+            }
             let run = self.run(&json!({"models": models})).await;
             assert_eq!(run["status"], "completed_with_errors", "{run}");
             let missing = run["missing"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! What tenants change their minds about: one row for each command that a run can be given. Only those that the server's
+//! What tenants change their minds about: one row for each command without a body that a run can be given. Only those that the server's
 //! specification has are used. A new command is a row here.
 
 /// A command on a run.

@@ -91,7 +91,7 @@ fn weather(kind: Kind) -> Weather {
     match kind {
         Kind::RedisCut | Kind::DatabaseCut => Weather::Cut,
         Kind::RedisSlow | Kind::DatabaseSlow => Weather::Slow(SLOW),
-        _ => Weather::Silent,
+        _ => Weather::Stall,
     }
 }
 

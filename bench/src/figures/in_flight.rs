@@ -19,9 +19,14 @@ const PATIENCE: Duration = Duration::from_mins(4);
 
 /// What a worker may hold at most, by the settings' own bounds.
 fn settings() -> Vec<(&'static str, String)> {
-    [("ACM2_WORKER__RUNS", 10_000), ("ACM2_WORKER__CALLS", 20_000), ("ACM2_QUEUE__TENANT_SHARE_PERCENT", 100)]
-        .map(|(name, value)| (name, value.to_string()))
-        .to_vec()
+    [
+        ("ACM2_WORKER__RUNS", 10_000),
+        ("ACM2_WORKER__CALLS", 20_000),
+        ("ACM2_QUEUE__TENANT_SHARE_PERCENT", 100),
+        ("ACM2_LIMITS__CALLS_PER_PROVIDER_KEY", 20_000),
+    ]
+    .map(|(name, value)| (name, value.to_string()))
+    .to_vec()
 }
 
 pub(super) async fn measure(stage: &mut Stage, size: Size, table: &mut Table) -> Outcome<()> {

@@ -19,8 +19,8 @@ pub(crate) enum Weather {
     Fair,
     /// Connections are closed, and new ones at once.
     Cut,
-    /// Nothing passes and nothing is closed: packets are lost.
-    Silent,
+    /// Nothing passes and nothing is closed; what was sent arrives when it is fair again.
+    Stall,
     /// Each piece waits.
     Slow(Duration),
 }
@@ -80,7 +80,7 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: wat
     let mut bytes = vec![0; 16 * 1024];
     loop {
         let Ok(read @ 1..) = from.read(&mut bytes).await else { return };
-        let now = match weather.wait_for(|weather| *weather != Weather::Silent).await {
+        let now = match weather.wait_for(|weather| *weather != Weather::Stall).await {
             Ok(now) => *now,
             Err(_) => return,
         };
@@ -113,7 +113,7 @@ mod tests {
         client.read_exact(&mut byte).await.unwrap();
         assert_eq!(&byte, b"a");
 
-        proxy.set(Weather::Silent);
+        proxy.set(Weather::Stall);
         client.write_all(b"b").await.unwrap();
         tokio::time::timeout(Duration::from_millis(200), client.read_exact(&mut byte)).await.unwrap_err();
         proxy.set(Weather::Fair);

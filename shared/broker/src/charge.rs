@@ -1,7 +1,9 @@
-//! What a tenant is charged for a job: microseconds of its calls, divided by the tenant's weight. `memory/` calls it; the
+//! What a tenant is charged for a job: microseconds, divided by the tenant's weight. `memory/` calls it; the
 //! scripts of `redis/` do the same and are given its constants. Pure.
 
 use std::time::Duration;
+
+use crate::dispatch::Used;
 
 /// What a job costs at least, also one that made no call: else jobs that cost nothing would go round for ever.
 pub(crate) const LEAST: u64 = 1_000;
@@ -15,9 +17,10 @@ pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.min(MOST).as_micros()).unwrap_or(u64::MAX)
 }
 
-/// What calls that took so long cost a tenant of weight one.
-pub(crate) fn cost(calls: Duration) -> u64 {
-    micros(calls).max(LEAST)
+/// What a job costs a tenant of weight one: the time of its calls, or, where it held a worker's place for longer than these took
+/// together, that time. Who waits for a slow limit of its own takes the place from others all the same.
+pub(crate) fn cost(used: Used) -> u64 {
+    micros(used.calls.max(used.held)).max(LEAST)
 }
 
 /// A moving average: each new value counts an eighth.
@@ -36,9 +39,10 @@ mod tests {
 
     #[test]
     fn nothing_is_free_and_nothing_outgrows_the_numbers() {
-        assert_eq!(cost(Duration::ZERO), LEAST);
-        assert_eq!(cost(Duration::from_secs(2)), 2_000_000);
-        assert!(cost(Duration::MAX) < 1 << 52);
+        let used = |calls, held| cost(Used { calls: Duration::from_secs(calls), held: Duration::from_secs(held) });
+        assert_eq!(used(0, 0), LEAST);
+        assert_eq!([used(2, 1), used(2, 9)], [2_000_000, 9_000_000]);
+        assert!(used(u64::MAX, 0) < 1 << 52);
     }
 
     #[test]

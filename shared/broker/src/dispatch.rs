@@ -45,7 +45,7 @@ pub struct Claimant {
 /// What a job took while a worker held it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Used {
-    /// The time of its calls, summed over those that went side by side: what its tenant is charged.
+    /// The time of its calls, summed over those that went side by side: what its tenant is charged, unless it was held longer.
     pub calls: Duration,
     /// How long it was held, from which the queue learns how fast it moves.
     pub held: Duration,

@@ -1,5 +1,5 @@
 //! Where a job stands in its queue, and an estimate from it of when it starts. The broker tells a [`Standing`]; whoever
-//! shows a run, or says how soon looking again makes sense, asks it for a [`QueuePlace`]. Pure.
+//! shows a run asks it for a [`QueuePlace`]. Pure.
 
 use std::time::Duration;
 

@@ -23,8 +23,8 @@ use crate::tenant_tx::TenantTx;
 const CONTROL_SCHEMA: &str = "acm2";
 /// A connection that was idle this long is pinged before it is used again.
 const PING_AFTER: Duration = Duration::from_secs(30);
-/// As long as a client waits for a statement: what one that was cut off in the middle has locked must not stay locked.
-const FORGOTTEN_TRANSACTION: &str = "15s";
+/// A little longer than a client waits for a statement: what one that was cut off in the middle has locked must not stay locked.
+const FORGOTTEN_TRANSACTION: &str = "20s";
 /// Backends collect catalogue entries of many schemas; a new one starts small again.
 const MAX_LIFETIME: Duration = Duration::from_mins(30);
 /// How long opening the store waits for the server.

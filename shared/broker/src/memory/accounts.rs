@@ -46,7 +46,7 @@ impl Accounts {
 
     /// A job is done and took this.
     pub(super) fn learn(&mut self, tenant: TenantId, used: Used) {
-        let (cost, held) = (charge::cost(used.calls), charge::micros(used.held));
+        let (cost, held) = (charge::cost(used), charge::micros(used.held));
         let account = self.of.entry(tenant).or_insert(NEW);
         account.mean_cost = Some(averaged(account.mean_cost, cost));
         account.mean_held = Some(averaged(account.mean_held, held));

@@ -336,7 +336,7 @@ impl FairQueue {
     fn correct(&mut self, lease: &Lease, used: Used) {
         let tenant = lease.job.tenant;
         if let Some(paid) = self.entries.get_mut(&lease.job.id).and_then(|entry| entry.paid.take()) {
-            self.ring.correct(tenant, paid, self.accounts.weighed(tenant, charge::cost(used.calls)));
+            self.ring.correct(tenant, paid, self.accounts.weighed(tenant, charge::cost(used)));
         }
     }
 

@@ -194,13 +194,13 @@ impl Dispatch for RedisDispatch {
 
     async fn ack(&self, lease: &Lease, used: Used) -> Result<(), BrokerError> {
         let mut script = self.invocation(&self.scripts.ack, lease.job.work.queue());
-        script.arg(lease.job.id.to_string()).arg(lease.token.to_string()).arg(cost(used.calls)).arg(micros(used.held));
+        script.arg(lease.job.id.to_string()).arg(lease.token.to_string()).arg(cost(used)).arg(micros(used.held));
         self.link.invoke(&script).await
     }
 
     async fn give_back(&self, lease: &Lease, delay: Duration, used: Used) -> Result<(), BrokerError> {
         let mut script = self.invocation(&self.scripts.give_back, lease.job.work.queue());
-        script.arg(lease.job.id.to_string()).arg(lease.token.to_string()).arg(millis(delay)).arg(cost(used.calls));
+        script.arg(lease.job.id.to_string()).arg(lease.token.to_string()).arg(millis(delay)).arg(cost(used));
         self.link.invoke(&script).await
     }
 

@@ -127,6 +127,7 @@ async fn all_fail(broker: &Broker) {
     let leases = [lease.clone()];
     let pushed = [lease.job];
     let (tenant, run) = (lease.job.tenant, RunId::generate());
+    let grown = [run];
     let calls: Vec<futures_util::future::BoxFuture<'_, Result<(), BrokerError>>> = vec![
         queue.push(&pushed, NOW),
         Box::pin(async { queue.claim(Queue::Runs, claimant(4), 4, NOW).await.map(drop) }),
@@ -138,6 +139,10 @@ async fn all_fail(broker: &Broker) {
         Box::pin(async { queue.waiting(Queue::Runs, tenant).await.map(drop) }),
         Box::pin(async { queue.depth(Queue::Runs).await.map(drop) }),
         queue.ping(),
+        Box::pin(async { queue.standing(Queue::Runs, tenant, lease.job.id).await.map(drop) }),
+        Box::pin(async { queue.has_mark().await.map(drop) }),
+        queue.set_mark(),
+        broker.signals.publish_grown(&grown),
         broker.signals.publish(Signal::Ended { tenant, run }),
     ];
     let start = Instant::now();

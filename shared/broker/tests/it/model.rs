@@ -300,7 +300,7 @@ impl Model {
 
 /// Nothing is free.
 fn cost(used: Used) -> i64 {
-    (used.calls.as_micros() as i64).max(1_000)
+    (used.calls.max(used.held).as_micros() as i64).max(1_000)
 }
 
 fn duration(micros: i64) -> Duration {

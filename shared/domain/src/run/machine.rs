@@ -132,7 +132,7 @@ impl Standing {
         }
     }
 
-    /// The run after a step to `status`.
+    /// The run after a step to `status`; for tests, of this machine and of the store.
     #[must_use]
     pub fn after_step(self, status: RunStatus) -> Self {
         let requested = self.requested.filter(|_| status == RunStatus::Running);

@@ -77,7 +77,7 @@ pub struct NewRun {
         oai(skip_serializing_if_is_none, validator(minimum(value = "1"), maximum(value = "600")))
     )]
     pub timeout_seconds: Option<u32>,
-    /// When the run ends at the latest, counted from its submission, 1 to 604800 seconds; 21600 where absent.
+    /// When the run ends at the latest, counted from its submission, and anew from a retry, 1 to 604800 seconds; 21600 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "openapi",
@@ -94,7 +94,7 @@ pub struct NewRun {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub priority: Option<Priority>,
-    /// What the run may cost at most, such as `"0.50"`. A model without a known price is then refused.
+    /// What the run may cost at most, such as `"0.50"`. A model without a known price is then refused, as it is under a budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub max_cost_usd: Option<Usd>,

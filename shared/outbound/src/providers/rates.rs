@@ -39,6 +39,9 @@ const REQUESTS: [[&str; 3]; 2] = [
     ],
 ];
 
+/// The largest count that is taken at its word.
+const MOST: u64 = 1_000_000_000_000_000;
+
 /// The limits that the headers tell; `None` where they tell none.
 pub(super) fn from_headers(headers: &HeaderMap) -> Option<Box<RateHints>> {
     let hints = RateHints { requests: tightest(headers, &REQUESTS), tokens: tightest(headers, &TOKENS) };
@@ -59,11 +62,13 @@ fn window(headers: &HeaderMap, [limit, remaining, reset]: [&str; 3]) -> Option<R
 
 fn count(headers: &HeaderMap, name: &str) -> Option<u64> {
     let text = headers::text(headers, name)?;
-    text.parse().ok().or_else(|| {
+    let count: Option<u64> = text.parse().ok().or_else(|| {
         let number: f64 = text.parse().ok()?;
-        // A remainder may be below zero; the most that a float of this kind means is far below this bound.
-        (number.is_finite()).then(|| number.clamp(0.0, 1e15) as u64)
-    })
+        // A remainder may be below zero.
+        (number.is_finite()).then(|| number.max(0.0) as u64)
+    });
+    // Some say "no limit" by the largest number there is; what is counted with it must not overflow.
+    count.map(|count| count.min(MOST))
 }
 
 /// `6m0s`, `120ms`, plain seconds, or a date (RFC 3339).

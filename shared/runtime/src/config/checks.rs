@@ -30,10 +30,6 @@ impl Config {
             let message = "is for PostgreSQL, and data is in SQLite; set ACM2_DATABASE__URL, or leave this unset";
             problems.push(Problem::new(settings::MIGRATE_URL.name, message));
         }
-        if self.outbound.limits.call_timeout < self.outbound.limits.connect_timeout {
-            let message = "is shorter than ACM2_OUTBOUND__CONNECT_TIMEOUT_SECONDS";
-            problems.push(Problem::new(settings::CALL_TIMEOUT.name, message));
-        }
         problems
     }
 

@@ -162,7 +162,6 @@ fn http(reader: &mut Reader) -> Option<Http> {
 fn outbound(reader: &mut Reader) -> Outbound {
     let hosts = reader.optional(settings::ALLOWED_HOSTS, |text| parse::list(text).map(parse::host).collect());
     let limits = Limits {
-        call_timeout: Duration::from_secs(number(reader, settings::CALL_TIMEOUT, 1, 600)),
         connect_timeout: Duration::from_secs(number(reader, settings::CONNECT_TIMEOUT, 1, 60)),
         max_response_bytes: bytes(reader, settings::MAX_RESPONSE, 64 * KIB, 512 * MIB),
     };

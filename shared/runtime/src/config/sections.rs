@@ -129,8 +129,6 @@ pub struct Outbound {
 /// Limits of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The whole call, where the run does not say.
-    pub call_timeout: Duration,
     /// Connecting.
     pub connect_timeout: Duration,
     /// The answer, in bytes.

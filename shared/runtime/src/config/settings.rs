@@ -112,7 +112,6 @@ settings! {
     "Calls to the outside" {
         ALLOWED_HOSTS = Setting::new("ACM2_OUTBOUND__ALLOWED_HOSTS", "", "Hosts (`llm.example.com` or `10.0.0.5:8000`), separated by commas, to which the base URL of an OpenAI-compatible provider key may point.")
             .otherwise("none: tenants cannot set base URLs");
-        CALL_TIMEOUT = Setting::new("ACM2_OUTBOUND__CALL_TIMEOUT_SECONDS", "600", "Longest time of one provider call where the run does not say, in seconds (1 to 600).");
         CONNECT_TIMEOUT = Setting::new("ACM2_OUTBOUND__CONNECT_TIMEOUT_SECONDS", "10", "Longest time to connect to a provider, in seconds (1 to 60).");
         MAX_RESPONSE = Setting::new("ACM2_OUTBOUND__MAX_RESPONSE_BYTES", "32MiB", "Largest answer of a provider: bytes, or a number with `KiB` or `MiB` (64KiB to 512MiB).");
         PRICES_FILE = Setting::new("ACM2_PRICES__FILE", "", "A CSV file of model prices that replaces the built-in table.").otherwise("the built-in table");

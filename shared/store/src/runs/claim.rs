@@ -2,7 +2,7 @@
 
 use acm2_domain::ids::{RunId, WorkerId};
 use acm2_domain::money::Usd;
-use acm2_domain::run::machine::{Standing, Step};
+use acm2_domain::run::machine::Step;
 use acm2_domain::run::{EventType, NewEvent, RunStatus};
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
@@ -121,8 +121,14 @@ pub enum Released {
 pub async fn release(tx: &TenantTx, fence: Fence, now: DateTime<Utc>) -> Result<Released, FenceError> {
     let mut lock = Query::update();
     lock.table("runs").value("claimed_by", Option::<uuid::Uuid>::None);
-    let locked = pass(tx, fence, &mut lock).await?;
-    let standing = Standing { status: RunStatus::Running, requested: locked.orders.requested, can_retry: false };
+    pass(tx, fence, &mut lock).await?;
+    let standing = find(tx, fence.run).await?.ok_or(FenceError::Lost)?.standing();
+    match standing.status {
+        // An earlier try of this transaction was applied after all.
+        RunStatus::Queued => return Ok(Released::Queued),
+        RunStatus::Paused => return Ok(Released::Paused),
+        _ => {}
+    }
     let Ok(status) = standing.step(Step::Release) else { return Ok(Released::ToBeCancelled) };
     let paused = status == RunStatus::Paused;
     let events: Vec<NewEvent> = paused.then(|| NewEvent::new(EventType::RunPaused, json!({}))).into_iter().collect();

@@ -6,6 +6,7 @@ mod api_keys;
 mod budgets;
 mod budgets_model;
 mod commands;
+mod commands_model;
 mod doubt;
 mod fixture;
 mod idempotency;

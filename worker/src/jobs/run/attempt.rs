@@ -29,8 +29,8 @@ pub(super) enum Attempted {
     Failed(Box<OpenAttempt>, Box<CallError>),
     /// Nothing was sent, and the task is settled as failed.
     Refused(ErrorClass),
-    /// Nothing was sent: the key is no longer the one whose lane was asked.
-    OtherKey,
+    /// Nothing was sent: the key is no longer the one whose lane was asked, or the task's answer has come meanwhile.
+    Again,
     /// The run stops.
     Stopped,
 }
@@ -57,6 +57,10 @@ enum Intent {
     Open(Box<CallReady>),
     Refused(Refusal),
     Skipped,
+    /// The run stops.
+    Stopped,
+    /// The answer of an earlier claim has come meanwhile.
+    Late,
     Commanded(Orders),
     OtherKey(&'static str, KeyVersion),
 }
@@ -80,9 +84,11 @@ pub(super) async fn make(
             return Ok(Attempted::Refused(refusal.class));
         }
         Intent::Skipped => return Ok(Attempted::Refused(ErrorClass::Skipped)),
+        Intent::Stopped => return Ok(Attempted::Stopped),
+        Intent::Late => return Ok(Attempted::Again),
         Intent::OtherKey(provider, found) => {
             run.context.lanes.found((run.tenant_id(), provider, call.provider_key), Some(found));
-            return Ok(Attempted::OtherKey);
+            return Ok(Attempted::Again);
         }
         Intent::Commanded(orders) => {
             run.control.obey(orders);
@@ -161,9 +167,13 @@ async fn intend_once(
 
     let fixed = (!run.ceiling).then(|| money::without_ceiling(call, price));
     let at_once = fixed.and_then(|reservation| reservation.amount).unwrap_or(Usd::ZERO);
-    let applied = if tried > 0 { runs::find_reserved(&tx, id).await? } else { None };
-    let change = Change { reserved: if applied.is_some() { 0 } else { at_once.pico() }, ..Change::default() };
+    // The row is locked before an earlier try is looked for: its commit may be on the way.
+    let change = Change { reserved: if tried > 0 { 0 } else { at_once.pico() }, ..Change::default() };
     let fenced = runs::write(&tx, fence, change, &[], now).await?;
+    let applied = if tried > 0 { runs::find_reserved(&tx, id).await? } else { None };
+    if tried > 0 && applied.is_none() && at_once > Usd::ZERO {
+        runs::reserve(&tx, fence, at_once).await?;
+    }
     let tasks_left = tasks_left(&run.unreserved, counted);
     if fenced.orders.requested.is_some() {
         // Nothing is written: what this transaction reserved goes with it.
@@ -171,8 +181,17 @@ async fn intend_once(
     }
     if run.control.skips.is_behind(fenced.orders.skips) {
         run.control.skips.skip(runs::list_skipped(&tx, fence.run).await?);
+    }
+    if applied.is_none() {
+        // What happened while this waited for the lane or for the store: no call is begun after it.
         if run.control.skips.of(key).is_cancelled() {
             return Ok(Intent::Skipped);
+        }
+        if run.control.drain.is_cancelled() {
+            return Ok(Intent::Stopped);
+        }
+        if run.may_come_late(key) && runs::find_late_answer(&tx, fence.run, key).await?.is_some() {
+            return Ok(Intent::Late);
         }
     }
     let route = match route::find(context, &tx, &run.tenant, call).await? {

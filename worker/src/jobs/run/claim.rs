@@ -8,9 +8,10 @@ use acm2_domain::ids::{JobId, RunId, TenantId};
 use acm2_domain::run::{EventType, RunStatus};
 use acm2_store::runs::{self, AttemptRow, Claimed, Ending, RunRow, TaskOutcome, TaskRow};
 use acm2_store::{StoreError, deliveries};
+use futures_util::FutureExt;
 
 use super::{deadline_exceeded, poison};
-use crate::context::Context;
+use crate::context::{Context, Trouble};
 use crate::jobs::tail;
 
 /// What became of the wish to work on a run.
@@ -94,6 +95,23 @@ async fn may_take_over(context: &Context, seen: &RunRow) -> Result<Option<bool>,
     Ok(Some(context.liveness.is_alone() || workers.is_registered(holder).await?))
 }
 
+/// Waits for a store that is away, for the run is held by now.
+async fn read_past(context: &Arc<Context>, tenant: TenantId, run: RunId) -> Result<Past, StoreError> {
+    let read = context.stored(|_| {
+        async move {
+            let tx = context.store.tenant(tenant).begin().await?;
+            let tasks = runs::list_tasks(&tx, run).await?;
+            let attempts = runs::list_attempts(&tx, run).await?;
+            Ok(Past { tasks, attempts })
+        }
+        .boxed()
+    });
+    read.await.map_err(|trouble| match trouble {
+        Trouble::Defect(error) => error,
+        Trouble::Lost | Trouble::Ending => StoreError::Unavailable(trouble.to_string()),
+    })
+}
+
 async fn take(
     context: &Arc<Context>,
     tenant: TenantId,
@@ -103,18 +121,19 @@ async fn take(
 ) -> Result<Claim, StoreError> {
     let now = context.clock.now();
     let Some(claimed) = runs::claim(&tx, seen, context.me, theft, now).await? else { return Ok(Claim::Held) };
-    let mut past = Past::default();
     let mut started = Vec::new();
     if claimed.first {
         let view = runs::assemble(&claimed.run, None);
         started = deliveries::create(&tx, EventType::RunStarted, &view, None, now).await?;
     }
-    if !claimed.first || claimed.run.skips > 0 {
-        past.tasks = runs::list_tasks(&tx, seen.id).await?;
-        past.attempts = runs::list_attempts(&tx, seen.id).await?;
-    }
+    // Before anything is read that may be large: a worker that dies of it must be seen to have died over this run.
     tx.commit().await?;
     context.progress.grew(seen.id);
+    let past = if !claimed.first || claimed.run.skips > 0 {
+        read_past(context, tenant, seen.id).await?
+    } else {
+        Past::default()
+    };
     if let Err(error) = tail::enqueue_deliveries(context, tenant, &started).await {
         tracing::warn!(%error, run.id = %seen.id, "deliveries wait for the end of the run");
     }

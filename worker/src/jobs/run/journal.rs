@@ -172,7 +172,7 @@ impl RunCalls {
         let counting = || mine().filter(|attempt| attempt.claim > self.retry_claim);
         let mut number = mine().map(|attempt| attempt.number).max().unwrap_or(0);
         // What was open at the claim may be answered at any time by the worker that has lost the run.
-        let may_come_late = mine().any(|attempt| matches!(attempt.status.as_str(), "in_doubt" | "late"));
+        let may_come_late = self.may_come_late(key);
         let counted = AtomicBool::new(false);
         if self.on_in_doubt == OnInDoubt::Fail && counting().any(|attempt| attempt.status == "in_doubt") {
             attempt::tasks_left(&self.unreserved, &counted);
@@ -180,12 +180,19 @@ impl RunCalls {
         }
         let mut failures =
             u32::try_from(counting().filter(|attempt| attempt.error_class.is_some()).count()).unwrap_or(0);
+        // A task that is left out leaves its share of the ceiling to the others.
+        let gone = || {
+            if skipped.is_cancelled() {
+                attempt::tasks_left(&self.unreserved, &counted);
+            }
+            Ok(Err(stopped(&skipped)))
+        };
         // A wait that the last claim was in the middle of.
         let asked_for = counting().filter_map(|attempt| attempt.retry_at).max();
         if let Some(rest) = asked_for.and_then(|until| (until - self.context.clock.now()).to_std().ok())
             && !self.wait(rest, &skipped).await
         {
-            return Ok(Err(stopped(&skipped)));
+            return gone();
         }
         loop {
             let (permit, pass) = match lane::admit(self, &call, &skipped).await? {
@@ -195,7 +202,7 @@ impl RunCalls {
                     settle::refused(self, key, &refusal, number).await?;
                     return Ok(Err(TaskFailure::Failed(refusal.class)));
                 }
-                Admitted::Stopped => return Ok(Err(stopped(&skipped))),
+                Admitted::Stopped => return gone(),
             };
             if may_come_late && let Some(answer) = settle::use_late_answer(self, key).await? {
                 attempt::tasks_left(&self.unreserved, &counted);
@@ -207,7 +214,7 @@ impl RunCalls {
                 Attempted::Answered(answer) => return Ok(Ok(answer)),
                 Attempted::Refused(class) => return Ok(Err(TaskFailure::Failed(class))),
                 Attempted::Stopped => return Ok(Err(TaskFailure::Stopped)),
-                Attempted::OtherKey => {
+                Attempted::Again => {
                     number -= 1;
                     continue;
                 }
@@ -223,11 +230,17 @@ impl RunCalls {
                 Verdict::Retry(delay) => {
                     settle::failed(self, key, &attempt, &error, number, Some(delay)).await?;
                     if !self.wait(delay, &skipped).await {
-                        return Ok(Err(stopped(&skipped)));
+                        return gone();
                     }
                 }
             }
         }
+    }
+
+    /// Whether an attempt of an earlier claim may be answered yet, or has been.
+    pub(super) fn may_come_late(&self, key: &TaskKey) -> bool {
+        let mut mine = self.past.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
+        mine.any(|attempt| matches!(attempt.status.as_str(), "in_doubt" | "late"))
     }
 
     fn verdict(&self, error: &CallError, call: &Call, failures: u32) -> Verdict {

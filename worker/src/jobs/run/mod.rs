@@ -170,8 +170,7 @@ async fn release(context: &Arc<Context>, tenant: TenantId, fence: Fence) -> Resu
 
 /// The job of a run that waits for a command: nobody is to look at it before its deadline. A resume brings a new job.
 async fn park(context: &Arc<Context>, job: JobId, run_job: JobId) -> Outcome {
-    let parked =
-        if job == run_job { context.store.jobs().park(job).await } else { forget_other(context, job, run_job).await };
+    let parked = if job == run_job { context.store.jobs().park(job).await } else { forget_other(context, job).await };
     if let Err(error) = parked {
         tracing::warn!(%error, "the job of a paused run is swept until it can be parked");
     }
@@ -182,7 +181,7 @@ async fn park(context: &Arc<Context>, job: JobId, run_job: JobId) -> Outcome {
 async fn finish(context: &Arc<Context>, job: Job, run: RunId, run_job: JobId) -> Outcome {
     let mut done = tail::run_ended(context, job.tenant, run, run_job).await;
     if done.is_ok() && run_job != job.id {
-        done = forget_other(context, job.id, run_job).await.map(|_| ());
+        done = forget_other(context, job.id).await.map(|_| ());
     }
     match done {
         Ok(()) => Outcome::Done,
@@ -193,14 +192,9 @@ async fn finish(context: &Arc<Context>, job: Job, run: RunId, run_job: JobId) ->
     }
 }
 
-/// Takes away a job that is not the one that its run names. An older one it named before; a newer one it may be about to name,
-/// where somebody is resuming or retrying it.
-async fn forget_other(context: &Context, job: JobId, run_job: JobId) -> Result<bool, StoreError> {
-    if job < run_job {
-        context.store.jobs().delete(job).await
-    } else {
-        context.store.jobs().delete_orphan(job, context.timing.orphan_job).await
-    }
+/// Takes away a job that is not the one that its run names, once whoever resumes or retries the run would have named it.
+async fn forget_other(context: &Context, job: JobId) -> Result<bool, StoreError> {
+    context.store.jobs().delete_orphan(job, context.timing.job_due * 6).await
 }
 
 /// A job whose run is not there: its transaction is still under way, or it never came to be, or the run was deleted before its

@@ -211,11 +211,15 @@ async fn late(run: &RunCalls, attempt: &OpenAttempt, came: Late<'_>) {
 pub(super) async fn use_late_answer(run: &RunCalls, key: &TaskKey) -> Result<Option<TaskAnswer>, Trouble> {
     let context = &run.context;
     context
-        .stored(|_| {
+        .stored(|tried| {
             async move {
                 let now = context.clock.now();
                 let fence = run.control.fence;
                 let tx = context.store.tenant(run.tenant_id()).begin().await?;
+                if tried > 0 {
+                    // The row is locked before an earlier try is looked for: its commit may be on the way.
+                    runs::write(&tx, fence, Change::default(), &[], now).await?;
+                }
                 if let Some(settled) = runs::find_task(&tx, fence.run, key).await? {
                     // An earlier try of this transaction did it.
                     return Ok(match settled.outcome {

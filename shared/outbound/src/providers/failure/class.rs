@@ -29,6 +29,9 @@ const KEY_WORDS: &[&str] = &["api_key_invalid", "invalid_api_key", "authenticati
 /// Texts of a refused key in a 400: xAI, Gemini.
 const KEY_TEXTS: &[&str] = &["incorrect api key", "invalid api key", "api key not valid", "api key expired"];
 
+/// A 403 that is about the prompt, not about the key (xAI).
+const POLICY_TEXTS: &[&str] = &["usage guidelines", "content policy", "safety check"];
+
 const MODEL_WORDS: &[&str] = &["model_not_found", "invalid_model", "model_not_exist"];
 
 const RATE_WORDS: &[&str] =
@@ -52,7 +55,9 @@ pub(super) fn classify(status: u16, body: &ErrorBody) -> ErrorClass {
     }
     match status {
         // OpenRouter's moderation is about the prompt, not about the key.
-        403 if body.moderated => ErrorClass::ProviderRequest,
+        403 if body.moderated || says(POLICY_TEXTS) => ErrorClass::ProviderRequest,
+        // OpenAI, of a model that the project may not use.
+        403 if has(MODEL_WORDS) => ErrorClass::ProviderModelNotFound,
         401 | 403 => ErrorClass::ProviderAuth,
         400 if has(KEY_WORDS) || says(KEY_TEXTS) => ErrorClass::ProviderAuth,
         400 | 404 | 422 if has(MODEL_WORDS) || names_no_model(&message) => ErrorClass::ProviderModelNotFound,
@@ -162,6 +167,10 @@ mod tests {
     fn a_moderated_prompt_does_not_condemn_the_key() {
         let body = json!({"error": {"code": 403, "message": "flagged", "metadata": {"reasons": ["violence"], "flagged_input": "…"}}});
         assert_eq!(class(403, &body), ProviderRequest);
+        let xai = json!({"code": "forbidden", "error": "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"});
+        assert_eq!(class(403, &xai), ProviderRequest);
+        let model = json!({"error": {"code": "model_not_found", "message": "Project does not have access to model x"}});
+        assert_eq!(class(403, &model), ProviderModelNotFound);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use http::HeaderMap;
 
 use crate::providers::headers;
 
-/// Nobody waits longer; also keeps sums of delays from overflowing.
-const LONGEST: Duration = Duration::from_hours(30 * 24);
+/// Nobody waits longer: after a day it is asked again, and told again if need be. Also keeps sums of delays from overflowing.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// `retry-after-ms` (OpenAI, Azure), else `retry-after` in seconds, whole or not, or as a date (RFC 9110 §10.2.3).
 pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Duration> {
