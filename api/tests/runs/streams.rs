@@ -210,9 +210,10 @@ async fn without_signals_streams_and_waits_see_the_end_all_the_same() {
     let house = House::of(world).await;
     let processes = house.open();
     let client = house.tenant(&processes[0], "a").await;
-    let body = json!({"prompt": "hi", "models": ["sandbox/slow-1s"], "iterations": 4, "concurrency": 1});
+    let body = json!({"prompt": "hi", "models": ["sandbox/slow-2s"], "iterations": 4, "concurrency": 4});
     let id = submit(&client, &body).await;
-    house.wait_for_calls(1).await;
+    // New calls would wait for the broker.
+    house.wait_for_calls(4).await;
     redis.kill();
     let waiting = Answer::of(client.request(Method::GET, &format!("/api/v1/runs/{id}")).header("prefer", "wait=40"));
     let (events, waited): (Vec<Value>, Answer) = tokio::join!(follow(vec![client.clone()], id.clone()), waiting);
