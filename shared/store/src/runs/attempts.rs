@@ -6,7 +6,9 @@ use acm2_domain::journal::TaskKey;
 use acm2_domain::money::Usd;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect,
+};
 use serde::{Deserialize, Serialize};
 
 use super::attempt_entity::{ActiveModel, Column, Entity};
@@ -287,7 +289,19 @@ pub async fn find_late_answer(
 
 /// All attempts of a run, oldest first.
 pub async fn list_attempts(tx: &TenantTx, run: RunId) -> Result<Vec<AttemptRow>, StoreError> {
-    let rows = Entity::find().filter(Column::RunId.eq(run.uuid())).order_by_asc(Column::Id).all(tx).await?;
+    // Without its texts, which may be large and many.
+    let texts = |column: &Column| matches!(column, Column::ErrorMessage | Column::LateAnswer);
+    let columns = Column::iter().filter(|column| !texts(column));
+    let no_text = || Expr::value(Option::<String>::None);
+    let rows = Entity::find()
+        .select_only()
+        .columns(columns)
+        .expr_as(no_text(), "error_message")
+        .expr_as(no_text(), "late_answer")
+        .filter(Column::RunId.eq(run.uuid()))
+        .order_by_asc(Column::Id)
+        .all(tx)
+        .await?;
     rows.into_iter()
         .map(|row| {
             Ok(AttemptRow {
