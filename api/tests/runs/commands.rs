@@ -12,6 +12,7 @@ use crate::ledger::{Figures, Ledger};
 on_both!(
     a_paused_run_finishes_its_calls_waits_and_goes_on_where_it_stopped,
     a_queued_run_is_paused_and_resumed,
+    a_full_queue_takes_no_resumed_run_either,
     a_paused_run_ends_at_its_deadline_and_can_be_cancelled,
     pausing_and_resuming_again_and_again_loses_and_repeats_nothing,
     a_retry_asks_only_for_what_is_missing,
@@ -96,6 +97,23 @@ async fn a_queued_run_is_paused_and_resumed(house: &House) {
     assert_eq!(ended(&client, &queued, PATIENCE).await["status"], "completed");
     let figures = check(house, &tenant, processes).await;
     assert_eq!((figures.runs, figures.calls, figures.orphans), (3, 3, 0), "{figures}");
+}
+
+async fn a_full_queue_takes_no_resumed_run_either(house: &House) {
+    let processes = house.open_with(&[("ACM2_WORKER__RUNS", "1"), ("ACM2_QUEUE__TENANT_QUOTA", "1")]);
+    let client = house.tenant(&processes[0], "a").await;
+    let blocking = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/hang"]})).await;
+    house.wait_for_calls(1).await;
+    let body = json!({"prompt": "hi", "models": ["sandbox/echo"]});
+    let paused = submit(&client, &body).await;
+    command(&client, &paused, "pause").await.expect(202);
+    let queued = submit(&client, &body).await;
+    command(&client, &paused, "resume").await.problem(429, "queue_full");
+    stands_at(&client, &paused, "paused").await;
+    command(&client, &queued, "cancel").await.expect(202);
+    assert_eq!(command(&client, &paused, "resume").await.expect(202)["status"], "queued");
+    command(&client, &blocking, "cancel").await.expect(202);
+    assert_eq!(ended(&client, &paused, PATIENCE).await["status"], "completed");
 }
 
 async fn a_paused_run_ends_at_its_deadline_and_can_be_cancelled(house: &House) {
