@@ -7,7 +7,9 @@ use acm2_domain::run::EventType;
 use acm2_domain::webhook::PayloadStyle;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+};
 
 use crate::column::{from_json, from_word, to_json, to_word};
 use crate::entities::webhook_endpoint::{ActiveModel, Column, Entity, Model};
@@ -173,6 +175,13 @@ pub async fn list_for_event(tx: &TenantTx, event: EventType) -> Result<Vec<Webho
     let mut endpoints = rows.into_iter().map(WebhookEndpointRow::read).collect::<Result<Vec<_>, _>>()?;
     endpoints.retain(|endpoint| endpoint.events.contains(&event));
     Ok(endpoints)
+}
+
+/// How many endpoints are sent anything, as a part of another statement.
+pub(crate) fn count_enabled() -> Expr {
+    let count =
+        Entity::find().filter(Column::IsEnabled.eq(true)).select_only().expr(Expr::cust("COUNT(*)")).into_query();
+    Expr::SubQuery(None, Box::new(count.into()))
 }
 
 /// One endpoint.

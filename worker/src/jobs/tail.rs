@@ -11,9 +11,21 @@ use acm2_store::deliveries;
 
 use crate::context::Context;
 
-/// Does all that is left to do for a run that has ended; the caller acks afterwards.
-pub(super) async fn run_ended(context: &Context, tenant: TenantId, run: RunId, job: JobId) -> Result<(), StoreError> {
-    enqueue_pending(context, tenant, run).await?;
+/// Does all that is left to do for a run that has ended; the caller acks afterwards. `pending`: its deliveries that are still to be
+/// made, where the caller knows all of them.
+pub(super) async fn run_ended(
+    context: &Context,
+    tenant: TenantId,
+    run: RunId,
+    job: JobId,
+    pending: Option<Vec<DeliveryId>>,
+) -> Result<(), StoreError> {
+    match pending {
+        Some(pending) => enqueue_deliveries(context, tenant, &pending).await?,
+        None => {
+            enqueue_pending(context, tenant, run).await?;
+        }
+    }
     context.store.jobs().delete(job).await?;
     context.progress.ended(run);
     if let Err(error) = context.broker.signals.publish(Signal::Ended { tenant, run }).await {

@@ -124,14 +124,17 @@ impl StoredAnswer {
     }
 }
 
-/// Writes the intent. The fence must have been passed in the same transaction.
-pub async fn open_attempt(
+/// Writes intents. The fence must have been passed in the same transaction.
+pub async fn open_attempts(
     tx: &TenantTx,
     fence: Fence,
-    attempt: &NewAttempt,
+    attempts: &[NewAttempt],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let row = ActiveModel {
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let rows = attempts.iter().map(|attempt| ActiveModel {
         id: Set(attempt.id.uuid()),
         run_id: Set(fence.run.uuid()),
         task_key: Set(attempt.task.to_string()),
@@ -145,8 +148,8 @@ pub async fn open_attempt(
         reserved: Set(attempt.reserved.map(Usd::pico)),
         started_at: Set(now),
         ..Default::default()
-    };
-    Entity::insert(row).exec_without_returning(tx).await?;
+    });
+    Entity::insert_many(rows).exec_without_returning(tx).await?;
     Ok(())
 }
 

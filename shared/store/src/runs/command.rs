@@ -12,7 +12,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
 
 use super::end::{Ending, end};
-use super::events::insert_events;
+use super::events::write_events;
 use super::fence::{Fence, FenceError};
 use super::row::{RunRow, find};
 use super::task_entity;
@@ -173,5 +173,5 @@ async fn write(
 ) -> Result<(), StoreError> {
     update.table("runs").value("last_event", signed(seen.last_event + 1)).and_where(Expr::col("id").eq(seen.id.uuid()));
     tx.execute(update).await?;
-    insert_events(tx, seen.id, seen.last_event + 1, &[NewEvent::new(event, data)], now).await
+    write_events(tx, seen.id, seen.last_event + 1, &[NewEvent::new(event, data)], now).await
 }

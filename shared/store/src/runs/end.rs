@@ -1,17 +1,19 @@
 //! The end of a run (PROTOCOL rule 10): status, events, deliveries and budgets in one transaction. Used by worker and api alike.
 
 use acm2_domain::ids::DeliveryId;
-use acm2_domain::run::machine::Step;
+use acm2_domain::run::machine::{Standing, Step};
 use acm2_domain::run::{EventType, NewEvent, RunProblem, RunStatus};
 use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use serde_json::json;
 
 use super::claim::doubt;
-use super::events::insert_events;
-use super::fence::{Fence, FenceError, pass};
+use super::events::write_events;
+use super::fence::{Fence, FenceError, Fenced, TaskCounts, fenced, pass};
 use super::{assemble, find, list_tasks};
-use crate::{TenantTx, budgets, deliveries};
+use crate::column::unsigned;
+use crate::{StoreError, TenantTx, budgets, deliveries, webhook_endpoints};
 
 /// How a run ends.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,55 +43,133 @@ pub async fn end(tx: &TenantTx, fence: Fence, ending: Ending, now: DateTime<Utc>
     let locked = pass(tx, fence, &mut lock).await?;
     doubt(tx, fence.run, fence.claim, locked.last_event, now).await?;
     let seen = find(tx, fence.run).await?.filter(|run| run.claim == fence.claim).ok_or(FenceError::Lost)?;
-    let status = match &ending {
-        Ending::Cancelled => RunStatus::Cancelled,
-        Ending::Settled => RunStatus::of_counts(seen.tasks_expected, seen.tasks_completed),
-        Ending::Cut(_) if seen.tasks_completed > 0 => RunStatus::of_counts(seen.tasks_expected, seen.tasks_completed),
-        Ending::Cut(_) => RunStatus::Failed,
-    };
+    let tasks =
+        TaskCounts { expected: seen.tasks_expected, completed: seen.tasks_completed, failed: seen.tasks_failed };
     if seen.max_cost.is_some() {
         budgets::settle(tx, fence.run, seen.consumed()).await?;
     }
-    // A cancellation that was asked for meanwhile wins.
-    let status = seen.standing().step(Step::End(status)).map_err(|_| FenceError::Lost)?;
-    let problem = match ending {
-        _ if status == RunStatus::Cancelled => None,
-        Ending::Cut(problem) => Some(problem),
-        Ending::Settled if status == RunStatus::Failed => Some(RunProblem {
-            code: "all_tasks_failed".to_owned(),
-            detail: "no task has an answer; each result says why".to_owned(),
-        }),
-        Ending::Settled | Ending::Cancelled => None,
-    };
+    let last = Last::new(seen.standing(), tasks, ending)?;
+    let written = last.write(tx, fence, 1, now).await?;
+    write_events(tx, fence.run, written.last_event, &[last.event()], now).await?;
+    let deliveries = last.deliver(tx, fence, written, seen.spec.webhook_url.as_deref(), now).await?;
+    Ok(Ended { status: last.status, deliveries })
+}
 
-    let event_type = event_of(status);
-    let event = NewEvent::new(
-        event_type,
-        json!({
-            "tasks_completed": seen.tasks_completed,
-            "tasks_failed": seen.tasks_failed,
-            "tasks_expected": seen.tasks_expected,
-            "problem": problem,
-        }),
-    );
-    let mut update = Query::update();
-    update
-        .table("runs")
-        .value("status", status.as_str())
-        .value("requested", Option::<String>::None)
-        .value("claimed_by", Option::<uuid::Uuid>::None)
-        .value("problem_code", problem.as_ref().map(|problem| problem.code.clone()))
-        .value("problem_detail", problem.as_ref().map(|problem| problem.detail.clone()))
-        .value("finished_at", now)
-        .value("last_event", Expr::col("last_event").add(1_i64));
-    let fenced = pass(tx, fence, &mut update).await?;
-    insert_events(tx, fence.run, fenced.last_event, &[event], now).await?;
+/// Ends a running run whose attempts and tasks are all settled, in a transaction that has passed the fence (`lock`) and has kept
+/// one number for the event that this returns: the caller writes it. `webhook_url` is the run's own.
+pub async fn end_settled(
+    tx: &TenantTx,
+    fence: Fence,
+    locked: &Fenced,
+    webhook_url: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<(Ended, NewEvent), FenceError> {
+    if locked.room.is_some() {
+        budgets::settle(tx, fence.run, locked.consumed).await?;
+    }
+    let standing = Standing { status: RunStatus::Running, requested: locked.orders.requested, can_retry: false };
+    let last = Last::new(standing, locked.tasks, Ending::Settled)?;
+    let written = last.write(tx, fence, 0, now).await?;
+    let event = last.event();
+    let deliveries = last.deliver(tx, fence, written, webhook_url, now).await?;
+    Ok((Ended { status: last.status, deliveries }, event))
+}
 
-    let row = find(tx, fence.run).await?.ok_or(FenceError::Lost)?;
-    let tasks = list_tasks(tx, fence.run).await?;
-    let view = assemble(&row, Some(&tasks));
-    let deliveries = deliveries::create(tx, event_type, &view, row.spec.webhook_url.as_deref(), now).await?;
-    Ok(Ended { status, deliveries })
+/// The last that is written of a run.
+struct Last {
+    status: RunStatus,
+    problem: Option<RunProblem>,
+    tasks: TaskCounts,
+}
+
+/// What its UPDATE told.
+#[derive(Clone, Copy)]
+struct Written {
+    last_event: u64,
+    /// Whether the tenant has webhook endpoints that are sent anything.
+    has_endpoints: bool,
+}
+
+impl Last {
+    /// A cancellation that was asked for meanwhile wins.
+    fn new(standing: Standing, tasks: TaskCounts, ending: Ending) -> Result<Self, FenceError> {
+        let status = match &ending {
+            Ending::Cancelled => RunStatus::Cancelled,
+            Ending::Settled => RunStatus::of_counts(tasks.expected, tasks.completed),
+            Ending::Cut(_) if tasks.completed > 0 => RunStatus::of_counts(tasks.expected, tasks.completed),
+            Ending::Cut(_) => RunStatus::Failed,
+        };
+        let status = standing.step(Step::End(status)).map_err(|_| FenceError::Lost)?;
+        let problem = match ending {
+            _ if status == RunStatus::Cancelled => None,
+            Ending::Cut(problem) => Some(problem),
+            Ending::Settled if status == RunStatus::Failed => Some(RunProblem {
+                code: "all_tasks_failed".to_owned(),
+                detail: "no task has an answer; each result says why".to_owned(),
+            }),
+            Ending::Settled | Ending::Cancelled => None,
+        };
+        Ok(Self { status, problem, tasks })
+    }
+
+    /// The event that says how the run ended.
+    fn event(&self) -> NewEvent {
+        NewEvent::new(
+            event_of(self.status),
+            json!({
+                "tasks_completed": self.tasks.completed,
+                "tasks_failed": self.tasks.failed,
+                "tasks_expected": self.tasks.expected,
+                "problem": self.problem,
+            }),
+        )
+    }
+
+    /// Writes how the run stands from now on, and takes `numbers` more for events.
+    async fn write(
+        &self,
+        tx: &TenantTx,
+        fence: Fence,
+        numbers: i64,
+        now: DateTime<Utc>,
+    ) -> Result<Written, FenceError> {
+        let problem = self.problem.as_ref();
+        let mut update = Query::update();
+        update
+            .table("runs")
+            .value("status", self.status.as_str())
+            .value("requested", Option::<String>::None)
+            .value("claimed_by", Option::<uuid::Uuid>::None)
+            .value("problem_code", problem.map(|problem| problem.code.clone()))
+            .value("problem_detail", problem.map(|problem| problem.detail.clone()))
+            .value("finished_at", now)
+            .value("last_event", Expr::col("last_event").add(numbers));
+        fenced(fence, &mut update)
+            .returning(Query::returning().exprs([Expr::col("last_event"), webhook_endpoints::count_enabled()]));
+        let Some(row) = tx.query_one(&update).await? else { return Err(FenceError::Lost) };
+        Ok(Written {
+            last_event: unsigned(row.try_get_by_index(0)?),
+            has_endpoints: row.try_get_by_index::<i64>(1)? > 0,
+        })
+    }
+
+    /// Writes the deliveries of the event, where anybody is to hear of it.
+    async fn deliver(
+        &self,
+        tx: &TenantTx,
+        fence: Fence,
+        written: Written,
+        webhook_url: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<DeliveryId>, StoreError> {
+        if !written.has_endpoints && webhook_url.is_none() {
+            return Ok(Vec::new());
+        }
+        let row = find(tx, fence.run).await?.ok_or(StoreError::NotFound("run"))?;
+        let tasks = list_tasks(tx, fence.run).await?;
+        let view = assemble(&row, Some(&tasks));
+        deliveries::create(tx, event_of(self.status), &view, webhook_url, now).await
+    }
 }
 
 /// The event that says how a run ended.

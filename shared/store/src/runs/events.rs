@@ -10,8 +10,8 @@ use super::event_entity::{ActiveModel, Column, Entity};
 use crate::column::{from_json, from_word, signed, to_json, unsigned};
 use crate::{StoreError, TenantTx};
 
-/// Writes events; the first gets the number `first`.
-pub(super) async fn insert_events(
+/// Writes events; the first gets the number `first`. The numbers must come from a write that the transaction has made on the run.
+pub async fn write_events(
     tx: &TenantTx,
     run: RunId,
     first: u64,

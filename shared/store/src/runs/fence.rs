@@ -1,6 +1,8 @@
 //! The fence (PROTOCOL rule 6): every transaction of a worker begins with one UPDATE that succeeds only while the worker's claim
 //! stands. It numbers the events, moves the money and brings commands.
 
+use std::ops::Add;
+
 use acm2_domain::ids::RunId;
 use acm2_domain::money::Usd;
 use acm2_domain::run::{NewEvent, Requested, RunStatus};
@@ -8,7 +10,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 use sea_orm::{ConnectionTrait, QueryResult};
 
-use super::events::insert_events;
+use super::events::write_events;
 use crate::column::{from_word, signed, unsigned};
 use crate::{StoreError, TenantTx};
 
@@ -40,6 +42,22 @@ pub struct Change {
     pub unknown_doubts: u32,
 }
 
+impl Add for Change {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            spent: self.spent.saturating_add(other.spent),
+            reserved: self.reserved.saturating_add(other.reserved),
+            in_doubt: self.in_doubt.saturating_add(other.in_doubt),
+            completed: self.completed + other.completed,
+            failed: self.failed + other.failed,
+            unknown_costs: self.unknown_costs + other.unknown_costs,
+            unknown_doubts: self.unknown_doubts + other.unknown_doubts,
+        }
+    }
+}
+
 /// What commands have left on a run for its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Orders {
@@ -58,6 +76,21 @@ pub struct Fenced {
     pub orders: Orders,
     /// What the ceiling leaves after this write; `None` without a ceiling.
     pub room: Option<Usd>,
+    /// What the run has cost as ceilings and budgets count it, without what is reserved.
+    pub consumed: Usd,
+    /// How its tasks stand.
+    pub tasks: TaskCounts,
+}
+
+/// How many tasks a run has, and how many of them are settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskCounts {
+    /// All that it consists of.
+    pub expected: u32,
+    /// Those with an answer.
+    pub completed: u32,
+    /// Those that failed.
+    pub failed: u32,
 }
 
 /// Why a fenced write did not happen.
@@ -85,8 +118,16 @@ pub async fn write(
     events: &[NewEvent],
     now: DateTime<Utc>,
 ) -> Result<Fenced, FenceError> {
+    let fenced = lock(tx, fence, change, events.len() as u64).await?;
+    write_events(tx, fence.run, fenced.last_event + 1 - events.len() as u64, events, now).await?;
+    Ok(fenced)
+}
+
+/// Passes the fence, which locks the run's row until the end of the transaction, moves the counters, and keeps numbers for
+/// `events`: `write_events` of the same transaction must use them all, up to `last_event`.
+pub async fn lock(tx: &TenantTx, fence: Fence, change: Change, events: u64) -> Result<Fenced, FenceError> {
     let mut update = Query::update();
-    update.table("runs").value("last_event", Expr::col("last_event").add(signed(events.len() as u64)));
+    update.table("runs").value("last_event", Expr::col("last_event").add(signed(events)));
     if change.spent != 0 {
         update.value("spent", Expr::col("spent").add(change.spent));
     }
@@ -109,12 +150,10 @@ pub async fn write(
     if change.unknown_doubts > 0 {
         update.value("unknown_doubts", Expr::col("unknown_doubts").add(change.unknown_doubts as i32));
     }
-    let fenced = pass(tx, fence, &mut update).await?;
-    insert_events(tx, fence.run, fenced.last_event + 1 - events.len() as u64, events, now).await?;
-    Ok(fenced)
+    pass(tx, fence, &mut update).await
 }
 
-/// Moves the reservation alone. The row must be locked by a `write` of the same transaction.
+/// Moves the reservation alone, up or down. The row must be locked by a `lock` of the same transaction.
 pub async fn reserve(tx: &TenantTx, fence: Fence, amount: Usd) -> Result<Fenced, FenceError> {
     let mut update = Query::update();
     update.table("runs").value("reserved", Expr::col("reserved").add(amount.pico()));
@@ -142,34 +181,44 @@ fn orders(row: &QueryResult) -> Result<Orders, StoreError> {
     })
 }
 
-/// Runs an UPDATE of the run under the fence.
-pub(super) async fn pass(tx: &TenantTx, fence: Fence, update: &mut UpdateStatement) -> Result<Fenced, FenceError> {
+/// An UPDATE of the run, under the fence.
+pub(super) fn fenced(fence: Fence, update: &mut UpdateStatement) -> &mut UpdateStatement {
+    let open = [RunStatus::Queued, RunStatus::Running, RunStatus::Paused].map(RunStatus::as_str);
     update
         .and_where(Expr::col("id").eq(fence.run.uuid()))
         .and_where(Expr::col("claim").eq(fence.claim))
-        .and_where(Expr::col("status").is_in([
-            RunStatus::Queued.as_str(),
-            RunStatus::Running.as_str(),
-            RunStatus::Paused.as_str(),
-        ]))
-        .returning(Query::returning().columns([
-            "last_event",
-            "requested",
-            "skips",
-            "max_cost",
-            "spent",
-            "reserved",
-            "in_doubt",
-        ]));
+        .and_where(Expr::col("status").is_in(open))
+}
+
+/// Runs an UPDATE of the run under the fence.
+pub(super) async fn pass(tx: &TenantTx, fence: Fence, update: &mut UpdateStatement) -> Result<Fenced, FenceError> {
+    fenced(fence, update).returning(Query::returning().columns([
+        "last_event",
+        "requested",
+        "skips",
+        "max_cost",
+        "spent",
+        "reserved",
+        "in_doubt",
+        "tasks_expected",
+        "tasks_completed",
+        "tasks_failed",
+    ]));
     let Some(row) = tx.query_one(update).await? else { return Err(FenceError::Lost) };
     let ceiling: Option<i64> = row.try_get_by("max_cost")?;
-    let used = ["spent", "reserved", "in_doubt"]
-        .into_iter()
-        .map(|column| row.try_get_by::<i64, _>(column))
-        .try_fold(0_i64, |sum, amount| amount.map(|amount| sum.saturating_add(amount)))?;
+    let amount = |column| row.try_get_by::<i64, _>(column);
+    let consumed = amount("spent")?.saturating_add(amount("in_doubt")?);
+    let used = consumed.saturating_add(amount("reserved")?);
+    let count = |column| row.try_get_by::<i32, _>(column).map(|count| u32::try_from(count).unwrap_or(0));
     Ok(Fenced {
         last_event: unsigned(row.try_get_by("last_event")?),
         orders: orders(&row)?,
         room: ceiling.map(|ceiling| Usd::from_pico(Ord::max(ceiling.saturating_sub(used), 0))),
+        consumed: Usd::from_pico(consumed),
+        tasks: TaskCounts {
+            expected: count("tasks_expected")?,
+            completed: count("tasks_completed")?,
+            failed: count("tasks_failed")?,
+        },
     })
 }

@@ -20,18 +20,18 @@ mod tasks;
 mod view;
 
 pub use attempts::{
-    AttemptOutcome, AttemptRow, NewAttempt, StoredAnswer, find_late_answer, find_reserved, list_attempts, open_attempt,
-    settle_attempt, settle_late, settle_late_failure,
+    AttemptOutcome, AttemptRow, NewAttempt, StoredAnswer, find_late_answer, find_reserved, list_attempts,
+    open_attempts, settle_attempt, settle_late, settle_late_failure,
 };
-pub use claim::{Claimed, Released, claim, release};
+pub use claim::{Claimed, Released, claim, claim_first, release};
 pub use command::{Commanded, command, end_waiting_run, retried_deadline, set_max_cost};
 pub use delete::{DeleteOutcome, delete};
-pub use end::{Ended, Ending, end};
-pub use events::{Mark, find_last_claim, find_mark, list_events};
-pub use fence::{Change, Fence, FenceError, Fenced, Orders, find_orders, reserve, write};
+pub use end::{Ended, Ending, end, end_settled};
+pub use events::{Mark, find_last_claim, find_mark, list_events, write_events};
+pub use fence::{Change, Fence, FenceError, Fenced, Orders, TaskCounts, find_orders, lock, reserve, write};
 pub use list::{Filter, list};
 pub use row::{RunRow, find};
 pub use skip::{Skipped, Unskippable, list_skipped, skip};
 pub use submit::{NewRunRow, insert};
-pub use tasks::{TaskOutcome, TaskRow, find_task, insert_task, list_tasks};
+pub use tasks::{NewTask, TaskOutcome, TaskRow, find_task, insert_task, insert_tasks, list_tasks};
 pub use view::assemble;

@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelec
 use serde_json::json;
 
 use super::command::lock;
-use super::events::insert_events;
+use super::events::write_events;
 use super::task_entity::{Column, Entity};
 use super::tasks::{TaskOutcome, insert_task, list_tasks};
 use crate::column::{signed, to_word};
@@ -91,7 +91,7 @@ pub async fn skip(tx: &TenantTx, run: RunId, keys: &[String], now: DateTime<Utc>
     tx.execute(&update).await?;
     let events: Vec<NewEvent> =
         wanted.iter().map(|key| NewEvent::new(EventType::TaskSkipped, json!({"task_key": key.as_str()}))).collect();
-    insert_events(tx, run, seen.last_event + 1, &events, now).await?;
+    write_events(tx, run, seen.last_event + 1, &events, now).await?;
     Ok(Skipped::Done(count as u32))
 }
 

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::json;
 
-use super::events::insert_events;
+use super::events::write_events;
 use super::row::RunRow;
 use super::run_entity::{ActiveModel, Entity, Model};
 use crate::column::to_json;
@@ -77,7 +77,7 @@ pub async fn insert(tx: &TenantTx, run: &NewRunRow, now: DateTime<Utc>) -> Resul
     };
     Entity::insert(every_column(row.clone())).exec_without_returning(tx).await?;
     let queued = NewEvent::new(EventType::RunQueued, json!({"tasks_expected": row.tasks_expected}));
-    insert_events(tx, run.id, 1, &[queued], now).await?;
+    write_events(tx, run.id, 1, &[queued], now).await?;
     RunRow::try_from(row)
 }
 

@@ -36,49 +36,78 @@ pub struct TaskRow {
     pub finished_at: DateTime<Utc>,
 }
 
-/// Writes how a task ended. The fence must have been passed in the same transaction.
+/// How a task ended, to be written.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Its key.
+    pub key: TaskKey,
+    /// With an answer or without.
+    pub outcome: TaskOutcome,
+    /// How many attempts were made.
+    pub attempts: u32,
+}
+
+/// Writes how tasks ended. The fence must have been passed in the same transaction.
+///
+/// # Errors
+/// `Conflict` where one of them is settled already: none may be committed then.
+pub async fn insert_tasks<'a>(
+    tx: &TenantTx,
+    run: RunId,
+    tasks: impl IntoIterator<Item = &'a NewTask>,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let rows: Vec<ActiveModel> = tasks.into_iter().map(|task| row_of(run, task, now)).collect();
+    if !rows.is_empty() {
+        Entity::insert_many(rows).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
+/// Writes how one task ended, as `insert_tasks` does.
 pub async fn insert_task(
     tx: &TenantTx,
     run: RunId,
-    task: &TaskKey,
+    key: &TaskKey,
     outcome: &TaskOutcome,
     attempts: u32,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let mut row = ActiveModel {
-        run_id: Set(run.uuid()),
-        key: Set(task.to_string()),
-        attempts: Set(attempts as i32),
-        finished_at: Set(now),
-        ..Default::default()
+    let task = NewTask { key: key.clone(), outcome: outcome.clone(), attempts };
+    insert_tasks(tx, run, [&task], now).await
+}
+
+/// A row with every column, so that rows of both outcomes can stand in one statement.
+fn row_of(run: RunId, task: &NewTask, now: DateTime<Utc>) -> ActiveModel {
+    let (answer, error) = match &task.outcome {
+        TaskOutcome::Answered(answer) => (Some(answer), None),
+        TaskOutcome::Failed(error) => (None, Some(error)),
     };
-    match outcome {
-        TaskOutcome::Answered(answer) => {
-            let [input, cached_input, cache_write, output, reasoning] = usage_columns(answer.usage);
-            row.status = Set("completed".to_owned());
-            row.text = Set(Some(answer.text.replace('\0', "\u{fffd}")));
-            row.finish_reason = Set(Some(to_word(answer.finish_reason)));
-            row.input_tokens = Set(input);
-            row.cached_input_tokens = Set(cached_input);
-            row.cache_write_tokens = Set(cache_write);
-            row.output_tokens = Set(output);
-            row.reasoning_tokens = Set(reasoning);
-            row.cost = Set(answer.cost.map(Usd::pico));
-            row.cost_source = Set(Some(to_word(answer.cost_source)));
-            row.latency_ms = Set(Some(signed(answer.latency_ms)));
-            row.provider_model = Set(answer.provider_model.clone());
-            row.provider_request_id = Set(answer.provider_request_id.clone());
-        }
-        TaskOutcome::Failed(error) => {
-            row.status = Set("failed".to_owned());
-            row.error_class = Set(Some(to_word(error.class)));
-            row.error_message = Set(Some(error.message.replace('\0', "\u{fffd}")));
-            row.error_http_status = Set(error.http_status.map(i32::from));
-            row.error_provider_code = Set(error.provider_code.clone());
-        }
+    let text = |text: &String| text.replace('\0', "\u{fffd}");
+    let [input, cached_input, cache_write, output, reasoning] = usage_columns(answer.and_then(|answer| answer.usage));
+    ActiveModel {
+        run_id: Set(run.uuid()),
+        key: Set(task.key.to_string()),
+        status: Set(if answer.is_some() { "completed" } else { "failed" }.to_owned()),
+        text: Set(answer.map(|answer| text(&answer.text))),
+        finish_reason: Set(answer.map(|answer| to_word(answer.finish_reason))),
+        input_tokens: Set(input),
+        cached_input_tokens: Set(cached_input),
+        cache_write_tokens: Set(cache_write),
+        output_tokens: Set(output),
+        reasoning_tokens: Set(reasoning),
+        cost: Set(answer.and_then(|answer| answer.cost).map(Usd::pico)),
+        cost_source: Set(answer.map(|answer| to_word(answer.cost_source))),
+        latency_ms: Set(answer.map(|answer| signed(answer.latency_ms))),
+        provider_model: Set(answer.and_then(|answer| answer.provider_model.clone())),
+        provider_request_id: Set(answer.and_then(|answer| answer.provider_request_id.clone())),
+        attempts: Set(task.attempts as i32),
+        error_class: Set(error.map(|error| to_word(error.class))),
+        error_message: Set(error.map(|error| text(&error.message))),
+        error_http_status: Set(error.and_then(|error| error.http_status).map(i32::from)),
+        error_provider_code: Set(error.and_then(|error| error.provider_code.clone())),
+        finished_at: Set(now),
     }
-    Entity::insert(row).exec_without_returning(tx).await?;
-    Ok(())
 }
 
 /// How a task was settled, if it was.

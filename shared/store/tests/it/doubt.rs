@@ -26,7 +26,7 @@ async fn an_intent_that_commits_while_the_run_is_claimed_is_in_doubt(fixture: &F
     let seen = bench.find(run.id).await;
     let tx = bench.begin().await;
     runs::write(&tx, first.fence, Change { reserved: 500, ..Change::default() }, &[], now()).await.unwrap();
-    runs::open_attempt(&tx, first.fence, &new_attempt(AttemptId::generate(), &task(0), Some(500)), now())
+    runs::open_attempts(&tx, first.fence, &[new_attempt(AttemptId::generate(), &task(0), Some(500))], now())
         .await
         .unwrap();
     let steal = async {
@@ -72,7 +72,7 @@ async fn a_doubt_of_unknown_amount_is_not_nothing(fixture: &Fixture) {
     let tx = bench.begin().await;
     let id = AttemptId::generate();
     runs::write(&tx, first.fence, Change::default(), &[], now()).await.unwrap();
-    runs::open_attempt(&tx, first.fence, &new_attempt(id, &task(0), None), now()).await.unwrap();
+    runs::open_attempts(&tx, first.fence, &[new_attempt(id, &task(0), None)], now()).await.unwrap();
     tx.commit().await.unwrap();
     bench.claim(run.id, true).await;
     assert_eq!(runs::assemble(&bench.find(run.id).await, None).in_doubt_usd, None);

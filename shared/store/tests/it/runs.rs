@@ -91,7 +91,7 @@ impl<'a> Bench<'a> {
         let change = Change { reserved, ..Change::default() };
         runs::write(&tx, fence, change, &[], now()).await.unwrap();
         let attempt = new_attempt(id, task, Some(reserved));
-        runs::open_attempt(&tx, fence, &attempt, now()).await.unwrap();
+        runs::open_attempts(&tx, fence, &[attempt], now()).await.unwrap();
         tx.commit().await.unwrap();
         id
     }

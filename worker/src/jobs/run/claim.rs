@@ -17,7 +17,7 @@ use crate::jobs::tail;
 /// What became of the wish to work on a run.
 pub(super) enum Claim {
     /// It is ours.
-    Got(Box<Claimed>, Past),
+    Got(Box<Taken>),
     /// It has ended; its tail may not be done. The job is the one that its row names.
     Ended(JobId),
     /// It is not there.
@@ -26,6 +26,14 @@ pub(super) enum Claim {
     Paused(JobId),
     /// A live worker has it, or may have.
     Held,
+}
+
+/// A run that was claimed.
+pub(super) struct Taken {
+    pub(super) claimed: Claimed,
+    pub(super) past: Past,
+    /// No delivery of it is to be made: it was claimed for the first time, and nobody is to hear of that.
+    pub(super) is_quiet: bool,
 }
 
 /// What earlier claims of the run left behind.
@@ -49,6 +57,9 @@ impl Past {
 /// Claims the run if it may be claimed.
 pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) -> Result<Claim, StoreError> {
     let tx = context.store.tenant(tenant).begin().await?;
+    if let Some((claimed, has_endpoints)) = runs::claim_first(&tx, run, context.me, context.clock.now()).await? {
+        return taken(context, tenant, tx, claimed, has_endpoints).await;
+    }
     let Some(seen) = runs::find(&tx, run).await? else { return Ok(Claim::Missing) };
     match seen.status {
         RunStatus::Queued => take(context, tenant, tx, &seen, false).await,
@@ -119,23 +130,34 @@ async fn take(
     seen: &RunRow,
     theft: bool,
 ) -> Result<Claim, StoreError> {
-    let now = context.clock.now();
-    let Some(claimed) = runs::claim(&tx, seen, context.me, theft, now).await? else { return Ok(Claim::Held) };
+    let Some(claimed) = runs::claim(&tx, seen, context.me, theft, context.clock.now()).await? else {
+        return Ok(Claim::Held);
+    };
+    taken(context, tenant, tx, claimed, true).await
+}
+
+/// `has_endpoints`: whether the tenant may have webhook endpoints that are sent anything.
+async fn taken(
+    context: &Arc<Context>,
+    tenant: TenantId,
+    tx: acm2_store::TenantTx,
+    claimed: Claimed,
+    has_endpoints: bool,
+) -> Result<Claim, StoreError> {
+    let run = claimed.run.id;
     let mut started = Vec::new();
-    if claimed.first {
+    if claimed.first && has_endpoints {
         let view = runs::assemble(&claimed.run, None);
-        started = deliveries::create(&tx, EventType::RunStarted, &view, None, now).await?;
+        started = deliveries::create(&tx, EventType::RunStarted, &view, None, context.clock.now()).await?;
     }
     // Before anything is read that may be large: a worker that dies of it must be seen to have died over this run.
     tx.commit().await?;
-    context.progress.grew(seen.id);
-    let past = if !claimed.first || claimed.run.skips > 0 {
-        read_past(context, tenant, seen.id).await?
-    } else {
-        Past::default()
-    };
+    context.progress.grew(run);
+    let past =
+        if !claimed.first || claimed.run.skips > 0 { read_past(context, tenant, run).await? } else { Past::default() };
     if let Err(error) = tail::enqueue_deliveries(context, tenant, &started).await {
-        tracing::warn!(%error, run.id = %seen.id, "deliveries wait for the end of the run");
+        tracing::warn!(%error, run.id = %run, "deliveries wait for the end of the run");
     }
-    Ok(Claim::Got(Box::new(claimed), past))
+    let is_quiet = claimed.first && started.is_empty();
+    Ok(Claim::Got(Box::new(Taken { claimed, past, is_quiet })))
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use acm2_domain::call::{Call, CallError, ErrorClass};
-use acm2_domain::ids::TenantId;
+use acm2_domain::ids::{DeliveryId, TenantId};
 use acm2_domain::journal::{Journal, TaskAnswer, TaskFailure, TaskKey};
 use acm2_domain::retry::{self, Limits, Verdict};
 use acm2_domain::run::OnInDoubt;
@@ -22,10 +22,13 @@ use tokio_util::task::TaskTracker;
 use super::attempt::{self, Attempted};
 use super::claim::Past;
 use super::control::{Control, StopCause};
+use super::intent;
 use super::lane::{self, Admitted};
+use super::late;
 use super::route::Refusal;
 use super::settle;
 use super::waits::{LongWait, Waits};
+use super::writer::{Write, Writer, Written};
 use crate::call_permits::{CallPermit, TenantPermits};
 use crate::context::{Context, Trouble};
 use crate::meter::Meter;
@@ -59,6 +62,11 @@ pub(super) struct RunCalls {
     /// What was settled since the claim.
     settled: Mutex<HashMap<TaskKey, Result<TaskAnswer, TaskFailure>>>,
     waits: Waits,
+    pub(super) writer: Writer,
+    /// Answers that are being written while the stages go on.
+    pub(super) writes: TaskTracker,
+    /// Where the run's own webhook goes.
+    pub(super) webhook_url: Option<String>,
 }
 
 impl RunJournal {
@@ -91,6 +99,9 @@ impl RunJournal {
                 past,
                 settled: Mutex::default(),
                 waits: Waits::new(Arc::clone(control), claimed.run.spec.concurrency as usize, unsettled as usize),
+                writer: Writer::default(),
+                writes: TaskTracker::new(),
+                webhook_url: claimed.run.spec.webhook_url.clone(),
             }),
             calls: TaskTracker::new(),
         }
@@ -100,6 +111,24 @@ impl RunJournal {
     pub(super) async fn settled(&self) {
         self.calls.close();
         self.calls.wait().await;
+        self.run.writes.close();
+        self.run.writes.wait().await;
+    }
+
+    /// Ends the run, whose stages are through, together with what its last calls have to write; its deliveries. `None` where it
+    /// must be ended by itself.
+    pub(super) async fn end(&self) -> Option<Vec<DeliveryId>> {
+        self.calls.close();
+        self.calls.wait().await;
+        // Of what was written apart an attempt may have been left open.
+        if self.run.control.cause().is_some() || self.run.writer.went_apart() {
+            return None;
+        }
+        let handed_in = self.run.writer.hand_in(Write::End);
+        match self.run.writer.written(&self.run, handed_in).await {
+            Written::Ended(ended) => Some(ended.deliveries),
+            Written::Apart(_) | Written::Intent(_) | Written::Settled(_) => None,
+        }
     }
 }
 
@@ -152,7 +181,7 @@ impl RunCalls {
     }
 
     async fn perform(self: Arc<Self>, key: TaskKey, call: Call) -> Result<TaskAnswer, TaskFailure> {
-        match self.attempts(&key, call).await {
+        match self.attempts(&key, Arc::new(call)).await {
             Ok(Err(TaskFailure::Stopped)) => Err(TaskFailure::Stopped),
             Ok(result) => {
                 self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(key, result.clone());
@@ -166,16 +195,20 @@ impl RunCalls {
         }
     }
 
-    async fn attempts(&self, key: &TaskKey, call: Call) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
+    async fn attempts(
+        self: &Arc<Self>,
+        key: &TaskKey,
+        call: Arc<Call>,
+    ) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
         let skipped = self.control.skips.of(key);
         let mine = || self.past.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
         let counting = || mine().filter(|attempt| attempt.claim > self.retry_claim);
         let mut number = mine().map(|attempt| attempt.number).max().unwrap_or(0);
         // What was open at the claim may be answered at any time by the worker that has lost the run.
         let may_come_late = self.may_come_late(key);
-        let counted = AtomicBool::new(false);
+        let counted = Arc::new(AtomicBool::new(false));
         if self.on_in_doubt == OnInDoubt::Fail && counting().any(|attempt| attempt.status == "in_doubt") {
-            attempt::tasks_left(&self.unreserved, &counted);
+            intent::tasks_left(&self.unreserved, &counted);
             return self.settle_doubt(key, number).await;
         }
         let mut failures =
@@ -183,7 +216,7 @@ impl RunCalls {
         // A task that is left out leaves its share of the ceiling to the others.
         let gone = || {
             if skipped.is_cancelled() {
-                attempt::tasks_left(&self.unreserved, &counted);
+                intent::tasks_left(&self.unreserved, &counted);
             }
             Ok(Err(stopped(&skipped)))
         };
@@ -198,14 +231,14 @@ impl RunCalls {
             let (permit, pass) = match lane::admit(self, &call, &skipped).await? {
                 Admitted::Go(permit, pass) => (permit, pass),
                 Admitted::Refused(refusal) => {
-                    attempt::tasks_left(&self.unreserved, &counted);
+                    intent::tasks_left(&self.unreserved, &counted);
                     settle::refused(self, key, &refusal, number).await?;
                     return Ok(Err(TaskFailure::Failed(refusal.class)));
                 }
                 Admitted::Stopped => return gone(),
             };
-            if may_come_late && let Some(answer) = settle::use_late_answer(self, key).await? {
-                attempt::tasks_left(&self.unreserved, &counted);
+            if may_come_late && let Some(answer) = late::find_and_use(self, key).await? {
+                intent::tasks_left(&self.unreserved, &counted);
                 return Ok(Ok(answer));
             }
             number += 1;
@@ -224,11 +257,11 @@ impl RunCalls {
             failures += 1;
             match self.verdict(&error, &call, failures) {
                 Verdict::GiveUp => {
-                    settle::failed(self, key, &attempt, &error, number, None).await?;
+                    settle::failed(self, key, *attempt, &error, number, None).await?;
                     return Ok(Err(TaskFailure::Failed(error.class)));
                 }
                 Verdict::Retry(delay) => {
-                    settle::failed(self, key, &attempt, &error, number, Some(delay)).await?;
+                    settle::failed(self, key, *attempt, &error, number, Some(delay)).await?;
                     if !self.wait(delay, &skipped).await {
                         return gone();
                     }
@@ -257,7 +290,7 @@ impl RunCalls {
 
     /// A task that wants no other attempt after one in doubt: it has the answer that came late, or fails.
     async fn settle_doubt(&self, key: &TaskKey, attempts: u32) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
-        if let Some(answer) = settle::use_late_answer(self, key).await? {
+        if let Some(answer) = late::find_and_use(self, key).await? {
             return Ok(Ok(answer));
         }
         let message =

@@ -3,19 +3,23 @@
 mod attempt;
 mod claim;
 mod control;
+mod intent;
 mod journal;
 mod lane;
+mod late;
 mod money;
 mod poison;
 mod route;
 mod settle;
 mod skips;
+mod together;
 mod waits;
+mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use acm2_domain::ids::{JobId, RunId, TenantId};
+use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
 use acm2_domain::job::Job;
 use acm2_domain::run::RunProblem;
 use acm2_domain::stages;
@@ -24,7 +28,7 @@ use acm2_store::runs::{self, Claimed, Ending, Fence, FenceError, Orders, Release
 use acm2_store::{StoreError, TenantTx};
 use futures_util::FutureExt;
 
-use self::claim::Claim;
+use self::claim::{Claim, Taken};
 use self::control::{Control, StopCause};
 use self::journal::RunJournal;
 use self::poison::POISONED_AFTER;
@@ -36,6 +40,8 @@ use crate::context::{Context, Trouble};
 enum Next {
     /// It ends.
     End(Ending),
+    /// It has ended, with these deliveries.
+    Ended(Vec<DeliveryId>),
     /// It goes back to the queue, ready after this time.
     Release(Duration),
     /// Nothing may be written any more: another worker has it, or the store refuses. Whoever claims next finds out.
@@ -46,9 +52,11 @@ enum Next {
 pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held) -> Outcome {
     let again = Outcome::GiveBack(context.timing.claim_retry);
     let Some(_live) = context.live_runs.enter(run) else { return again };
-    let (claimed, past) = match claim::claim(&context, job.tenant, run).await {
-        Ok(Claim::Got(claimed, past)) => (claimed, past),
-        Ok(Claim::Ended(run_job)) => return finish(&context, job, run, run_job).await,
+    let tenants = context.store.tenants();
+    let (claim, tenant) = tokio::join!(claim::claim(&context, job.tenant, run), tenants.find(job.tenant));
+    let Taken { claimed, past, is_quiet } = match claim {
+        Ok(Claim::Got(taken)) => *taken,
+        Ok(Claim::Ended(run_job)) => return finish(&context, job, run, run_job, None).await,
         Ok(Claim::Missing) | Err(StoreError::NotFound(_)) => return missing(&context, job, run).await,
         Ok(Claim::Paused(run_job)) => return park(&context, job.id, run_job).await,
         Ok(Claim::Held) => return again,
@@ -65,12 +73,17 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
             ),
         }))
     } else {
-        match context.store.tenants().find(job.tenant).await {
+        match tenant {
             Ok(Some(tenant)) => drive(&context, tenant, &claimed, past, &held).await,
             Ok(None) | Err(_) => Next::Release(context.timing.claim_retry),
         }
     };
+    let mut pending = None;
     let written = match next {
+        Next::Ended(deliveries) => {
+            pending = is_quiet.then_some(deliveries);
+            Ok(())
+        }
         Next::End(ending) => end(&context, job.tenant, claimed.fence, ending).await,
         Next::Release(wait) => match release(&context, job.tenant, claimed.fence).await {
             Ok(Released::ToBeCancelled) => end(&context, job.tenant, claimed.fence, Ending::Cancelled).await,
@@ -81,7 +94,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
         Next::Leave => return again,
     };
     match written {
-        Ok(()) => finish(&context, job, run, claimed.run.job).await,
+        Ok(()) => finish(&context, job, run, claimed.run.job, pending).await,
         Err(Trouble::Lost | Trouble::Ending) => again,
         Err(Trouble::Defect(error)) => {
             tracing::error!(%error, run.id = %run, tenant.id = %job.tenant, "the store refuses what became of the run");
@@ -102,14 +115,18 @@ async fn drive(context: &Arc<Context>, tenant: TenantRow, claimed: &Claimed, pas
     let journal = RunJournal::new(Arc::clone(context), tenant, claimed, past, &control, time_left, held.meter());
     let stages = async {
         let through = stages::run(&journal, &claimed.run.spec).await;
+        let ended = if through.is_ok() { journal.end().await } else { None };
         // Answers that come in while the run is being stopped are still written down.
         journal.settled().await;
-        through
+        (through, ended)
     };
-    let through = tokio::select! {
+    let (through, ended) = tokio::select! {
         through = stages => through,
         never = control::watch(context, tenant_id, &control, held, time_left) => match never {},
     };
+    if let Some(deliveries) = ended {
+        return Next::Ended(deliveries);
+    }
     match (through, control.cause()) {
         (Ok(()), _) => Next::End(Ending::Settled),
         (Err(_), Some(StopCause::Cancelled)) => Next::End(Ending::Cancelled),
@@ -130,14 +147,14 @@ fn deadline_exceeded() -> RunProblem {
 
 async fn end(context: &Arc<Context>, tenant: TenantId, fence: Fence, ending: Ending) -> Result<(), Trouble> {
     context
-        .stored(|number| {
+        .stored(|_| {
             let ending = ending.clone();
             async move {
                 let tx = context.store.tenant(tenant).begin().await?;
                 match runs::end(&tx, fence, ending, context.clock.now()).await {
                     Ok(_) => tx.commit().await.map_err(FenceError::from),
-                    // An earlier try may have been applied after all.
-                    Err(FenceError::Lost) if number > 0 && has_ended(&tx, fence).await? => Ok(()),
+                    // An earlier try may have been applied after all, or the transaction of its last answers.
+                    Err(FenceError::Lost) if has_ended(&tx, fence).await? => Ok(()),
                     Err(error) => Err(error),
                 }
             }
@@ -177,9 +194,16 @@ async fn park(context: &Arc<Context>, job: JobId, run_job: JobId) -> Outcome {
     Outcome::Done
 }
 
-/// The tail of a run that has ended. While it cannot be done, the job stays.
-async fn finish(context: &Arc<Context>, job: Job, run: RunId, run_job: JobId) -> Outcome {
-    let mut done = tail::run_ended(context, job.tenant, run, run_job).await;
+/// The tail of a run that has ended. While it cannot be done, the job stays. `pending`: all deliveries of it that are still to be
+/// made, where that is known.
+async fn finish(
+    context: &Arc<Context>,
+    job: Job,
+    run: RunId,
+    run_job: JobId,
+    pending: Option<Vec<DeliveryId>>,
+) -> Outcome {
+    let mut done = tail::run_ended(context, job.tenant, run, run_job, pending).await;
     if done.is_ok() && run_job != job.id {
         done = forget_other(context, job.id).await.map(|_| ());
     }

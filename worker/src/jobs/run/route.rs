@@ -1,13 +1,10 @@
 //! Which provider key a call uses: the one that the run names, else the tenant's default; opened for this one call.
 
-use std::sync::Arc;
-
 use acm2_domain::call::{Call, ErrorClass};
-use acm2_domain::providers::find_provider;
+use acm2_domain::providers::Provider;
 use acm2_outbound::Target;
 use acm2_store::control::TenantRow;
-use acm2_store::provider_keys::{self, ProviderKeyRow};
-use acm2_store::{StoreError, TenantTx};
+use acm2_store::provider_keys::ProviderKeyRow;
 use acm2_vault::places::Place;
 use secrecy::SecretString;
 
@@ -27,17 +24,15 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
-/// Finds and opens the key of a call.
-pub(super) async fn find(
-    context: &Arc<Context>,
-    tx: &TenantTx,
+/// Opens the key of a call, as it stands in the store.
+pub(super) fn open(
+    context: &Context,
     tenant: &TenantRow,
+    provider: &'static Provider,
     call: &Call,
-) -> Result<Result<Route, Refusal>, StoreError> {
-    let Some(provider) = find_provider(&call.provider) else {
-        return Ok(Err(missing(format!("{} is not a provider that this version knows", call.provider))));
-    };
-    let Some(row) = provider_keys::find_for_call(tx, provider.slug, call.provider_key).await? else {
+    row: Option<&ProviderKeyRow>,
+) -> Result<Route, Refusal> {
+    let Some(row) = row else {
         let message = match call.provider_key {
             Some(id) => format!("there is no active {} key {id}; name another or activate it", provider.name),
             None => format!(
@@ -45,17 +40,22 @@ pub(super) async fn find(
                 provider.name, provider.slug
             ),
         };
-        return Ok(Err(missing(message)));
+        return Err(missing(message));
     };
     let place = Place::ProviderKey { id: row.id, provider: &row.provider, base_url: row.base_url.as_deref() };
     let opened = context.open_secret(tenant, place, &row.sealed);
     let base_url = row.base_url.as_deref().map(url::Url::parse).transpose();
     let (Ok(secret), Ok(base_url)) = (opened, base_url) else {
         let message = format!("the stored {} key {} cannot be opened; store it again", provider.name, row.id);
-        return Ok(Err(Refusal { class: ErrorClass::ProviderKeyUndecryptable, message }));
+        return Err(Refusal { class: ErrorClass::ProviderKeyUndecryptable, message });
     };
     let target = Target { provider, base_url, private_hosts: tenant.private_hosts.clone() };
-    Ok(Ok(Route { target, key: row, secret }))
+    Ok(Route { target, key: row.clone(), secret })
+}
+
+/// A call to nobody.
+pub(super) fn unknown_provider(call: &Call) -> Refusal {
+    missing(format!("{} is not a provider that this version knows", call.provider))
 }
 
 fn missing(message: String) -> Refusal {

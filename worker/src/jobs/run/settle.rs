@@ -1,5 +1,7 @@
-//! Writing down what came of an attempt, each in one fenced transaction: answer, money, event, task (PROTOCOL rules 6, 7).
+//! Writing down what came of an attempt: answer, money, event, task in one fenced transaction (PROTOCOL rules 6, 7), together
+//! with what else the run has to write where that is plain, else by itself.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,144 +9,193 @@ use acm2_domain::call::{Answer, Call, CallError, ErrorClass};
 use acm2_domain::journal::{TaskAnswer, TaskKey};
 use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, NewEvent, TaskError};
-use acm2_store::provider_keys::{self, KeyStatus, ProviderKeyRow};
-use acm2_store::runs::{self, AttemptOutcome, Change, Orders, StoredAnswer, TaskOutcome};
+use acm2_store::provider_keys::{self, KeyStatus};
+use acm2_store::runs::{self, AttemptOutcome, Change, NewTask, Orders, StoredAnswer, TaskOutcome};
 use acm2_store::{StoreError, TenantTx};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use serde_json::json;
 
 use super::attempt::OpenAttempt;
+use super::control::StopCause;
 use super::journal::RunCalls;
+use super::late::{self, Late};
 use super::route::Refusal;
+use super::writer::{HandedIn, Write, Written};
 use crate::context::Trouble;
 
-/// Commits an answer; `None` where the task was skipped meanwhile, so that only the money counts. If the run was lost meanwhile,
-/// the answer is kept with its attempt for whoever has it now.
-pub(super) async fn answered(
-    run: &RunCalls,
+/// What came of an attempt, and of its task where it is settled with it.
+pub(super) struct Settling {
+    pub(super) attempt: OpenAttempt,
+    pub(super) outcome: AttemptOutcome,
+    pub(super) change: Change,
+    pub(super) event: Option<NewEvent>,
+    pub(super) task: Option<NewTask>,
+}
+
+impl Settling {
+    /// How much text it holds.
+    pub(super) fn bytes(&self) -> usize {
+        match self.task.as_ref().map(|task| &task.outcome) {
+            Some(TaskOutcome::Answered(answer)) => answer.text.len(),
+            Some(TaskOutcome::Failed(_)) | None => 0,
+        }
+    }
+
+    /// The same where a command has left the task out meanwhile: only the attempt and the money count.
+    fn without_task(&self) -> Self {
+        let failed = self.event.clone().filter(|_| self.outcome.error_class.is_some());
+        Self {
+            attempt: self.attempt.clone(),
+            outcome: self.outcome.clone(),
+            change: Change { completed: 0, failed: 0, ..self.change },
+            event: failed.map(|event| NewEvent { event_type: EventType::AttemptFailed, ..event }),
+            task: None,
+        }
+    }
+}
+
+/// Whether a task was settled with its attempt.
+enum Kept {
+    Kept,
+    /// A command has left it out.
+    LeftOut,
+}
+
+/// Hands in an answer. It is committed before any call that is begun after this returns; if the run is lost meanwhile, the answer
+/// is kept with its attempt for whoever has it then.
+pub(super) fn answered(
+    run: &Arc<RunCalls>,
     key: &TaskKey,
     call: &Call,
-    attempt: &OpenAttempt,
+    attempt: OpenAttempt,
     answer: &Answer,
     number: u32,
-) -> Result<Option<TaskAnswer>, Trouble> {
+) -> TaskAnswer {
+    let cost = run.context.prices.cost(&call.provider, &call.model, answer);
+    let stored = StoredAnswer::of(answer, cost);
+    let seen = TaskAnswer { text: stored.text.clone(), finish_reason: stored.finish_reason };
+    let reserved = attempt.reserved.map_or(0, Usd::pico);
+    let settling = Arc::new(Settling {
+        outcome: AttemptOutcome {
+            provider_request_id: stored.provider_request_id.clone(),
+            cost: cost.amount,
+            ..AttemptOutcome::default()
+        },
+        change: Change {
+            spent: cost.amount.map_or(0, Usd::pico),
+            reserved: -reserved,
+            // Of an answer whose cost nobody knows the ceiling goes on counting the worst case.
+            in_doubt: if cost.amount.is_none() { reserved } else { 0 },
+            completed: 1,
+            unknown_costs: u32::from(cost.amount.is_none()),
+            ..Change::default()
+        },
+        event: Some(completed_event(key, call, &stored)),
+        task: Some(NewTask { key: key.clone(), outcome: TaskOutcome::Answered(stored), attempts: number }),
+        attempt,
+    });
+    let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
+    let run_calls = Arc::clone(run);
+    run.writes.spawn(async move {
+        match write(&run_calls, &settling, handed_in).await {
+            Ok(Kept::Kept) => {}
+            // What depends on the answer must not go on with it: whoever takes the run next begins without.
+            Ok(Kept::LeftOut) => run_calls.control.stop(StopCause::Waiting(Duration::ZERO)),
+            Err(trouble) => {
+                if let (Trouble::Lost, Some(NewTask { outcome: TaskOutcome::Answered(answer), .. })) =
+                    (&trouble, &settling.task)
+                {
+                    late::keep(&run_calls, &settling.attempt, Late::Answer(answer)).await;
+                }
+                run_calls.control.trouble(&trouble);
+            }
+        }
+    });
+    seen
+}
+
+/// Commits what was handed in, and does what the run's row tells.
+async fn write(run: &RunCalls, settling: &Arc<Settling>, handed_in: HandedIn) -> Result<Kept, Trouble> {
+    let (orders, kept) = match run.writer.written(run, handed_in).await {
+        Written::Settled(orders) => (orders, Kept::Kept),
+        // For as long as it is held nobody else of this run writes.
+        Written::Apart(_turn) => match write_apart(run, settling).await? {
+            Some(orders) => (orders, Kept::Kept),
+            None => {
+                let orders = write_apart(run, &settling.without_task()).await?;
+                (orders.unwrap_or_default(), Kept::LeftOut)
+            }
+        },
+        // The writer answers what it was given.
+        Written::Intent(_) | Written::Ended(_) => return Err(Trouble::Ending),
+    };
+    run.context.progress.grew(run.control.fence.run);
+    run.control.obey(orders);
+    Ok(kept)
+}
+
+/// `None` where a command has left the task out: then nothing is committed.
+async fn write_apart(run: &RunCalls, settling: &Settling) -> Result<Option<Orders>, Trouble> {
     let context = &run.context;
-    let cost = context.prices.cost(&call.provider, &call.model, answer);
-    let stored = Arc::new(StoredAnswer::of(answer, cost));
-    let change = Change {
-        spent: cost.amount.map_or(0, Usd::pico),
-        reserved: -attempt.reserved.map_or(0, Usd::pico),
-        // Of an answer whose cost nobody knows the ceiling goes on counting the worst case.
-        in_doubt: if cost.amount.is_none() { attempt.reserved.map_or(0, Usd::pico) } else { 0 },
-        completed: 1,
-        unknown_costs: u32::from(cost.amount.is_none()),
-        ..Change::default()
-    };
-    let event = completed_event(key, call, &stored);
-    let outcome = AttemptOutcome {
-        provider_request_id: stored.provider_request_id.clone(),
-        cost: cost.amount,
-        ..AttemptOutcome::default()
-    };
-    let written = context
+    context
         .stored(|_| {
-            let (stored, event, outcome) = (Arc::clone(&stored), event.clone(), outcome.clone());
             async move {
                 let now = context.clock.now();
+                let fence = run.control.fence;
                 let tx = context.store.tenant(run.tenant_id()).begin().await?;
-                let fenced = runs::write(&tx, run.control.fence, change, &[event], now).await?;
-                if !runs::settle_attempt(&tx, attempt.id, &outcome, now).await? {
+                let fenced = runs::write(&tx, fence, settling.change, settling.event.as_slice(), now).await?;
+                if !runs::settle_attempt(&tx, settling.attempt.id, &settling.outcome, now).await? {
                     // The claim is ours, so it was an earlier try of this transaction that settled it.
                     return Ok(Some(Orders::default()));
                 }
-                let outcome = TaskOutcome::Answered(StoredAnswer::clone(&stored));
-                if !settle_task(run, &tx, key, &outcome, number, now).await? {
-                    return Ok(None);
+                if let Some(task) = &settling.task {
+                    match runs::insert_tasks(&tx, fence.run, [task], now).await {
+                        Ok(()) => {}
+                        Err(error) if error.is_conflict() => return Ok(None),
+                        Err(error) => return Err(error.into()),
+                    }
                 }
-                touch_key(run, &tx, &attempt.key, now).await?;
+                note_keys(run, &tx, &[settling], now).await?;
                 tx.commit().await?;
                 Ok(Some(fenced.orders))
             }
             .boxed()
         })
-        .await;
-    match written {
-        Ok(Some(orders)) => {
-            context.progress.grew(run.control.fence.run);
-            run.control.obey(orders);
-            Ok(Some(TaskAnswer { text: stored.text.clone(), finish_reason: stored.finish_reason }))
-        }
-        Ok(None) => {
-            let change = Change { completed: 0, ..change };
-            settle_alone(run, attempt, &outcome, change, None).await?;
-            Ok(None)
-        }
-        Err(Trouble::Lost) => {
-            late(run, attempt, Late::Answer(&stored)).await;
-            Err(Trouble::Lost)
-        }
-        Err(trouble) => Err(trouble),
-    }
+        .await
 }
 
-/// Writes how a task ended; `false` where a command has left it out, after which nothing may be committed.
-async fn settle_task(
+/// Notes on the keys what their calls told: that they are used, or that the provider refuses them, which their owner should see.
+/// In the order of the keys, so that two transactions cannot block each other.
+pub(super) async fn note_keys(
     run: &RunCalls,
     tx: &TenantTx,
-    key: &TaskKey,
-    outcome: &TaskOutcome,
-    attempts: u32,
+    settlings: &[&Settling],
     now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    match runs::insert_task(tx, run.control.fence.run, key, outcome, attempts, now).await {
-        Ok(()) => Ok(true),
-        Err(error) if error.is_conflict() => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Settles an attempt whose task is settled already.
-async fn settle_alone(
-    run: &RunCalls,
-    attempt: &OpenAttempt,
-    outcome: &AttemptOutcome,
-    change: Change,
-    event: Option<NewEvent>,
-) -> Result<(), Trouble> {
-    let context = &run.context;
-    let events: Vec<NewEvent> = event.into_iter().collect();
-    let orders = context
-        .stored(|_| {
-            let events = events.clone();
-            async move {
-                let now = context.clock.now();
-                let tx = context.store.tenant(run.tenant_id()).begin().await?;
-                let fenced = runs::write(&tx, run.control.fence, change, &events, now).await?;
-                if !runs::settle_attempt(&tx, attempt.id, outcome, now).await? {
-                    return Ok(Orders::default());
+) -> Result<(), StoreError> {
+    let every = TimeDelta::from_std(run.context.timing.last_used).unwrap_or(TimeDelta::zero());
+    let by_key: BTreeMap<_, _> = settlings.iter().map(|settling| (settling.attempt.key.id, settling)).collect();
+    for (id, settling) in by_key {
+        let (key, outcome) = (&settling.attempt.key, &settling.outcome);
+        let status = match outcome.error_class {
+            Some(ErrorClass::ProviderAuth) => KeyStatus::Invalid,
+            Some(ErrorClass::ProviderQuota) => KeyStatus::Quota,
+            Some(_) => continue,
+            None => {
+                if key.last_used_at.is_none_or(|used| used <= now - every) {
+                    provider_keys::touch_last_used(tx, id, now, every).await?;
                 }
-                mark_key(&tx, &attempt.key, outcome, now).await?;
-                tx.commit().await?;
-                Ok(fenced.orders)
+                continue;
             }
-            .boxed()
-        })
-        .await?;
-    context.progress.grew(run.control.fence.run);
-    run.control.obey(orders);
+        };
+        provider_keys::mark_status(tx, key, status, outcome.error_message.as_deref(), now).await?;
+    }
     Ok(())
 }
 
 /// Settles the attempt of a task that was skipped in the middle of its call.
 pub(super) async fn dropped(run: &RunCalls, key: &TaskKey, attempt: &OpenAttempt, number: u32) -> Result<(), Trouble> {
     let reserved = attempt.reserved.map_or(0, Usd::pico);
-    let change = Change {
-        reserved: -reserved,
-        in_doubt: reserved,
-        unknown_doubts: u32::from(attempt.reserved.is_none()),
-        ..Change::default()
-    };
     let event = NewEvent::new(
         EventType::AttemptInDoubt,
         json!({
@@ -154,9 +205,20 @@ pub(super) async fn dropped(run: &RunCalls, key: &TaskKey, attempt: &OpenAttempt
             "may_have_cost_usd": attempt.reserved,
         }),
     );
-    let outcome =
-        AttemptOutcome { error_class: Some(ErrorClass::Skipped), in_doubt: true, ..AttemptOutcome::default() };
-    settle_alone(run, attempt, &outcome, change, Some(event)).await
+    let settling = Arc::new(Settling {
+        attempt: attempt.clone(),
+        outcome: AttemptOutcome { error_class: Some(ErrorClass::Skipped), in_doubt: true, ..AttemptOutcome::default() },
+        change: Change {
+            reserved: -reserved,
+            in_doubt: reserved,
+            unknown_doubts: u32::from(attempt.reserved.is_none()),
+            ..Change::default()
+        },
+        event: Some(event),
+        task: None,
+    });
+    let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
+    write(run, &settling, handed_in).await.map(|_| ())
 }
 
 fn completed_event(key: &TaskKey, call: &Call, stored: &StoredAnswer) -> NewEvent {
@@ -172,103 +234,17 @@ fn completed_event(key: &TaskKey, call: &Call, stored: &StoredAnswer) -> NewEven
     )
 }
 
-/// What came of a call whose run was lost meanwhile.
-#[derive(Clone, Copy)]
-enum Late<'a> {
-    Answer(&'a StoredAnswer),
-    /// One that cannot have cost anything.
-    Failure(&'a AttemptOutcome),
-}
-
-/// Writes down what came late, with the attempt: it is in doubt no longer.
-async fn late(run: &RunCalls, attempt: &OpenAttempt, came: Late<'_>) {
-    let context = &run.context;
-    let kept = context
-        .stored(|_| {
-            async move {
-                let (run_id, now) = (run.control.fence.run, context.clock.now());
-                let tx = context.store.tenant(run.tenant_id()).begin().await?;
-                let stood = match came {
-                    Late::Answer(answer) => runs::settle_late(&tx, run_id, attempt.id, answer, now).await?,
-                    Late::Failure(outcome) => runs::settle_late_failure(&tx, run_id, attempt.id, outcome, now).await?,
-                };
-                if stood {
-                    tx.commit().await?;
-                }
-                Ok(stood)
-            }
-            .boxed()
-        })
-        .await;
-    match kept {
-        Ok(true) => {}
-        Ok(false) => tracing::warn!(attempt.id = %attempt.id, "what came late was settled before"),
-        Err(trouble) => tracing::error!(%trouble, attempt.id = %attempt.id, "what came late could not be kept"),
-    }
-}
-
-/// Uses an answer that came late to an earlier claim, if there still is one.
-pub(super) async fn use_late_answer(run: &RunCalls, key: &TaskKey) -> Result<Option<TaskAnswer>, Trouble> {
-    let context = &run.context;
-    context
-        .stored(|tried| {
-            async move {
-                let now = context.clock.now();
-                let fence = run.control.fence;
-                let tx = context.store.tenant(run.tenant_id()).begin().await?;
-                if tried > 0 {
-                    // The row is locked before an earlier try is looked for: its commit may be on the way.
-                    runs::write(&tx, fence, Change::default(), &[], now).await?;
-                }
-                if let Some(settled) = runs::find_task(&tx, fence.run, key).await? {
-                    // An earlier try of this transaction did it.
-                    return Ok(match settled.outcome {
-                        TaskOutcome::Answered(answer) => {
-                            Some(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason })
-                        }
-                        TaskOutcome::Failed(_) => None,
-                    });
-                }
-                let Some((number, answer)) = runs::find_late_answer(&tx, fence.run, key).await? else {
-                    return Ok(None);
-                };
-                let event = NewEvent::new(
-                    EventType::TaskCompleted,
-                    json!({"task_key": key.as_str(), "cost_usd": answer.cost, "late": true}),
-                );
-                runs::write(&tx, fence, Change { completed: 1, ..Change::default() }, &[event], now).await?;
-                let outcome = TaskOutcome::Answered(answer.clone());
-                if !settle_task(run, &tx, key, &outcome, number, now).await? {
-                    return Ok(None);
-                }
-                tx.commit().await?;
-                context.progress.grew(fence.run);
-                Ok(Some(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason }))
-            }
-            .boxed()
-        })
-        .await
-}
-
 /// Commits a failed attempt; with `retry_in`, another follows, else the task has failed.
 pub(super) async fn failed(
     run: &RunCalls,
     key: &TaskKey,
-    attempt: &OpenAttempt,
+    attempt: OpenAttempt,
     error: &CallError,
     number: u32,
     retry_in: Option<Duration>,
 ) -> Result<(), Trouble> {
-    let context = &run.context;
     let reserved = attempt.reserved.map_or(0, Usd::pico);
     let in_doubt = error.in_doubt();
-    let change = Change {
-        reserved: -reserved,
-        in_doubt: if in_doubt { reserved } else { 0 },
-        unknown_doubts: u32::from(in_doubt && attempt.reserved.is_none()),
-        failed: u32::from(retry_in.is_none()),
-        ..Change::default()
-    };
     let event_type = if retry_in.is_some() { EventType::AttemptFailed } else { EventType::TaskFailed };
     let event = NewEvent::new(
         event_type,
@@ -281,84 +257,49 @@ pub(super) async fn failed(
             "retry_in_ms": retry_in.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)),
         }),
     );
-    let outcome = AttemptOutcome {
-        error_class: Some(error.class),
-        error_message: Some(error.message.clone()),
-        http_status: error.http_status,
-        provider_code: error.provider_code.clone(),
-        provider_request_id: error.provider_request_id.clone(),
-        cost: None,
-        in_doubt,
-        retry_at: retry_in.and_then(|delay| context.clock.now().checked_add_signed(TimeDelta::from_std(delay).ok()?)),
-    };
     let task_error = TaskError {
         class: error.class,
         message: error.message.clone(),
         http_status: error.http_status,
         provider_code: error.provider_code.clone(),
     };
-    let written = context
-        .stored(|_| {
-            let (event, outcome, task_error) = (event.clone(), outcome.clone(), task_error.clone());
-            async move {
-                let now = context.clock.now();
-                let fence = run.control.fence;
-                let tx = context.store.tenant(run.tenant_id()).begin().await?;
-                let fenced = runs::write(&tx, fence, change, &[event], now).await?;
-                if !runs::settle_attempt(&tx, attempt.id, &outcome, now).await? {
-                    return Ok(Some(Orders::default()));
-                }
-                let failed = TaskOutcome::Failed(task_error);
-                if retry_in.is_none() && !settle_task(run, &tx, key, &failed, number, now).await? {
-                    return Ok(None);
-                }
-                mark_key(&tx, &attempt.key, &outcome, now).await?;
-                tx.commit().await?;
-                Ok(Some(fenced.orders))
-            }
-            .boxed()
-        })
-        .await;
-    match written {
-        Ok(Some(orders)) => {
-            context.progress.grew(run.control.fence.run);
-            run.control.obey(orders);
-            Ok(())
-        }
-        Ok(None) => {
-            let event = NewEvent { event_type: EventType::AttemptFailed, ..event };
-            settle_alone(run, attempt, &outcome, Change { failed: 0, ..change }, Some(event)).await
-        }
+    let retry_at =
+        retry_in.and_then(|delay| run.context.clock.now().checked_add_signed(TimeDelta::from_std(delay).ok()?));
+    let settling = Arc::new(Settling {
+        change: Change {
+            reserved: -reserved,
+            in_doubt: if in_doubt { reserved } else { 0 },
+            unknown_doubts: u32::from(in_doubt && attempt.reserved.is_none()),
+            failed: u32::from(retry_in.is_none()),
+            ..Change::default()
+        },
+        attempt,
+        outcome: AttemptOutcome {
+            error_class: Some(error.class),
+            error_message: Some(error.message.clone()),
+            http_status: error.http_status,
+            provider_code: error.provider_code.clone(),
+            provider_request_id: error.provider_request_id.clone(),
+            cost: None,
+            in_doubt,
+            retry_at,
+        },
+        event: Some(event),
+        task: retry_in.is_none().then(|| NewTask {
+            key: key.clone(),
+            outcome: TaskOutcome::Failed(task_error),
+            attempts: number,
+        }),
+    });
+    let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
+    match write(run, &settling, handed_in).await {
+        Ok(_) => Ok(()),
         Err(Trouble::Lost) if !in_doubt => {
-            late(run, attempt, Late::Failure(&outcome)).await;
+            late::keep(run, &settling.attempt, Late::Failure(&settling.outcome)).await;
             Err(Trouble::Lost)
         }
         Err(trouble) => Err(trouble),
     }
-}
-
-/// A provider that refuses the key itself says something about the key, which its owner should see.
-async fn mark_key(
-    tx: &TenantTx,
-    key: &ProviderKeyRow,
-    outcome: &AttemptOutcome,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let status = match outcome.error_class {
-        Some(ErrorClass::ProviderAuth) => KeyStatus::Invalid,
-        Some(ErrorClass::ProviderQuota) => KeyStatus::Quota,
-        _ => return Ok(()),
-    };
-    provider_keys::mark_status(tx, key, status, outcome.error_message.as_deref(), now).await
-}
-
-/// An answered call shows that the key was used; written only where the time that stands there has grown old.
-async fn touch_key(run: &RunCalls, tx: &TenantTx, key: &ProviderKeyRow, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let every = TimeDelta::from_std(run.context.timing.last_used).unwrap_or(TimeDelta::zero());
-    if key.last_used_at.is_none_or(|used| used <= now - every) {
-        provider_keys::touch_last_used(tx, key.id, now, every).await?;
-    }
-    Ok(())
 }
 
 /// Commits that a task failed before anything was sent.
@@ -381,8 +322,11 @@ pub(super) async fn refused(run: &RunCalls, key: &TaskKey, refusal: &Refusal, at
                     return Ok(());
                 }
                 runs::write(&tx, fence, Change { failed: 1, ..Change::default() }, &[event], now).await?;
-                if !settle_task(run, &tx, key, &TaskOutcome::Failed(error), attempts, now).await? {
-                    return Ok(());
+                match runs::insert_task(&tx, fence.run, key, &TaskOutcome::Failed(error), attempts, now).await {
+                    Ok(()) => {}
+                    // A command has left it out.
+                    Err(error) if error.is_conflict() => return Ok(()),
+                    Err(error) => return Err(error.into()),
                 }
                 tx.commit().await?;
                 context.progress.grew(fence.run);

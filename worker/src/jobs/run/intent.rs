@@ -1,0 +1,282 @@
+//! The intent to make a call (PROTOCOL rule 7): committed before the provider hears of it, with what the call may cost. Here is
+//! decided, under the lock of the run's row, whether the call is made at all.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use acm2_domain::call::{Call, ErrorClass};
+use acm2_domain::ids::{AttemptId, ProviderKeyId};
+use acm2_domain::journal::TaskKey;
+use acm2_domain::money::Usd;
+use acm2_outbound::Target;
+use acm2_store::provider_keys::ProviderKeyRow;
+use acm2_store::runs::{self, Change, FenceError, Fenced, NewAttempt, Orders};
+use acm2_store::{StoreError, TenantTx};
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use secrecy::SecretString;
+
+use super::attempt::OpenAttempt;
+use super::journal::RunCalls;
+use super::lane;
+use super::money::{self, NoRoom, Reservation};
+use super::route::{self, Refusal};
+use super::writer::{Write, Written};
+use crate::context::Trouble;
+use crate::lanes::{KeyVersion, LocalLane};
+
+/// A call that is to be made.
+pub(super) struct NewIntent {
+    id: AttemptId,
+    key: TaskKey,
+    call: Arc<Call>,
+    number: u32,
+    /// Whether this claim has taken the task from those that are still to reserve.
+    counted: Arc<AtomicBool>,
+    /// The lane that let it pass.
+    lane: Option<Arc<LocalLane>>,
+    /// What it reserves where no ceiling stands over the run.
+    fixed: Option<Reservation>,
+}
+
+/// All that one call needs.
+pub(super) struct CallReady {
+    pub(super) open: OpenAttempt,
+    pub(super) target: Target,
+    pub(super) secret: SecretString,
+    pub(super) reservation: Reservation,
+}
+
+/// What became of an intent. Only one that is open is written.
+pub(super) enum Intent {
+    Open(Box<CallReady>),
+    Refused(Refusal),
+    Skipped,
+    /// The run stops.
+    Stopped,
+    /// The answer of an earlier claim has come meanwhile.
+    Late,
+    Commanded(Orders),
+    OtherKey(&'static str, KeyVersion),
+}
+
+impl Intent {
+    /// Whether it is written.
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_))
+    }
+}
+
+impl NewIntent {
+    pub(super) fn new(
+        run: &RunCalls,
+        key: &TaskKey,
+        call: &Arc<Call>,
+        number: u32,
+        counted: &Arc<AtomicBool>,
+        lane: Option<Arc<LocalLane>>,
+    ) -> Self {
+        let fixed =
+            (!run.ceiling).then(|| money::without_ceiling(call, run.context.prices.find(&call.provider, &call.model)));
+        let (key, call, counted) = (key.clone(), Arc::clone(call), Arc::clone(counted));
+        Self { id: AttemptId::generate(), key, call, number, counted, lane, fixed }
+    }
+
+    /// What the transaction that opens it reserves when it locks the run's row, in picodollars.
+    pub(super) fn reserved_at_once(&self) -> i64 {
+        self.fixed.and_then(|reservation| reservation.amount).map_or(0, Usd::pico)
+    }
+}
+
+/// Commits the intent, together with what else the run has to write: from here on the call may be made, and money may be spent.
+pub(super) async fn commit(run: &RunCalls, intent: NewIntent) -> Result<Intent, Trouble> {
+    let intent = Arc::new(intent);
+    let handed_in = run.writer.hand_in(Write::Intent(Arc::clone(&intent)));
+    let apart = match run.writer.written(run, handed_in).await {
+        Written::Intent(intent) => return Ok(intent),
+        Written::Apart(apart) => apart,
+        // The writer answers an intent with an intent.
+        Written::Settled(_) | Written::Ended(_) => return Ok(Intent::Stopped),
+    };
+    let earlier = u32::from(apart.unclear);
+    run.context.stored(|tried| commit_apart(run, &intent, tried + earlier).boxed()).await
+}
+
+/// `tried`: how many earlier transactions may have been applied.
+async fn commit_apart(run: &RunCalls, intent: &NewIntent, tried: u32) -> Result<Intent, FenceError> {
+    let (now, fence) = (run.context.clock.now(), run.control.fence);
+    let tx = run.context.store.tenant(run.tenant_id()).begin().await?;
+    // The row is locked before an earlier try is looked for: its commit may be on the way.
+    let at_once = if tried > 0 { 0 } else { intent.reserved_at_once() };
+    let mut locked = runs::lock(&tx, fence, Change { reserved: at_once, ..Change::default() }, 0).await?;
+    let applied = if tried > 0 { runs::find_reserved(&tx, intent.id).await? } else { None };
+    if tried > 0 && applied.is_none() && intent.reserved_at_once() > 0 {
+        locked = runs::reserve(&tx, fence, Usd::from_pico(intent.reserved_at_once())).await?;
+    }
+    let opened = open(run, &tx, &locked, &[intent], applied, now).await?.pop().unwrap_or(Intent::Stopped);
+    if opened.is_open() {
+        tx.commit().await?;
+    }
+    Ok(opened)
+}
+
+/// Opens what may be opened, in a transaction that has locked the run's row and reserved `reserved_at_once` of each. `applied`:
+/// an earlier transaction has opened it already, and reserved this.
+pub(super) async fn open(
+    run: &RunCalls,
+    tx: &TenantTx,
+    locked: &Fenced,
+    intents: &[&NewIntent],
+    applied: Option<Option<Usd>>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Intent>, FenceError> {
+    if intents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let fence = run.control.fence;
+    if run.control.skips.is_behind(locked.orders.skips) {
+        run.control.skips.skip(runs::list_skipped(tx, fence.run).await?);
+    }
+    let mut opening = Opening { run, tx, orders: locked.orders, room: locked.room, keys: HashMap::new() };
+    let (mut opened, mut attempts, mut to_reserve) = (Vec::new(), Vec::new(), 0_i64);
+    for intent in intents {
+        let decided = opening.decide(intent, applied).await?;
+        if let Intent::Open(ready) = &decided {
+            if applied.is_none() {
+                let reserved = ready.open.reserved.map_or(0, Usd::pico);
+                to_reserve += reserved - intent.reserved_at_once();
+                opening.room = opening.room.map(|room| room - Usd::from_pico(reserved));
+                attempts.push(intent.attempt(&ready.open));
+            }
+        } else {
+            to_reserve -= intent.reserved_at_once();
+        }
+        opened.push(decided);
+    }
+    if to_reserve != 0 {
+        runs::reserve(tx, fence, Usd::from_pico(to_reserve)).await?;
+    }
+    runs::open_attempts(tx, fence, &attempts, now).await?;
+    Ok(opened)
+}
+
+impl NewIntent {
+    fn attempt(&self, open: &OpenAttempt) -> NewAttempt {
+        NewAttempt {
+            id: self.id,
+            task: self.key.clone(),
+            number: self.number,
+            provider: self.call.provider.clone(),
+            model: self.call.model.clone(),
+            provider_key: open.key.id,
+            key_source: "tenant",
+            reserved: open.reserved,
+        }
+    }
+}
+
+/// The intents of one transaction, one after the other.
+struct Opening<'a> {
+    run: &'a RunCalls,
+    tx: &'a TenantTx,
+    orders: Orders,
+    /// What the ceiling leaves.
+    room: Option<Usd>,
+    /// Keys that were read in this transaction.
+    keys: HashMap<(&'static str, Option<ProviderKeyId>), Option<ProviderKeyRow>>,
+}
+
+impl Opening<'_> {
+    async fn decide(&mut self, intent: &NewIntent, applied: Option<Option<Usd>>) -> Result<Intent, StoreError> {
+        let (run, call) = (self.run, &*intent.call);
+        let tasks_left = tasks_left(&run.unreserved, &intent.counted);
+        if self.orders.requested.is_some() {
+            return Ok(Intent::Commanded(self.orders));
+        }
+        if applied.is_none()
+            && let Some(overtaken) = self.overtaken(intent).await?
+        {
+            return Ok(overtaken);
+        }
+        let Some(provider) = acm2_domain::providers::find_provider(&call.provider) else {
+            return Ok(Intent::Refused(route::unknown_provider(call)));
+        };
+        let wish = (provider.slug, call.provider_key);
+        if !self.keys.contains_key(&wish) {
+            let row = acm2_store::provider_keys::find_for_call(self.tx, provider.slug, call.provider_key).await?;
+            self.keys.insert(wish, row);
+        }
+        let row = self.keys.get(&wish).and_then(Option::as_ref);
+        let route = match route::open(&run.context, &run.tenant, provider, call, row) {
+            Ok(route) => route,
+            Err(refusal) => return Ok(Intent::Refused(refusal)),
+        };
+        let found = lane::version_of(&route.key);
+        // The lane of the key that is used must have been asked.
+        if applied.is_none() && !intent.lane.as_ref().is_some_and(|lane| lane.is_of(found)) {
+            return Ok(Intent::OtherKey(provider.slug, found));
+        }
+        let reservation = match intent.fixed {
+            Some(fixed) => fixed,
+            None => match self.under_ceiling(call, tasks_left, applied) {
+                Ok(reservation) => reservation,
+                Err(no_room) => return Ok(Intent::Refused(refuse(no_room))),
+            },
+        };
+        let open = OpenAttempt { id: intent.id, key: route.key, reserved: reservation.amount };
+        Ok(Intent::Open(Box::new(CallReady { open, target: route.target, secret: route.secret, reservation })))
+    }
+
+    /// What happened while this waited for the lane or for the store: no call is begun after it.
+    async fn overtaken(&self, intent: &NewIntent) -> Result<Option<Intent>, StoreError> {
+        let control = &self.run.control;
+        if control.skips.of(&intent.key).is_cancelled() {
+            return Ok(Some(Intent::Skipped));
+        }
+        if control.drain.is_cancelled() {
+            return Ok(Some(Intent::Stopped));
+        }
+        let may_come_late = self.run.may_come_late(&intent.key);
+        if may_come_late && runs::find_late_answer(self.tx, control.fence.run, &intent.key).await?.is_some() {
+            return Ok(Some(Intent::Late));
+        }
+        Ok(None)
+    }
+
+    fn under_ceiling(&self, call: &Call, tasks_left: u32, applied: Option<Option<Usd>>) -> Result<Reservation, NoRoom> {
+        // A ceiling must not rest on the price of a namesake.
+        let price = self.run.context.prices.find_exact(&call.provider, &call.model);
+        // What an earlier try of this transaction reserved is no longer part of the room: it is all of this call's.
+        let (room, sharers) = match applied.flatten() {
+            Some(reserved) => (reserved, 1),
+            None => (self.room.unwrap_or(Usd::MAX), tasks_left),
+        };
+        let reserve = if self.run.own_ceiling { money::under_ceiling } else { money::under_budgets };
+        reserve(call, price, room, sharers)
+    }
+}
+
+/// How many tasks are to share what the ceiling leaves, this one among them. A task is counted once, however many attempts it
+/// takes. Asked while the run's row is locked, so that those who share come one after another.
+pub(super) fn tasks_left(unreserved: &AtomicU32, counted: &AtomicBool) -> u32 {
+    if counted.swap(true, Ordering::Relaxed) {
+        unreserved.load(Ordering::Relaxed) + 1
+    } else {
+        unreserved.fetch_sub(1, Ordering::Relaxed)
+    }
+}
+
+fn refuse(no_room: NoRoom) -> Refusal {
+    match no_room {
+        NoRoom::CeilingReached => Refusal {
+            class: ErrorClass::CostCeiling,
+            message: "what max_cost_usd or the budgets leave to this run does not pay for this call".to_owned(),
+        },
+        NoRoom::PriceUnknown => Refusal {
+            class: ErrorClass::PriceUnknown,
+            message: "the price of this model is not known, so it cannot be called under max_cost_usd or a budget"
+                .to_owned(),
+        },
+    }
+}

@@ -1,0 +1,93 @@
+//! What came to a call after its run was lost: kept with the attempt by whoever made the call, used by whoever has the run now
+//! (PROTOCOL rule 7).
+
+use acm2_domain::journal::{TaskAnswer, TaskKey};
+use acm2_domain::run::{EventType, NewEvent};
+use acm2_store::runs::{self, AttemptOutcome, Change, StoredAnswer, TaskOutcome};
+use futures_util::FutureExt;
+use serde_json::json;
+
+use super::attempt::OpenAttempt;
+use super::journal::RunCalls;
+use crate::context::Trouble;
+
+/// What came of a call whose run was lost meanwhile.
+#[derive(Clone, Copy)]
+pub(super) enum Late<'a> {
+    Answer(&'a StoredAnswer),
+    /// One that cannot have cost anything.
+    Failure(&'a AttemptOutcome),
+}
+
+/// Writes down what came late, with the attempt: it is in doubt no longer.
+pub(super) async fn keep(run: &RunCalls, attempt: &OpenAttempt, came: Late<'_>) {
+    let context = &run.context;
+    let kept = context
+        .stored(|_| {
+            async move {
+                let (run_id, now) = (run.control.fence.run, context.clock.now());
+                let tx = context.store.tenant(run.tenant_id()).begin().await?;
+                let stood = match came {
+                    Late::Answer(answer) => runs::settle_late(&tx, run_id, attempt.id, answer, now).await?,
+                    Late::Failure(outcome) => runs::settle_late_failure(&tx, run_id, attempt.id, outcome, now).await?,
+                };
+                if stood {
+                    tx.commit().await?;
+                }
+                Ok(stood)
+            }
+            .boxed()
+        })
+        .await;
+    match kept {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!(attempt.id = %attempt.id, "what came late was settled before"),
+        Err(trouble) => tracing::error!(%trouble, attempt.id = %attempt.id, "what came late could not be kept"),
+    }
+}
+
+/// Uses an answer that came late to an earlier claim, if there still is one.
+pub(super) async fn find_and_use(run: &RunCalls, key: &TaskKey) -> Result<Option<TaskAnswer>, Trouble> {
+    let context = &run.context;
+    context
+        .stored(|tried| {
+            async move {
+                let now = context.clock.now();
+                let fence = run.control.fence;
+                let tx = context.store.tenant(run.tenant_id()).begin().await?;
+                if tried > 0 {
+                    // The row is locked before an earlier try is looked for: its commit may be on the way.
+                    runs::write(&tx, fence, Change::default(), &[], now).await?;
+                }
+                if let Some(settled) = runs::find_task(&tx, fence.run, key).await? {
+                    // An earlier try of this transaction did it.
+                    return Ok(match settled.outcome {
+                        TaskOutcome::Answered(answer) => {
+                            Some(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason })
+                        }
+                        TaskOutcome::Failed(_) => None,
+                    });
+                }
+                let Some((number, answer)) = runs::find_late_answer(&tx, fence.run, key).await? else {
+                    return Ok(None);
+                };
+                let event = NewEvent::new(
+                    EventType::TaskCompleted,
+                    json!({"task_key": key.as_str(), "cost_usd": answer.cost, "late": true}),
+                );
+                runs::write(&tx, fence, Change { completed: 1, ..Change::default() }, &[event], now).await?;
+                let outcome = TaskOutcome::Answered(answer.clone());
+                match runs::insert_task(&tx, fence.run, key, &outcome, number, now).await {
+                    Ok(()) => {}
+                    // A command has left it out.
+                    Err(error) if error.is_conflict() => return Ok(None),
+                    Err(error) => return Err(error.into()),
+                }
+                tx.commit().await?;
+                context.progress.grew(fence.run);
+                Ok(Some(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason }))
+            }
+            .boxed()
+        })
+        .await
+}

@@ -1,0 +1,87 @@
+//! One transaction for all that a run has to write at a moment: fence, money, attempts, tasks, intents, the end, events. Either
+//! everything is plain, or nothing is written; `writer` calls it.
+
+use acm2_store::runs::{self, Change, FenceError, NewTask};
+use acm2_store::{StoreError, TenantTx};
+
+use super::intent::{self, NewIntent};
+use super::journal::RunCalls;
+use super::settle::{self, Settling};
+use super::writer::{Write, Written};
+
+/// Why nothing was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// It was rolled back.
+    Surely,
+    /// The commit was not answered.
+    Unclear,
+}
+
+impl From<FenceError> for Failed {
+    fn from(_: FenceError) -> Self {
+        Self::Surely
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(_: StoreError) -> Self {
+        Self::Surely
+    }
+}
+
+/// Writes all of them; the answers stand in the same order.
+pub(super) async fn write(run: &RunCalls, tx: TenantTx, writes: &[Write]) -> Result<Vec<Written>, Failed> {
+    let (now, fence) = (run.context.clock.now(), run.control.fence);
+    let settlings: Vec<&Settling> = writes.iter().filter_map(as_settling).collect();
+    let intents: Vec<&NewIntent> = writes.iter().filter_map(as_intent).collect();
+    let ends = writes.iter().any(|write| matches!(write, Write::End));
+
+    let mut events: Vec<_> = settlings.iter().filter_map(|settling| settling.event.clone()).collect();
+    let numbers = events.len() as u64 + u64::from(ends);
+    let moved = settlings.iter().fold(Change::default(), |sum, settling| sum + settling.change);
+    let reserved = intents.iter().map(|intent| intent.reserved_at_once()).sum();
+    let locked = runs::lock(&tx, fence, moved + Change { reserved, ..Change::default() }, numbers).await?;
+    for settling in &settlings {
+        if !runs::settle_attempt(&tx, settling.attempt.id, &settling.outcome, now).await? {
+            return Err(Failed::Surely);
+        }
+    }
+    let tasks: Vec<&NewTask> = settlings.iter().filter_map(|settling| settling.task.as_ref()).collect();
+    runs::insert_tasks(&tx, fence.run, tasks, now).await?;
+    let mut opened = intent::open(run, &tx, &locked, &intents, None, now).await?.into_iter();
+    let mut ended = None;
+    if ends {
+        let (end, event) = runs::end_settled(&tx, fence, &locked, run.webhook_url.as_deref(), now).await?;
+        events.push(event);
+        ended = Some(end);
+    }
+    runs::write_events(&tx, fence.run, locked.last_event + 1 - numbers, &events, now).await?;
+    settle::note_keys(run, &tx, &settlings, now).await?;
+
+    let written = writes.iter().filter_map(|write| match write {
+        Write::Intent(_) => opened.next().map(Written::Intent),
+        Write::Settling(_) => Some(Written::Settled(locked.orders)),
+        Write::End => ended.take().map(Written::Ended),
+    });
+    let written: Vec<Written> = written.collect();
+    let nothing = written.iter().all(|written| matches!(written, Written::Intent(intent) if !intent.is_open()));
+    if !nothing {
+        tx.commit().await.map_err(|_| Failed::Unclear)?;
+    }
+    Ok(written)
+}
+
+fn as_settling(write: &Write) -> Option<&Settling> {
+    match write {
+        Write::Settling(settling) => Some(settling),
+        Write::Intent(_) | Write::End => None,
+    }
+}
+
+fn as_intent(write: &Write) -> Option<&NewIntent> {
+    match write {
+        Write::Intent(intent) => Some(intent),
+        Write::Settling(_) | Write::End => None,
+    }
+}

@@ -1,0 +1,156 @@
+//! What the calls of a run have to write is committed together: while one transaction is under way, or waits for its connection,
+//! what comes meanwhile gathers for the next (PROTOCOL rules 6, 7). Nothing waits for company: a write that comes alone is
+//! committed at once.
+//!
+//! Whatever is not plain (another worker has the run, a task was left out meanwhile, the store is away) is written apart, one
+//! after the other, by whoever handed it in.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use acm2_store::runs::{Ended, Orders};
+use tokio::sync::{OwnedMutexGuard, oneshot};
+
+use super::intent::{Intent, NewIntent};
+use super::journal::RunCalls;
+use super::settle::Settling;
+use super::together::{self, Failed};
+
+/// Writes that go into one transaction at most.
+const MOST: usize = 64;
+/// Bytes of answers that go into one transaction; the first goes whatever it weighs.
+const MOST_BYTES: usize = 4 << 20;
+
+/// What is to be written.
+#[derive(Clone)]
+pub(super) enum Write {
+    /// The intent to make a call.
+    Intent(Arc<NewIntent>),
+    /// What came of an attempt.
+    Settling(Arc<Settling>),
+    /// The end of the run. All else that it has to write was handed in before.
+    End,
+}
+
+impl Write {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Settling(settling) => settling.bytes(),
+            Self::Intent(_) | Self::End => 0,
+        }
+    }
+}
+
+/// What became of a write.
+pub(super) enum Written {
+    Intent(Intent),
+    Settled(Orders),
+    Ended(Ended),
+    /// It is not written: whoever handed it in does it.
+    Apart(Apart),
+}
+
+/// The turn to write by oneself. Dropping it gives the turn to the next.
+pub(super) struct Apart {
+    /// Whether the transaction that it was in may have been applied after all.
+    pub(super) unclear: bool,
+    rest: VecDeque<Entry>,
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        let Some(next) = self.rest.pop_front() else { return };
+        let apart = Self { unclear: self.unclear, rest: std::mem::take(&mut self.rest), turn: self.turn.take() };
+        // Where nobody listens any more, it comes back, and its drop goes on with the one after it.
+        drop(next.reply.send(Written::Apart(apart)));
+    }
+}
+
+struct Entry {
+    write: Write,
+    reply: oneshot::Sender<Written>,
+}
+
+/// A write that was handed in.
+pub(super) struct HandedIn(oneshot::Receiver<Written>);
+
+/// The writes of one run.
+#[derive(Default)]
+pub(super) struct Writer {
+    waiting: Mutex<VecDeque<Entry>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+    went_apart: AtomicBool,
+}
+
+impl Writer {
+    /// Hands a write in. What is handed in first is written first, or in the same transaction.
+    pub(super) fn hand_in(&self, write: Write) -> HandedIn {
+        let (reply, written) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(Entry { write, reply });
+        HandedIn(written)
+    }
+
+    /// Whether a write of this run had to be done apart: then an attempt may be open that nobody knows of here.
+    pub(super) fn went_apart(&self) -> bool {
+        self.went_apart.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is written, and writes what waits where nobody else does.
+    pub(super) async fn written(&self, run: &RunCalls, handed_in: HandedIn) -> Written {
+        let mut written = handed_in.0;
+        loop {
+            tokio::select! {
+                biased;
+                written = &mut written => return written.unwrap_or_else(|_| self.cut_off()),
+                turn = Arc::clone(&self.turn).lock_owned() => self.write_waiting(run, turn).await,
+            }
+        }
+    }
+
+    /// Whoever had it in hand was dropped in the middle.
+    fn cut_off(&self) -> Written {
+        self.went_apart.store(true, Ordering::Relaxed);
+        Written::Apart(Apart { unclear: true, rest: VecDeque::new(), turn: None })
+    }
+
+    async fn write_waiting(&self, run: &RunCalls, turn: OwnedMutexGuard<()>) {
+        // First the connection: what is handed in meanwhile comes along.
+        let begun = run.context.store.tenant(run.tenant_id()).begin().await;
+        let entries = self.take();
+        if entries.is_empty() {
+            return;
+        }
+        let writes: Vec<Write> = entries.iter().map(|entry| entry.write.clone()).collect();
+        let written = match begun {
+            Ok(tx) => together::write(run, tx, &writes).await,
+            Err(_) => Err(Failed::Surely),
+        };
+        match written {
+            Ok(written) => {
+                run.context.progress.grew(run.control.fence.run);
+                for (entry, written) in entries.into_iter().zip(written) {
+                    // Who does not listen any more has no need to know.
+                    drop(entry.reply.send(written));
+                }
+            }
+            Err(failed) => {
+                self.went_apart.store(true, Ordering::Relaxed);
+                drop(Apart { unclear: failed == Failed::Unclear, rest: entries, turn: Some(turn) });
+            }
+        }
+    }
+
+    fn take(&self) -> VecDeque<Entry> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bytes = 0;
+        let fits = waiting.iter().take(MOST).take_while(|entry| {
+            let first = bytes == 0;
+            bytes += entry.write.bytes();
+            first || bytes <= MOST_BYTES
+        });
+        let count = fits.count();
+        waiting.drain(..count).collect()
+    }
+}
