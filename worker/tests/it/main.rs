@@ -21,3 +21,4 @@ mod poison;
 mod process;
 mod receiver;
 mod shutdown;
+mod writes;

@@ -154,3 +154,49 @@ impl Writer {
         waiting.drain(..count).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    fn entry() -> (Entry, oneshot::Receiver<Written>) {
+        let (reply, written) = oneshot::channel();
+        (Entry { write: Write::End, reply }, written)
+    }
+
+    fn apart(written: &mut oneshot::Receiver<Written>) -> Option<Apart> {
+        match written.try_recv() {
+            Ok(Written::Apart(apart)) => Some(apart),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn the_turn_to_write_apart_goes_on_in_order_past_those_who_have_left() {
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        let (first, mut first_written) = entry();
+        let (second, second_written) = entry();
+        let (third, mut third_written) = entry();
+        drop(second_written);
+        let rest = VecDeque::from([first, second, third]);
+        drop(Apart { unclear: true, rest, turn: Arc::clone(&turn).lock_owned().now_or_never() });
+
+        let taken = apart(&mut first_written).unwrap();
+        assert!(taken.unclear && apart(&mut third_written).is_none() && turn.try_lock().is_err());
+        drop(taken);
+        let taken = apart(&mut third_written).unwrap();
+        assert!(turn.try_lock().is_err());
+        drop(taken);
+        assert!(turn.try_lock().is_ok());
+    }
+
+    #[test]
+    fn one_transaction_takes_so_many_and_the_next_the_others() {
+        let writer = Writer::default();
+        let handed_in: Vec<_> = (0..=MOST).map(|_| writer.hand_in(Write::End)).collect();
+        assert_eq!((handed_in.len(), writer.take().len(), writer.take().len()), (MOST + 1, MOST, 1));
+        assert!(writer.take().is_empty());
+    }
+}
