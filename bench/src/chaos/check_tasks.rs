@@ -46,7 +46,7 @@ pub(super) fn check(books: &Books, skips: &[&Skip], calls: &BTreeMap<Uuid, &Call
 }
 
 /// Tasks whose skip was accepted, with the time of the first answer that said so.
-pub(super) fn accepted<'a>(skips: &[&'a Skip]) -> BTreeMap<TaskOf<'a>, DateTime<Utc>> {
+fn accepted<'a>(skips: &[&'a Skip]) -> BTreeMap<TaskOf<'a>, DateTime<Utc>> {
     let mut accepted = BTreeMap::new();
     for skip in skips {
         if let (Some((202, at)), Some(run)) = (skip.answer, uuid_of(&skip.run)) {
@@ -59,7 +59,7 @@ pub(super) fn accepted<'a>(skips: &[&'a Skip]) -> BTreeMap<TaskOf<'a>, DateTime<
 
 /// Calls that reached the provider after the answer of a skip, though their intent came before it. No violation: the intent was
 /// committed first, and the worker had not heard yet.
-pub(super) fn under_way(skips: &[&Skip], books: &Books, calls: &BTreeMap<Uuid, &Call>) -> usize {
+pub(super) fn overtaken(skips: &[&Skip], books: &Books, calls: &BTreeMap<Uuid, &Call>) -> usize {
     let accepted = accepted(skips);
     let late = |attempt: &&Attempt| {
         let answered = accepted.get(&(attempt.run_id, attempt.task_key.as_str()));

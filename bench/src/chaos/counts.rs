@@ -1,11 +1,11 @@
 //! What is no violation, in words and numbers: how much was asked for, and what became of it. Called by `check`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
 use super::check::{Calls, skips_of};
-use super::evidence::{Books, Evidence};
+use super::evidence::{Books, BudgetPeriod, Evidence};
 use super::records::Stage;
 use super::{check_budgets, check_tasks};
 
@@ -48,8 +48,8 @@ pub(super) fn counts(evidence: &Evidence, calls: &Calls<'_>) -> Vec<(&'static st
         let answered = evidence.skips.iter().filter_map(|skip| skip.answer);
         answered.filter(|(status, _)| (*status == 202) == accepted).count()
     };
-    let under_way = evidence.books.iter().enumerate();
-    let under_way = under_way.map(|(number, books)| check_tasks::under_way(&skips_of(evidence, number), books, calls));
+    let by_tenant = evidence.books.iter().enumerate();
+    let overtaken = by_tenant.map(|(number, books)| check_tasks::overtaken(&skips_of(evidence, number), books, calls));
     vec![
         ("runs asked for", names.len()),
         ("202 answers", accepted.count()),
@@ -61,13 +61,15 @@ pub(super) fn counts(evidence: &Evidence, calls: &Calls<'_>) -> Vec<(&'static st
         ("runs completed", runs().filter(|run| run.status == "completed").count()),
         ("runs under a budget", evidence.books.iter().map(bounded).sum()),
         ("periods of budgets", evidence.books.iter().map(|books| books.periods.len()).sum()),
+        ("of these nearly used up", evidence.books.iter().map(used_up).sum()),
         ("runs of a high or low priority", wished("priority", "normal")),
         ("runs with on_in_doubt: fail", wished("on_in_doubt", "retry")),
         ("tasks failed for it", tasks("in_doubt")),
         ("tasks skipped", tasks("skipped")),
         ("skips accepted", skips(true)),
         ("skips refused", skips(false)),
-        ("calls under way when their task was skipped", under_way.sum()),
+        ("calls of tasks that were skipped afterwards", evidence.books.iter().map(called_before).sum()),
+        ("calls that the answer of a skip overtook", overtaken.sum()),
         ("attempts", attempts().count()),
         ("calls that reached the provider", calls.len()),
         ("attempts in doubt", of("in_doubt")),
@@ -79,4 +81,19 @@ pub(super) fn counts(evidence: &Evidence, calls: &Calls<'_>) -> Vec<(&'static st
         ("deliveries owed", of_deliveries.len()),
         ("webhooks received", evidence.received.len()),
     ]
+}
+
+/// Periods of budgets of which four fifths and more are spent: less is left than most runs reserve.
+fn used_up(books: &Books) -> usize {
+    let limits: BTreeMap<Uuid, i64> = books.budgets.iter().map(|budget| (budget.id, budget.limit)).collect();
+    let spent =
+        |period: &&BudgetPeriod| limits.get(&period.budget_id).is_some_and(|limit| period.spent >= limit / 5 * 4);
+    books.periods.iter().filter(spent).count()
+}
+
+/// Attempts of tasks that a skip left out.
+fn called_before(books: &Books) -> usize {
+    let tasks = books.tasks.iter().filter(|task| task.error_class.as_deref() == Some("skipped"));
+    let skipped: BTreeSet<(Uuid, &str)> = tasks.map(|task| (task.run_id, task.key.as_str())).collect();
+    books.attempts.iter().filter(|attempt| skipped.contains(&(attempt.run_id, attempt.task_key.as_str()))).count()
 }

@@ -15,9 +15,9 @@ const PROVIDERS: [&str; 2] = ["sandbox", "openai"];
 /// The month is the tighter one, so that what fits the day may still be refused.
 const OF_TENANT: [(&str, &str); 2] = [("day", "0.80"), ("month", "0.60")];
 
-/// The smallest limit of an API key, in millionths of a US dollar: one or two runs at once, and used up within minutes. Each further
-/// key has twice as much, so that in a test of any length some keys are about to be used up.
-const OF_KEY: u64 = 4_000;
+/// The smallest limit of an API key, in millionths of a US dollar: a run at a time, and used up after some ten. Each further key has
+/// twice as much, so that in a test of any length some keys are about to be used up.
+const OF_KEY: u64 = 2_000;
 
 /// What a tenant of the test has.
 #[derive(Debug, Clone, Copy)]

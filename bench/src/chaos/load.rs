@@ -25,6 +25,7 @@ use crate::place::http::Http;
 const AT_ONCE: usize = 16;
 /// How often a submission with an idempotency key is sent again.
 const INSIST: u32 = 60;
+
 /// The load; it runs until it is stopped.
 #[derive(Debug, Clone)]
 pub(crate) struct Load(Arc<Inner>);
@@ -125,7 +126,8 @@ impl Load {
             }
         }
         if random.random_ratio(skips::PERCENT, 100) {
-            sleep(Duration::from_millis(random.random_range(0..400))).await;
+            // Some tasks wait by then, and some have a call under way.
+            sleep(Duration::from_millis(random.random_range(0..1_500))).await;
             let url = format!("{}/api/v1/runs/{run}", self.api(&mut random));
             let key = self.0.customers[submission.tenant].key(submission.api_key);
             skips::skip(&self.0.http, &url, key, submission.tenant, &mut random, &self.0.skips).await;

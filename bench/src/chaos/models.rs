@@ -2,9 +2,10 @@
 //! ceilings and budgets. `orders` and `fault` choose among them; `world` gives the table to the processes.
 
 /// Models that answer and have a price.
-pub(crate) const PRICED: [&str; 4] = ["sandbox/echo", "sandbox/fast", "sandbox/slow-250ms", "openai/echo"];
+pub(crate) const PRICED: [&str; 5] =
+    ["sandbox/echo", "sandbox/fast", "sandbox/slow-250ms", "openai/echo", "sandbox/slow-1s"];
 /// Models that answer and have none: their runs have no ceiling and no budget.
-pub(crate) const UNPRICED: [&str; 2] = ["openai/slow-250ms", "sandbox/slow-1s"];
+pub(crate) const UNPRICED: [&str; 2] = ["openai/slow-250ms", "sandbox/slow-500ms"];
 
 /// A call is never answered.
 pub(crate) const HANGING: &[&str] = &["sandbox/hang"];
