@@ -71,10 +71,10 @@ pub(super) fn unlucky(name: String, tenant: usize, failing: &[&str], random: &mu
     Order { submission, body }
 }
 
-/// One of the keys that have budgets of their own, or none of them.
+/// One of the keys that have budgets of their own, those of the small ones more often, or none of them.
 fn any_key(customer: &Customer, random: &mut StdRng) -> Option<usize> {
     let keys = customer.bounded_keys.len();
-    (keys > 0 && random.random_bool(0.6)).then(|| random.random_range(0..keys))
+    (keys > 0 && random.random_bool(0.6)).then(|| random.random_range(0..keys).min(random.random_range(0..keys)))
 }
 
 fn models(priced_only: bool, random: &mut StdRng) -> Vec<&'static str> {
