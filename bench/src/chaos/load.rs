@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rand::Rng as _;
 use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use reqwest::Method;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -125,14 +125,20 @@ impl Load {
                 let _ = self.0.submissions.add(&submission);
             }
         }
-        if random.random_ratio(skips::PERCENT, 100) {
-            // Some tasks wait by then, and some have a call under way.
-            sleep(Duration::from_millis(random.random_range(0..1_500))).await;
-            let url = format!("{}/api/v1/runs/{run}", self.api(&mut random));
-            let key = self.0.customers[submission.tenant].key(submission.api_key);
-            skips::skip(&self.0.http, &url, key, submission.tenant, &mut random, &self.0.skips).await;
+        // Side by side: a task may be skipped while its run is paused, cancelled or retried.
+        let mut other = StdRng::seed_from_u64(random.random());
+        tokio::join!(self.skip(&submission, &run, &mut other), self.command(&submission, &run, &mut random));
+    }
+
+    async fn skip(&self, submission: &Submission, run: &str, random: &mut StdRng) {
+        if !random.random_ratio(skips::PERCENT, 100) {
+            return;
         }
-        self.command(&submission, &run, &mut random).await;
+        // Some tasks wait by then, and some have a call under way.
+        sleep(Duration::from_millis(random.random_range(0..1_500))).await;
+        let url = format!("{}/api/v1/runs/{run}", self.api(random));
+        let key = self.0.customers[submission.tenant].key(submission.api_key);
+        skips::skip(&self.0.http, &url, key, submission.tenant, random, &self.0.skips).await;
     }
 
     async fn insist(&self, submission: &Submission, body: &Value, tries: u32, random: &mut StdRng) -> Stage {
