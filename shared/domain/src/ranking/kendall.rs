@@ -22,7 +22,7 @@ pub struct Concordance {
 ///
 /// W = 12·S / (m²·(n³−n) − m·Σ T), S = Σ (R(i) − R̄)² over the items' sums of ranks, T = Σ (t³−t) over each rater's groups of t
 /// ties (Kendall and Babington Smith 1939, "The Problem of m Rankings"; the correction for ties as in Siegel and Castellan 1988,
-/// "Nonparametric Statistics for the Behavioral Sciences", 9.6, and in R's `irr::kendall(correct = TRUE)`).
+/// "Nonparametric Statistics for the Behavioral Sciences", and in R's `irr::kendall(correct = TRUE)`).
 ///
 /// None for fewer than two raters or two common items, and where every rater ties all items.
 pub fn concordance(raters: &[Vec<Option<f64>>]) -> Option<Concordance> {

@@ -114,16 +114,24 @@ impl Leaderboard {
     }
 
     /// Whether the first place is clear; none on an empty board.
+    ///
+    /// Two 95 % intervals that overlap are a cautious test: answers whose intervals overlap a little may still differ by the
+    /// usual standards.
     pub fn call(&self) -> Option<Call> {
         Some(self.call_of(self.0.first()?.standing.candidate)?.0)
     }
 
-    /// How sure one may be that nobody is better than `candidate`, and those who may be: everyone with the same or a higher
-    /// value, an overlapping interval, or too few judgements to say. None where it is not on the board.
-    ///
-    /// Two 95 % intervals that overlap are a cautious test: answers whose intervals overlap a little may still differ by the
-    /// usual standards.
-    pub fn call_of(&self, candidate: Candidate) -> Option<(Call, Vec<Candidate>)> {
+    /// Who may be better than the one in the first place for all one can say: those whose interval overlaps, and those of whom
+    /// there are too few judgements. Empty where the call is clear.
+    pub fn contenders(&self) -> Vec<Candidate> {
+        self.0
+            .first()
+            .and_then(|place| self.call_of(place.standing.candidate))
+            .map_or_else(Vec::new, |(_, others)| others)
+    }
+
+    /// The call for one that shares the first place, and its contenders. None where it is not on the board.
+    pub(super) fn call_of(&self, candidate: Candidate) -> Option<(Call, Vec<Candidate>)> {
         let own = self.0.iter().find(|place| place.standing.candidate == candidate)?;
         if self.0.len() == 1 {
             return Some((Call::Unopposed, Vec::new()));
@@ -186,8 +194,8 @@ mod tests {
             standing(2, 0.0, Some((-0.5, 0.5))),
         ]);
         assert_eq!(board.call_of(Candidate(0)), Some((Call::TooClose, vec![Candidate(1)])));
-        let (_, better) = board.call_of(Candidate(2)).unwrap();
-        assert_eq!(better, [Candidate(0), Candidate(1)]);
+        assert_eq!(board.contenders(), [Candidate(1)]);
         assert_eq!(board.call_of(Candidate(7)), None);
+        assert!(Leaderboard::default().contenders().is_empty());
     }
 }

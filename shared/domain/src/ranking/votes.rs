@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::index::distinct;
 use super::{Candidate, Invalid, Judge};
 
-/// Two different answers; the left one comes first in the run's list.
+/// Two different answers; the left one comes first in the run's list. In JSON a list of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "[Candidate; 2]", into = "[Candidate; 2]")]
 pub struct Pair {
     left: Candidate,
     right: Candidate,
@@ -35,6 +36,20 @@ impl Pair {
     /// The other.
     pub fn right(self) -> Candidate {
         self.right
+    }
+}
+
+impl TryFrom<[Candidate; 2]> for Pair {
+    type Error = Invalid;
+
+    fn try_from([one, other]: [Candidate; 2]) -> Result<Self, Invalid> {
+        Self::new(one, other)
+    }
+}
+
+impl From<Pair> for [Candidate; 2] {
+    fn from(pair: Pair) -> Self {
+        [pair.left, pair.right]
     }
 }
 
@@ -233,6 +248,9 @@ mod tests {
         let pair = Pair::new(Candidate(2), Candidate(1)).unwrap();
         assert_eq!((pair.left(), pair.right()), (Candidate(1), Candidate(2)));
         assert_eq!(Pair::new(Candidate(1), Candidate(1)), Err(Invalid::SameCandidate));
+        assert_eq!(serde_json::to_string(&pair).unwrap(), "[1,2]");
+        assert_eq!(serde_json::from_str::<Pair>("[2,1]").unwrap(), pair);
+        assert!(serde_json::from_str::<Pair>("[1,1]").is_err());
     }
 
     #[test]

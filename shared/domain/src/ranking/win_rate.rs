@@ -47,3 +47,33 @@ fn counted(row: WinRate) -> WinRate {
     let rate = (all > 0).then(|| (row.wins as f64 + row.ties as f64 / 2.0) / all as f64);
     WinRate { rate, ..row }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ranking::Judge;
+    use crate::ranking::votes::{Choice, Order, Orders, Pair, Vote};
+
+    #[test]
+    fn a_tie_is_half_a_win_and_a_missing_vote_is_none() {
+        let vote = |right, iteration, choice| Vote {
+            iteration,
+            judge: Judge(0),
+            pair: Pair::new(Candidate(0), Candidate(right)).unwrap(),
+            order: Order::Forward,
+            choice,
+        };
+        let votes = vec![
+            vote(1, 1, Some(Choice::A)),
+            vote(1, 2, Some(Choice::Tie)),
+            vote(1, 3, Some(Choice::B)),
+            vote(1, 4, Some(Choice::A)),
+            vote(2, 1, None),
+        ];
+        let rates = of(&VoteTable::new(votes, Orders::Single).unwrap());
+        let expected = |candidate, wins, losses, ties, rate| WinRate { candidate, wins, losses, ties, rate };
+        assert_eq!(rates[0], expected(Candidate(0), 2, 1, 1, Some(0.625)));
+        assert_eq!(rates[1], expected(Candidate(1), 1, 2, 1, Some(0.375)));
+        assert_eq!(rates[2], expected(Candidate(2), 0, 0, 0, None));
+    }
+}

@@ -81,7 +81,7 @@ def alpha(units, metric):
     return 1 - observed / expected
 
 
-# Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", part C: four observers, twelve units.
+# Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", parts C and D: four observers, twelve units.
 OBSERVERS = [
     [1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None],
     [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3],

@@ -125,7 +125,7 @@ fn alpha_is_that_of_krippendorffs_own_example() {
     ];
     let units = transposed(&observers);
     let found = [Metric::Nominal, Metric::Ordinal, Metric::Interval].map(|metric| alpha(&units, metric).unwrap());
-    // Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", part D, to its digits; then the reference.
+    // Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", parts C and D, to its digits; then the reference.
     assert_close(&found.map(|alpha| alpha.alpha), &[0.743, 0.815, 0.849], 0.000_51);
     assert_close(&found.map(|alpha| alpha.alpha), &[0.743_421_052_632, 0.815_387_503_755, 0.849_107_142_857], CLOSE);
     // 40 of the 41 values are in units with two or more; the twelfth unit has one.
@@ -169,7 +169,7 @@ fn both_kappas(pairs: &[(i32, i32)]) -> [f64; 2] {
 
 #[test]
 fn kappa_is_that_of_cohens_own_example_and_of_r() {
-    // Cohen 1960, table 2: 200 persons in three categories by two judges; κ = 0.492.
+    // Cohen 1960, the example of the paper: 200 persons in three categories by two judges; κ = 0.492.
     let table = [[88, 14, 18], [10, 40, 10], [2, 6, 12]];
     let mut pairs = Vec::new();
     for (one, row) in table.iter().enumerate() {
