@@ -1,8 +1,9 @@
-//! Submitting a run (PROTOCOL rule 2): the jobs row, one tenant transaction, the push. Called by `routes::runs`.
+//! Submitting a run (PROTOCOL rule 2): the jobs row beside one tenant transaction, which is committed after it, and the push. Called by `routes::runs`.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
 
+use acm2_broker::dispatch::Load;
 use acm2_domain::error::{Error, FieldError, Kind};
 use acm2_domain::ids::{JobId, RunId};
 use acm2_domain::job::{Job, Queue, Work};
@@ -27,8 +28,8 @@ impl Check for NewRun {
 /// What a submission led to.
 #[derive(Debug)]
 pub(crate) enum Submitted {
-    /// A new run, and how many of its tenant's waited before it.
-    New(Box<Run>, u64),
+    /// A new run, and what it came upon in the queue.
+    New(Box<Run>, Load),
     /// The run that an earlier submission with the same `Idempotency-Key` made, and what was answered then.
     Replayed(RunId, String),
 }
@@ -37,8 +38,8 @@ pub(crate) enum Submitted {
 pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempotency) -> Result<Submitted, Failure> {
     let spec = body.compile(&caller.app.prices).map_err(Error::invalid)?;
     spec.check_prices(&caller.app.prices)?;
-    let waiting = waiting(caller).await;
-    let full = refusal(caller, waiting);
+    let load = load(caller).await;
+    let full = refusal(caller, load.waiting);
     // A repeated request is told of the run that it made, also while the queue is full.
     if let Some(refusal) = full.as_ref().filter(|_| !idempotency.is_named()) {
         return Err(refusal.clone().into());
@@ -76,7 +77,7 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
         Ok(Written::New(run, tx)) => {
             tx.commit().await?;
             tail::push(&caller.app, &[inserted.unwrap_or(job)]).await;
-            return Ok(Submitted::New(run, waiting));
+            return Ok(Submitted::New(run, load));
         }
         Ok(Written::Replay(run, answer)) => Ok(Submitted::Replayed(run, answer)),
         Err(failure) => Err(failure),
@@ -142,14 +143,14 @@ async fn check_keys(tx: &TenantTx, spec: &RunSpec) -> Result<(), Failure> {
 
 /// Refuses one more run in a full queue.
 pub(crate) async fn refuse_beyond_quota(caller: &Caller) -> Result<(), Error> {
-    refusal(caller, waiting(caller).await).map_or(Ok(()), Err)
+    refusal(caller, load(caller).await.waiting).map_or(Ok(()), Err)
 }
 
-/// How many of the tenant's runs wait; 0 while the broker is away, where nobody counts.
-async fn waiting(caller: &Caller) -> u64 {
-    caller.app.broker.dispatch.waiting(Queue::Runs, caller.tenant).await.unwrap_or_else(|error| {
+/// What a run of the tenant comes upon; nothing while the broker is away, where nobody counts.
+async fn load(caller: &Caller) -> Load {
+    caller.app.broker.dispatch.load(Queue::Runs, caller.tenant).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "the broker is away; the run is accepted all the same");
-        0
+        Load::default()
     })
 }
 

@@ -19,7 +19,7 @@ use super::link::Link;
 use super::scripts::Scripts;
 use super::wake::Waits;
 use crate::charge::{self, cost, micros};
-use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal, Used};
+use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Load, Renewal, Used};
 use crate::open::BrokerOptions;
 
 /// How much one script call is given to do: the server does nothing else while it runs.
@@ -235,13 +235,14 @@ impl Dispatch for RedisDispatch {
         self.link.invoke(&script).await
     }
 
-    async fn waiting(&self, queue: Queue, tenant: TenantId) -> Result<u64, BrokerError> {
+    async fn load(&self, queue: Queue, tenant: TenantId) -> Result<Load, BrokerError> {
         let prefix = self.prefix(queue);
         let mut reads = pipe();
         reads.cmd("ZCARD").arg(format!("{prefix}ready:{tenant}"));
         reads.cmd("HGET").arg(format!("{prefix}account:{tenant}")).arg("late");
-        let (ready, late): (u64, Option<u64>) = self.link.query_all(&reads).await?;
-        Ok(ready + late.unwrap_or(0))
+        reads.cmd("ZCARD").arg(format!("{prefix}leases"));
+        let (ready, late, leased): (u64, Option<u64>, u64) = self.link.query_all(&reads).await?;
+        Ok(Load { waiting: ready + late.unwrap_or(0), leased })
     }
 
     async fn standing(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<Option<Standing>, BrokerError> {
