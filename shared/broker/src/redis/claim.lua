@@ -7,13 +7,14 @@ local now = now_ms()
 woken = true -- until the end, which tells whether there is more
 
 -- The permits of all workers that live. A worker's own sign of life is written when the last one is no longer fresh.
-local permits = tonumber(ARGV[6])
+local own = tonumber(ARGV[6])
+local permits = own
 local workers = call('HGETALL', WORKERS)
 local fresh = false
 for at = 1, #workers, 2 do
   local its, seen = permits_and_seen(workers[at + 1])
   if workers[at] == ARGV[5] then
-    fresh = its == permits and seen <= now and now - seen < lease / 8
+    fresh = its == own and seen <= now and now - seen < lease / 8
   elseif now - seen > 2 * lease then
     call('HDEL', WORKERS, workers[at])
   else
