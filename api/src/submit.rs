@@ -111,12 +111,11 @@ async fn write(
         return Err(refusal.into());
     }
     check_keys(&tx, &row.spec).await?;
-    let written = match runs::insert_unless_bound(&tx, &row, now).await? {
-        Some(written) => written,
-        None => {
-            row.reserved = spending::reserve(&tx, caller, row.id, &row.spec, now).await?;
-            runs::insert(&tx, &row, now).await?
-        }
+    let written = if let Some(written) = runs::insert_unless_bound(&tx, &row, now).await? {
+        written
+    } else {
+        row.reserved = spending::reserve(&tx, caller, row.id, &row.spec, now).await?;
+        runs::insert(&tx, &row, now).await?
     };
     let run = runs::assemble(&written, Some(&BTreeMap::new()));
     idempotency.finish(&tx, row.id.uuid(), Some(&run)).await?;

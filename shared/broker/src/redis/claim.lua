@@ -100,6 +100,7 @@ end
 
 if ahead and ahead ~= state().clock then
   set(state(), 'clock', ahead)
+  -- All of it at once: taking a range away costs little.
   call('ZREMRANGEBYSCORE', PAST, '-inf', ahead)
 end
 if not emptied and call('EXISTS', RING) == 1 then

@@ -6,8 +6,8 @@
 --   account:<tenant> HASH of a tenant that has jobs: weight, where it is not one; leases, late: how many of its jobs are
 --                         leased, delayed; cost and held, its own means; credit: what it was charged too much and the clock
 --                         has passed, while it stands in the ring
---   state           HASH  waiting: number of ready jobs of all tenants; clock: the virtual time of the last claim, '' after the
---                         queue was empty; it never goes back, and nobody in the ring is behind it;
+--   state           HASH  waiting: number of ready jobs of all tenants; clock: the virtual time of the last claim, '' while there was
+--                         none since the queue was empty; it never goes back, and nobody in the ring is behind it;
 --                         cost, held: the moving averages of all jobs, in microseconds
 --   ring            ZSET  tenant -> virtual time, in microseconds of calls divided by weights; who has ready jobs and is
 --                         under the cap stands in it
@@ -105,7 +105,7 @@ local function enter_ring(tenant)
   if place_of(tenant) then return end
   -- Only who holds something can be at its cap.
   if account(tenant).leases > 0 then call('SREM', CAPPED, tenant) end
-  -- Nothing is past before the first claim.
+  -- Without a clock nothing is past.
   local past = state().clock and call('ZSCORE', PAST, tenant)
   places[tenant] = math.max(clock(), tonumber(past or 0))
   call('ZADD', RING, places[tenant], tenant)
@@ -113,10 +113,16 @@ local function enter_ring(tenant)
   wake()
 end
 
+-- Once something is past, there is a clock.
+local function keep_past(tenant, at)
+  call('ZADD', PAST, at, tenant)
+  if not state().clock then set(state(), 'clock', 0) end
+end
+
 -- For one that stands in the ring no longer.
 local function left_ring(tenant, at)
   places[tenant] = false
-  call('ZADD', PAST, at, tenant)
+  keep_past(tenant, at)
   set(account(tenant), 'credit', 0)
 end
 
@@ -142,7 +148,7 @@ local function correct(tenant, paid, paid_until, cost)
   at = number(past, 0)
   if at <= clock() then at = tonumber(paid_until) end
   if at + more > clock() then
-    call('ZADD', PAST, at + more, tenant)
+    keep_past(tenant, at + more)
   elseif past then
     call('ZREM', PAST, tenant)
   end

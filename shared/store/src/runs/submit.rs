@@ -105,7 +105,7 @@ fn insert_run(row: &Model, unless: Option<SelectStatement>) -> Result<InsertStat
         values.and_where(Expr::exists(unless).not());
     }
     let mut insert = Query::insert();
-    insert.into_table(Entity).columns(Column::iter()).select_from(values).map_err(unbalanced)?;
+    insert.into_table(Entity).columns(Column::iter()).select_from(values).map_err(|error| unbalanced(&error))?;
     Ok(insert)
 }
 
@@ -130,13 +130,13 @@ async fn write(tx: &TenantTx, row: &Model, insert: InsertStatement, now: DateTim
         .into_table(event_entity::Entity)
         .columns(event_entity::Column::iter())
         .select_from(values)
-        .map_err(unbalanced)?;
+        .map_err(|error| unbalanced(&error))?;
     let inserted = CommonTableExpression::new().table_name("inserted").query(insert).to_owned();
     let both = insert_event.with(WithClause::new().cte(inserted).to_owned());
     Ok(tx.execute(&both).await?.rows_affected() == 1)
 }
 
 /// A statement with fewer values than columns, which the lists above cannot give.
-fn unbalanced(error: sea_orm::sea_query::error::Error) -> StoreError {
+fn unbalanced(error: &sea_orm::sea_query::error::Error) -> StoreError {
     StoreError::Corrupt(format!("a new run cannot be written: {error}"))
 }
