@@ -12,12 +12,13 @@ use acm2_store::{StoreError, TenantTx, provider_keys};
 use crate::auth::Caller;
 use crate::body::Check;
 use crate::idempotency::Idempotency;
+use crate::material::{self, Compiled};
 use crate::problem::Failure;
 use crate::{spending, tail};
 
 impl Check for NewRun {
     fn check(&self, app: &crate::app::App) -> Vec<FieldError> {
-        self.compile(&app.prices).err().unwrap_or_default()
+        NewRun::check(self, &app.prices)
     }
 }
 
@@ -32,7 +33,10 @@ pub(crate) enum Submitted {
 
 /// Submits a run.
 pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempotency) -> Result<Submitted, Failure> {
-    let spec = body.compile(&caller.app.prices).map_err(Error::invalid)?;
+    let Compiled { body, spec } = match material::compile(caller, body).await {
+        Ok(compiled) => compiled,
+        Err(failure) => return repeated(caller, idempotency, failure).await,
+    };
     spec.check_prices(&caller.app.prices)?;
     let waiting = waiting(caller).await;
     let full = refusal(caller, waiting);
@@ -58,7 +62,7 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
     };
     let now = caller.app.clock.now();
     let inserted = caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(row.deadline(now))).await?;
-    let outcome = write(caller, row, idempotency, full).await;
+    let outcome = write(caller, row, &body, idempotency, full).await;
     if !matches!(outcome, Ok(Written::New(_)) | Err(Unsure::MayStand(_))) {
         // Nothing was written, so nothing is to be done. If this fails, the sweeper finds a job without a run.
         if let Err(error) = caller.app.store.jobs().delete(job.id).await {
@@ -101,6 +105,7 @@ impl From<Failure> for Unsure {
 async fn write(
     caller: &Caller,
     mut row: NewRunRow,
+    body: &NewRun,
     idempotency: &Idempotency,
     full: Option<Error>,
 ) -> Result<Written, Unsure> {
@@ -115,11 +120,24 @@ async fn write(
     check_keys(&tx, &row.spec).await?;
     row.reserved = spending::reserve(&tx, caller, row.id, &row.spec, now).await?;
     let written = runs::insert(&tx, &row, now).await?;
+    material::name_texts(&tx, row.id, body, &row.spec).await?;
     let run = runs::assemble(&written, Some(&BTreeMap::new()));
     idempotency.finish(&tx, row.id.uuid(), Some(&run)).await?;
     // Whether a commit that failed was applied cannot be known: then the job stays, and the sweeper finds out.
     tx.commit().await.map_err(|error| Unsure::MayStand(error.into()))?;
     Ok(Written::New(Box::new(run)))
+}
+
+/// A repeated request is told of the run that it made, also when what it names of the library has gone since; any other of its
+/// failure.
+async fn repeated(caller: &Caller, idempotency: &Idempotency, failure: Failure) -> Result<Submitted, Failure> {
+    if !idempotency.is_named() || !matches!(&failure, Failure::Domain(error) if error.kind == Kind::Invalid) {
+        return Err(failure);
+    }
+    // Nothing is committed, so a new name is not taken.
+    let tx = caller.store().begin().await?;
+    let earlier = idempotency.begin(&tx, caller.app.clock.now()).await?.ok_or(failure)?;
+    Ok(Submitted::Replayed(RunId::from(earlier.subject), earlier.text))
 }
 
 /// A provider key that the caller names must be there, and of the provider that it is named for.

@@ -74,6 +74,7 @@ pub async fn insert(tx: &TenantTx, run: &NewRunRow, now: DateTime<Utc>) -> Resul
         deadline_at: run.deadline(now),
         retry_claim: 0,
         skips: 0,
+        spec_hash: Some(run.spec.hash().to_string()),
     };
     Entity::insert(every_column(row.clone())).exec_without_returning(tx).await?;
     let queued = NewEvent::new(EventType::RunQueued, json!({"tasks_expected": row.tasks_expected}));
@@ -112,5 +113,6 @@ fn every_column(row: Model) -> ActiveModel {
         deadline_at: Set(row.deadline_at),
         retry_claim: Set(row.retry_claim),
         skips: Set(row.skips),
+        spec_hash: Set(row.spec_hash),
     }
 }

@@ -10,6 +10,7 @@ mod poison;
 mod route;
 mod settle;
 mod skips;
+mod texts;
 mod waits;
 
 use std::sync::Arc;
