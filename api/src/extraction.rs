@@ -1,15 +1,18 @@
 //! Extracting the text of a file in a process of its own: this program again, with the command `extract`, without environment
 //! and confined. Whatever a hostile file does to its parser, loop, eat memory, overflow its stack, ends that process alone.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use acm2_domain::error::{Error, Kind};
+use acm2_domain::ids::TenantId;
 use acm2_extract::{FileType, Refusal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore};
 use tokio::time::timeout;
 
 use crate::reading::unreadable;
@@ -20,17 +23,33 @@ const LONGEST: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Seconds after which an upload that found no turn may come again.
 const RETRY_AFTER: u64 = 5;
-/// Files that are read at a time: each takes a processor and much memory.
-static TURNS: Semaphore = Semaphore::const_new(2);
+/// Files that this process has read at a time: each takes a processor and much memory.
+static TURNS: Semaphore = Semaphore::const_new(4);
+/// Those whose files are read or wait. One file of each at a time, so that nobody's files keep all those of others waiting.
+static LINES: Mutex<BTreeMap<TenantId, Arc<Semaphore>>> = Mutex::new(BTreeMap::new());
 
-/// The text of a file, of at most `most` bytes.
-pub(crate) async fn extract(file_type: FileType, bytes: Vec<u8>, most: usize) -> Result<String, Error> {
+/// The line in which a tenant's files wait for each other.
+fn line_of(tenant: TenantId) -> Arc<Semaphore> {
+    let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+    // Lines in which nobody stands go.
+    lines.retain(|_, line| Arc::strong_count(line) > 1);
+    Arc::clone(lines.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(1))))
+}
+
+/// The text of a tenant's file, of at most `most` bytes.
+pub(crate) async fn extract(
+    tenant: TenantId,
+    file_type: FileType,
+    bytes: Vec<u8>,
+    most: usize,
+) -> Result<String, Error> {
     let busy = || {
         let detail = "too many files are being read at the moment; upload it again";
         Error::new(Kind::Unavailable, "overloaded", detail).retry_after(RETRY_AFTER)
     };
-    let turn = timeout(PATIENCE, TURNS.acquire()).await;
-    let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    let line = line_of(tenant);
+    let turns = async { Ok::<_, AcquireError>((line.acquire().await?, TURNS.acquire().await?)) };
+    let _turns = timeout(PATIENCE, turns).await.map_err(|_| busy())?.map_err(|_| busy())?;
     let mut child = start(file_type, most).map_err(|error| {
         tracing::error!(%error, "the process that reads files does not start");
         busy()
@@ -81,4 +100,23 @@ async fn converse(child: &mut Child, bytes: Vec<u8>, most: usize) -> io::Result<
     let ((), read) = tokio::join!(write, read);
     read?;
     Ok((child.wait().await?.code(), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tenants_files_wait_for_each_other_and_not_for_those_of_others() {
+        let (one, other) = (TenantId::generate(), TenantId::generate());
+        let first = line_of(one);
+        let held = first.acquire().await.unwrap();
+        assert!(line_of(one).try_acquire().is_err());
+        assert!(line_of(other).try_acquire().is_ok());
+        drop(held);
+        assert!(line_of(one).try_acquire().is_ok());
+        drop(first);
+        line_of(other);
+        assert!(!LINES.lock().unwrap().contains_key(&one), "a line in which nobody stands stays");
+    }
 }

@@ -6,6 +6,7 @@ use acm2_domain::run::storable;
 use acm2_extract::FileType as Packed;
 
 use crate::app::App;
+use crate::auth::Caller;
 use crate::extraction;
 
 /// What can be made a document.
@@ -60,14 +61,16 @@ pub(crate) fn unsupported() -> Error {
 }
 
 /// The text of a file.
-pub(crate) async fn read(app: &App, file_type: FileType, bytes: Vec<u8>) -> Result<String, Error> {
+pub(crate) async fn read(caller: &Caller, file_type: FileType, bytes: Vec<u8>) -> Result<String, Error> {
     let text = match file_type {
         FileType::Text | FileType::Markdown => {
             String::from_utf8(bytes).map_err(|_| unreadable("it is not text in UTF-8"))?
         }
-        FileType::Packed(packed) => extraction::extract(packed, bytes, app.config.library.text_limit).await?,
+        FileType::Packed(packed) => {
+            extraction::extract(caller.tenant, packed, bytes, caller.app.config.library.text_limit).await?
+        }
     };
-    finish(app, text)
+    finish(&caller.app, text)
 }
 
 /// The last step for every text: what cannot be stored is replaced, what is too long or empty refused.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::listing::list_of;
 use crate::app::App;
+use crate::auth::Caller;
 use crate::body::{Check, File};
 use crate::problem::Failure;
 use crate::reading::{self, FileType};
@@ -133,7 +134,7 @@ pub(super) fn of_json(app: &App, document: NewDocument) -> Result<NewRow, Failur
 }
 
 /// A file that was uploaded, as a new row.
-pub(super) async fn of_file(app: &App, file: File) -> Result<NewRow, Failure> {
+pub(super) async fn of_file(caller: &Caller, file: File) -> Result<NewRow, Failure> {
     let name = match file.name {
         Some(name) => name,
         None => name_of(file.file_name.as_deref()),
@@ -150,7 +151,7 @@ pub(super) async fn of_file(app: &App, file: File) -> Result<NewRow, Failure> {
         content_type: file_type.content_type().to_owned(),
         bytes: file.bytes.len() as u64,
         sha256: ContentHash::of(&file.bytes),
-        text: reading::read(app, file_type, file.bytes).await?,
+        text: reading::read(caller, file_type, file.bytes).await?,
     })
 }
 

@@ -38,7 +38,7 @@ impl Documents {
         let idempotency = Idempotency::of(&caller, "documents.create", name.as_deref(), body.digest()).await?;
         let new = match body {
             JsonOrFile::Json(body) => document_bodies::of_json(&caller.app, body.value)?,
-            JsonOrFile::File(file) => document_bodies::of_file(&caller.app, file).await?,
+            JsonOrFile::File(file) => document_bodies::of_file(&caller, file).await?,
         };
         let now = caller.app.clock.now();
         let tx = caller.store().begin().await?;

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::Client;
+use crate::aftermath::check;
+use crate::harness::{Client, Process};
 use crate::house::{House, ended, on_both, run, submit};
 
 const DOCUMENTS: &str = "/api/v1/documents";
@@ -15,6 +16,7 @@ on_both!(
     everything_that_counts_calls_counts_documents,
     a_repeated_submission_outlives_its_document,
     a_template_is_filled_in_when_the_run_is_submitted,
+    a_run_about_documents_outlives_two_kills,
 );
 
 async fn document(client: &Client, name: &str, text: &str) -> String {
@@ -149,4 +151,40 @@ async fn a_template_is_filled_in_when_the_run_is_submitted(house: &House) {
     let text = results(&run)[0]["text"].as_str().unwrap().to_owned();
     assert!(text.starts_with("Echo: As {{tone}} {{document}} on \n\nThe document \"d\" stands"), "{text}");
     assert!(text.contains("-----\n{{who}}\n-----") && text.ends_with("-----\n\n, calmly."), "{text}");
+}
+
+/// Kills whoever works and starts another one; a client of the process with HTTP.
+fn kill(house: &House, processes: &mut Vec<Process>, key: &str) -> Client {
+    let role = if house.world.is_shared() { "worker" } else { "serve" };
+    processes.pop().unwrap().kill();
+    processes.push(house.world.start(role));
+    house.world.client(&processes[0], key)
+}
+
+async fn a_run_about_documents_outlives_two_kills(house: &House) {
+    let mut processes = house.open();
+    let (tenant, mut client) = house.tenant_and_client(&processes[0], "owner").await;
+    let (one, two) = (document(&client, "one", "text of one").await, document(&client, "two", "text of two").await);
+    let models = json!(["sandbox/slow-250ms"]);
+    let body = json!({"prompt": "hi", "models": models, "iterations": 6, "concurrency": 1, "documents": [one, two]});
+    let run_id = submit(&client, &body).await;
+    for id in [&one, &two] {
+        client.delete(&format!("{DOCUMENTS}/{id}")).await.expect(204);
+    }
+    // In the middle of the first document, and of the second.
+    for calls in [3, 9] {
+        house.wait_for_calls(calls).await;
+        client = kill(house, &mut processes, &tenant.key);
+    }
+    let run = ended(&client, &run_id, std::time::Duration::from_mins(2)).await;
+    assert_eq!(run["status"], "completed", "{run}");
+    let results = results(&run);
+    assert_eq!(results.len(), 12);
+    for (index, result) in results.iter().enumerate() {
+        let own = if index < 6 { "text of one" } else { "text of two" };
+        assert!(result["text"].as_str().unwrap().contains(own), "{result}");
+    }
+    // No answer was paid for twice, and the money adds up.
+    let figures = check(house, &tenant, processes).await;
+    assert_eq!((figures.runs, figures.tasks), (1, 12), "{figures}");
 }

@@ -31,7 +31,7 @@ pub(crate) fn read(bytes: &[u8], most: usize) -> Result<String, Refusal> {
         return Err(Refusal::TooLarge);
     }
     let markup = String::from_utf8(markup).map_err(|_| Refusal::Damaged)?;
-    text_of(&markup, most)
+    text_of(markup.trim_start_matches('\u{feff}'), most)
 }
 
 fn of_zip(error: &ZipError) -> Refusal {

@@ -3,7 +3,7 @@
 //!
 //! - [`FileType`], [`Refusal`]: what goes in and what is wrong with it, as words for the command line
 //! - [`extract`]: the text
-//! - [`confine`]: takes from the process what a parser does not need
+//! - [`confine()`]: takes from the process what a parser does not need
 
 mod bounded;
 mod confine;
