@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ProviderKeyId;
+use crate::judging::Expectation;
 use crate::money::Usd;
 pub use crate::rates::{RateHints, RateWindow};
 
@@ -64,6 +65,8 @@ pub struct Call {
     pub timeout: Duration,
     /// How often a failed attempt may be followed by another.
     pub max_retries: u32,
+    /// What the answer must be; anything where `None`.
+    pub expects: Option<Expectation>,
 }
 
 impl Call {
@@ -208,6 +211,8 @@ pub enum ErrorClass {
     ProviderNetwork,
     /// The answer could not be understood.
     ProviderDecode,
+    /// The model answered, but not what was expected of it (scores, a winner), also when it was told so.
+    UnusableAnswer,
     /// The run's ceiling leaves no room for the call.
     CostCeiling,
     /// The run has a ceiling and the model no price.

@@ -9,6 +9,7 @@ pub mod estimate;
 pub mod ids;
 pub mod job;
 pub mod journal;
+pub mod judging;
 pub mod money;
 #[cfg(feature = "openapi")]
 mod openapi;

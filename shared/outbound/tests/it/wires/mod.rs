@@ -32,6 +32,7 @@ pub(crate) fn call(slug: &str, model: &str) -> Call {
         max_output_tokens: None,
         timeout: Duration::from_mins(10),
         max_retries: 2,
+        expects: None,
     }
 }
 
