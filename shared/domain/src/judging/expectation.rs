@@ -3,6 +3,10 @@
 use serde_json::Value;
 
 use super::{Defect, Preference, Scoring};
+use crate::call::{Call, Message, Role};
+
+/// Of an answer that cannot be used the model is shown so many bytes at most: enough to see what it was.
+const SHOWN: usize = 4_000;
 
 /// What an answer must be, to count as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +45,18 @@ impl Expectation {
         }
     }
 
-    /// What a model is told whose answer was not what was expected.
-    pub fn repair(&self, defect: &Defect) -> String {
+    /// The call that asks again, after an answer that was not what was expected.
+    pub fn repair(&self, call: &Call, answer: &str, defect: &Defect) -> Call {
+        let end = (0..=SHOWN.min(answer.len())).rev().find(|end| answer.is_char_boundary(*end)).unwrap_or(0);
+        // Providers refuse an empty turn.
+        let shown = if answer[..end].trim().is_empty() { "(nothing)" } else { &answer[..end] };
+        let mut messages = call.messages.clone();
+        messages.push(Message { role: Role::Assistant, content: shown.to_owned() });
+        messages.push(Message { role: Role::User, content: self.defect_told(defect) });
+        Call { messages, ..call.clone() }
+    }
+
+    fn defect_told(&self, defect: &Defect) -> String {
         format!(
             "Your answer cannot be used: {defect}. Answer again with nothing but one JSON object of this schema, without a \
              code fence and without any other word:\n{}",
@@ -59,7 +73,7 @@ mod tests {
     fn a_repair_names_the_defect_and_the_form() {
         let expectation = Expectation::Scores(Scoring { criteria: vec!["Depth".to_owned()] });
         let defect = expectation.check(r#"{"evaluations": []}"#).unwrap_err();
-        let repair = expectation.repair(&defect);
+        let repair = expectation.defect_told(&defect);
         assert!(repair.contains("there is no score for \"Depth\"") && repair.contains("\"evaluations\""), "{repair}");
         assert_eq!(Expectation::Preference.check(r#"{"winner": "B"}"#), Ok(()));
     }
