@@ -26,4 +26,17 @@ fn a_short_seed_of_faults_loses_nothing_repeats_nothing_and_mixes_nothing_up() {
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
     assert!(output.status.success(), "{}: {said}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    // A promise that nothing was asked of is easily kept.
+    for figure in
+        ["of these for want of budget", "runs under a budget", "runs with on_in_doubt: fail", "skips accepted"]
+    {
+        assert!(figure_of(&said, figure) > Some(0), "{figure}: {said}");
+    }
+    assert_eq!(figure_of(&said, "of these for a mistake of the load"), Some(0), "{said}");
+}
+
+/// A figure of the table.
+fn figure_of(said: &str, words: &str) -> Option<u64> {
+    let row = said.lines().find_map(|line| line.strip_prefix(&format!("| {words} | ")))?;
+    row.trim_end_matches(" |").parse().ok()
 }

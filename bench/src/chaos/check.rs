@@ -5,17 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::check_deliveries;
-use super::evidence::{Attempt, Books, Call, Evidence, Run};
-use super::records::Stage;
+use super::evidence::{Attempt, Books, Call, Evidence, PICO, Run};
+use super::records::{Skip, Stage, Submission};
 use super::verdict::{Line, Verdict};
+use super::{check_budgets, check_deliveries, check_tasks, counts};
 use crate::ids::uuid_of;
 
-/// Picodollars in a millionth of a dollar.
-const PICO: i64 = 1_000_000;
-
 /// The first call of each attempt.
-type Calls<'a> = BTreeMap<Uuid, &'a Call>;
+pub(super) type Calls<'a> = BTreeMap<Uuid, &'a Call>;
 
 /// Compares everything.
 pub(crate) fn check(evidence: &Evidence) -> Verdict {
@@ -39,9 +36,16 @@ pub(crate) fn check(evidence: &Evidence) -> Verdict {
         attempts(books, &calls, &mut verdict);
         repeats(books, &calls, &mut verdict);
         check_deliveries::check(books, evidence, &mut verdict);
+        check_budgets::check(books, &evidence.calls, &mut verdict);
+        check_tasks::check(books, &skips_of(evidence, number), &calls, &mut verdict);
     }
-    figures(evidence, &calls, &mut verdict);
+    verdict.figures = counts::counts(evidence, &calls);
     verdict
+}
+
+/// What a tenant asked to skip.
+pub(super) fn skips_of(evidence: &Evidence, tenant: usize) -> Vec<&Skip> {
+    evidence.skips.iter().filter(|skip| skip.tenant == tenant).collect()
 }
 
 fn submissions(evidence: &Evidence, verdict: &mut Verdict) {
@@ -53,6 +57,7 @@ fn submissions(evidence: &Evidence, verdict: &mut Verdict) {
         if !there {
             verdict.broken(Line::Lost, format!("{id} of {}", submission.name));
         }
+        charged(submission, books, verdict);
         if submission.is_idempotent {
             runs_of_key.entry(&submission.name).or_default().insert(id);
         }
@@ -69,6 +74,18 @@ fn submissions(evidence: &Evidence, verdict: &mut Verdict) {
                 verdict.broken(Line::Doubled, format!("{name} stands in the store twice"));
             }
         }
+    }
+}
+
+/// A run counts for the API key that submitted it, whoever commands it afterwards.
+fn charged(submission: &Submission, books: Option<&Books>, verdict: &mut Verdict) {
+    let (Some(books), Some(number), Stage::Accepted(id)) = (books, submission.api_key, &submission.stage) else {
+        return;
+    };
+    let run = books.runs.iter().find(|run| Some(run.id) == uuid_of(id));
+    let key = books.bounded_keys.get(number).copied();
+    if run.is_some_and(|run| run.api_key_id != key) {
+        verdict.broken(Line::BudgetSums, format!("submitted with the key {key:?}: {run:?}"));
     }
 }
 
@@ -176,43 +193,3 @@ fn events_of(run: &Run, books: &Books, shown: &str, verdict: &mut Verdict) {
 
 /// Events that end a run.
 pub(super) const END: [&str; 4] = ["run.completed", "run.completed_with_errors", "run.failed", "run.cancelled"];
-
-fn figures(evidence: &Evidence, calls: &Calls<'_>, verdict: &mut Verdict) {
-    let attempts = || evidence.books.iter().flat_map(|books| &books.attempts);
-    let of = |status: &str| attempts().filter(|attempt| attempt.status == status).count();
-    let runs = || evidence.books.iter().flat_map(|books| &books.runs);
-    let names: BTreeSet<&str> = evidence.submissions.iter().map(|line| line.name.as_str()).collect();
-    let accepted = evidence.submissions.iter().filter(|line| matches!(line.stage, Stage::Accepted(_)));
-    let refused = evidence.submissions.iter().filter(|line| matches!(line.stage, Stage::Refused(_)));
-    let mut unanswered = names.clone();
-    for line in evidence.submissions.iter().filter(|line| line.stage != Stage::Sent) {
-        unanswered.remove(line.name.as_str());
-    }
-    let poisoned = runs().filter(|run| run.problem_code.as_deref() == Some("poisoned")).count();
-    let unsent = attempts().filter(|attempt| attempt.status == "in_doubt" && !calls.contains_key(&attempt.id)).count();
-    let known: BTreeSet<Uuid> = runs().map(|run| run.id).collect();
-    let named: BTreeSet<Uuid> = runs().map(|run| run.job_id).collect();
-    let unnamed = evidence.jobs.iter().filter(|job| known.contains(&job.subject_id) && !named.contains(&job.id));
-    let of_deliveries: BTreeSet<Uuid> =
-        evidence.books.iter().flat_map(|books| &books.deliveries).map(|delivery| delivery.id).collect();
-    let orphans =
-        evidence.jobs.iter().filter(|job| !known.contains(&job.subject_id) && !of_deliveries.contains(&job.subject_id));
-    verdict.figures = vec![
-        ("runs asked for", names.len()),
-        ("202 answers", accepted.count()),
-        ("submissions without an answer (an outage)", unanswered.len()),
-        ("submissions refused", refused.count()),
-        ("runs in the stores", runs().count()),
-        ("runs completed", runs().filter(|run| run.status == "completed").count()),
-        ("attempts", attempts().count()),
-        ("calls that reached the provider", calls.len()),
-        ("attempts in doubt", of("in_doubt")),
-        ("of these never sent", unsent),
-        ("late answers", of("late")),
-        ("runs ended as poisoned", poisoned),
-        ("jobs without a run (a submission was cut off)", orphans.count()),
-        ("jobs that their run no longer names, or never did (a command was cut off)", unnamed.count()),
-        ("deliveries owed", of_deliveries.len()),
-        ("webhooks received", evidence.received.len()),
-    ];
-}

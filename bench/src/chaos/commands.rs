@@ -1,5 +1,5 @@
 //! What tenants change their minds about: one row for each command without a body that a run can be given. Only those that the server's
-//! specification has are used. A new command is a row here.
+//! specification has are used. A new command is a row here; the one with a body stands in `skips`.
 
 /// A command on a run.
 #[derive(Debug, Clone, Copy)]

@@ -1,20 +1,17 @@
-//! What there is to compare: rows of the stores, read without the product, the provider's log, the receiver's log, and what
-//! was submitted. Also where tests plant what must be found.
-
-use std::path::Path;
+//! What there is to compare: rows of the stores, the provider's log, the receiver's log, and what was submitted and skipped.
+//! `stores` reads it; tests plant in it what must be found.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection};
 use uuid::Uuid;
 
-use super::records::{self, Customer, Submission};
-use crate::fingerprint::fingerprint;
+use super::models::{INPUT_TOKEN, OUTPUT_TOKEN};
+use super::records::{Skip, Submission};
 use crate::ids::uuid_of;
-use crate::outcome::Outcome;
 use crate::place::receiver::Received;
+
+/// Picodollars in a millionth of a dollar.
+pub(super) const PICO: i64 = 1_000_000;
 
 /// A row of `runs`.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,6 +30,13 @@ pub(crate) struct Run {
     pub(crate) max_cost: Option<i64>,
     pub(crate) last_event: usize,
     pub(crate) problem_code: Option<String>,
+    /// The API key that it was submitted with.
+    pub(crate) api_key_id: Option<Uuid>,
+    pub(crate) created_at: DateTime<Utc>,
+    /// What it was asked to do, as JSON.
+    pub(crate) spec: String,
+    /// The claim of its latest retry; 0 where there was none.
+    pub(crate) retry_claim: i64,
 }
 
 impl Run {
@@ -45,6 +49,17 @@ impl Run {
         let metadata: serde_json::Value = serde_json::from_str(&self.metadata).unwrap_or_default();
         metadata["bench"].as_str().unwrap_or_default().to_owned()
     }
+
+    /// A wish of the submission, such as `on_in_doubt`; empty where it is not there.
+    pub(crate) fn wish(&self, name: &str) -> String {
+        let spec: serde_json::Value = serde_json::from_str(&self.spec).unwrap_or_default();
+        spec[name].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What it is counted with in budgets.
+    pub(crate) fn consumed(&self) -> i64 {
+        self.spent + self.in_doubt
+    }
 }
 
 /// A row of `tasks`.
@@ -54,6 +69,7 @@ pub(crate) struct Task {
     pub(crate) key: String,
     pub(crate) status: String,
     pub(crate) attempts: usize,
+    pub(crate) error_class: Option<String>,
 }
 
 /// A row of `attempts`.
@@ -67,6 +83,9 @@ pub(crate) struct Attempt {
     pub(crate) provider: String,
     pub(crate) reserved: Option<i64>,
     pub(crate) cost: Option<i64>,
+    /// The claim of the run under which it was made.
+    pub(crate) claim: i64,
+    pub(crate) started_at: DateTime<Utc>,
     pub(crate) finished_at: Option<DateTime<Utc>>,
 }
 
@@ -76,6 +95,16 @@ pub(crate) struct Event {
     pub(crate) run_id: Uuid,
     pub(crate) number: usize,
     pub(crate) event_type: String,
+    /// What it says, as JSON.
+    pub(crate) data: String,
+}
+
+impl Event {
+    /// A text of what it says, such as `task_key`; empty where it is not there.
+    pub(crate) fn says(&self, name: &str) -> String {
+        let data: serde_json::Value = serde_json::from_str(&self.data).unwrap_or_default();
+        data[name].as_str().unwrap_or_default().to_owned()
+    }
 }
 
 /// A row of `deliveries`.
@@ -101,6 +130,36 @@ pub(crate) struct Endpoint {
     pub(crate) id: Uuid,
 }
 
+/// A row of `budgets`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Budget {
+    pub(crate) id: Uuid,
+    /// The API key that it bounds, or the tenant.
+    pub(crate) subject_id: Uuid,
+    pub(crate) limit: i64,
+}
+
+/// A row of `budget_periods`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct BudgetPeriod {
+    pub(crate) budget_id: Uuid,
+    pub(crate) starts_at: DateTime<Utc>,
+    pub(crate) reserved: i64,
+    pub(crate) spent: i64,
+}
+
+/// A row of `budget_reservations`: the latest of a run in a budget.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Reservation {
+    pub(crate) run_id: Uuid,
+    pub(crate) budget_id: Uuid,
+    pub(crate) starts_at: DateTime<Utc>,
+    /// What the run had consumed before.
+    pub(crate) baseline: i64,
+    /// What it is counted with since; absent until the run has ended.
+    pub(crate) settled: Option<i64>,
+}
+
 /// A row of `jobs`.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Job {
@@ -118,6 +177,13 @@ pub(crate) struct Books {
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) delivery_attempts: Vec<DeliveryAttempt>,
     pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) budgets: Vec<Budget>,
+    pub(crate) periods: Vec<BudgetPeriod>,
+    pub(crate) reservations: Vec<Reservation>,
+    /// The tenant itself.
+    pub(crate) tenant: Uuid,
+    /// Its API keys that have budgets of their own, in the order of their numbers.
+    pub(crate) bounded_keys: Vec<Uuid>,
     /// The fingerprints of its provider keys, by provider.
     pub(crate) keys: Vec<(String, String)>,
 }
@@ -133,12 +199,28 @@ pub(crate) struct Call {
     pub(crate) key_fingerprint: Option<String>,
     pub(crate) status: Option<u16>,
     pub(crate) cost_micro_usd: Option<i64>,
+    pub(crate) usage: Option<Tokens>,
+}
+
+/// Tokens that an answer reported.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Tokens {
+    pub(crate) input: i64,
+    pub(crate) output: i64,
 }
 
 impl Call {
     /// The attempt of the call.
     pub(crate) fn attempt(&self) -> Option<Uuid> {
         uuid_of(self.attempt_id.as_ref()?)
+    }
+
+    /// What the provider takes for it, in picodollars, whether it said so or not; nothing where it did not answer.
+    pub(crate) fn cost(&self) -> i64 {
+        let Some(tokens) = self.usage.filter(|_| self.event == "answered" && self.status == Some(200)) else {
+            return 0;
+        };
+        PICO * (tokens.input * INPUT_TOKEN + tokens.output * OUTPUT_TOKEN)
     }
 }
 
@@ -149,103 +231,7 @@ pub(crate) struct Evidence {
     pub(crate) books: Vec<Books>,
     pub(crate) jobs: Vec<Job>,
     pub(crate) submissions: Vec<Submission>,
+    pub(crate) skips: Vec<Skip>,
     pub(crate) calls: Vec<Call>,
     pub(crate) received: Vec<Received>,
-}
-
-/// How far a store still is from the end of all work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unfinished {
-    /// `ten_…` and `run_…` of runs that have not ended.
-    pub(crate) runs: Vec<(usize, Uuid, String)>,
-    pub(crate) deliveries: i64,
-    pub(crate) jobs: i64,
-}
-
-impl Unfinished {
-    pub(crate) fn is_none(&self) -> bool {
-        self.runs.is_empty() && self.deliveries == 0 && self.jobs == 0
-    }
-}
-
-/// Reads everything.
-pub(crate) async fn read(dir: &Path, database: &str, customers: &[Customer]) -> Outcome<Evidence> {
-    let mut store = connect(database).await?;
-    let mut books = Vec::new();
-    for customer in customers {
-        books.push(read_books(&mut store, customer).await?);
-    }
-    let jobs = rows(&mut store, "acm2", "jobs", "id subject_id").await?;
-    Ok(Evidence {
-        books,
-        jobs,
-        submissions: records::read(&dir.join("submissions"))?,
-        calls: records::read(&dir.join("calls"))?,
-        received: records::read(&dir.join("received"))?,
-    })
-}
-
-/// What has not ended yet. A job that no run names was left by a submission or a command that was cut off; it does not count.
-pub(crate) async fn unfinished(database: &str, customers: &[Customer]) -> Outcome<Unfinished> {
-    let mut store = connect(database).await?;
-    let mut found = Unfinished { runs: Vec::new(), deliveries: 0, jobs: 0 };
-    for (number, customer) in customers.iter().enumerate() {
-        let schema = schema(customer)?;
-        let open =
-            format!("SELECT id::text, status FROM \"{schema}\".runs WHERE status IN ('queued', 'running', 'paused')");
-        let runs: Vec<(String, String)> = sqlx::query_as(AssertSqlSafe(open)).fetch_all(&mut store).await?;
-        for (id, status) in runs {
-            found.runs.push((number, id.parse()?, status));
-        }
-        // One that waits for its next attempt after several says why.
-        let pending = format!("SELECT count(*) FROM \"{schema}\".deliveries WHERE status = 'pending' AND attempts < 2");
-        found.deliveries += sqlx::query_scalar::<_, i64>(AssertSqlSafe(pending)).fetch_one(&mut store).await?;
-        let jobs = format!(
-            "SELECT count(*) FROM acm2.jobs WHERE id IN (SELECT job_id FROM \"{schema}\".runs) \
-             AND kind LIKE 'run%'"
-        );
-        found.jobs += sqlx::query_scalar::<_, i64>(AssertSqlSafe(jobs)).fetch_one(&mut store).await?;
-    }
-    Ok(found)
-}
-
-async fn connect(database: &str) -> Outcome<PgConnection> {
-    let options: PgConnectOptions = database.parse()?;
-    Ok(options.connect().await?)
-}
-
-fn schema(customer: &Customer) -> Outcome<String> {
-    let id = uuid_of(&customer.tenant.id).ok_or("a tenant's id of another form")?;
-    Ok(format!("t_{}", id.simple()))
-}
-
-async fn read_books(store: &mut PgConnection, customer: &Customer) -> Outcome<Books> {
-    let schema = schema(customer)?;
-    let runs = "id job_id status metadata tasks_expected tasks_completed tasks_failed spent reserved in_doubt max_cost last_event problem_code";
-    let attempts = "id run_id task_key number status provider reserved cost finished_at";
-    let deliveries = "id endpoint_id run_id event_type payload status";
-    Ok(Books {
-        runs: rows(store, &schema, "runs", runs).await?,
-        tasks: rows(store, &schema, "tasks", "run_id key status attempts").await?,
-        attempts: rows(store, &schema, "attempts", attempts).await?,
-        events: rows(store, &schema, "events", "run_id number event_type").await?,
-        deliveries: rows(store, &schema, "deliveries", deliveries).await?,
-        delivery_attempts: rows(store, &schema, "delivery_attempts", "delivery_id").await?,
-        endpoints: rows(store, &schema, "webhook_endpoints", "id").await?,
-        keys: customer.provider_keys.iter().map(|(provider, key)| (provider.clone(), fingerprint(key))).collect(),
-    })
-}
-
-async fn rows<T: DeserializeOwned>(
-    store: &mut PgConnection,
-    schema: &str,
-    table: &str,
-    columns: &str,
-) -> Outcome<Vec<T>> {
-    let columns = columns.replace(' ', ", ");
-    let select = format!("SELECT row_to_json(found)::text FROM (SELECT {columns} FROM \"{schema}\".{table}) found");
-    let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(store).await?;
-    rows.iter()
-        .map(|row| serde_json::from_str(row).map_err(|error| format!("{table}: {error}: {row}").into()))
-        .collect()
 }

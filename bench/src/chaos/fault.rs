@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::duplicate;
 use super::load::Load;
 use super::schedule::{Fault, Kind};
 use super::world::World;
+use super::{duplicate, models};
 use crate::outcome::Outcome;
 use crate::place::proxy::Weather;
 
@@ -72,10 +72,10 @@ pub(crate) async fn perform(world: &mut World, load: &Load, fault: Fault) -> Out
             proxy.set(weather(kind));
             sleep(lasts).await;
         }
-        Kind::ProviderHangs => load.unlucky(fault, &["sandbox/hang"]),
-        Kind::ProviderLimits => load.unlucky(fault, &["sandbox/fail-429-then-ok", "sandbox/fail-429"]),
-        Kind::ProviderFails => load.unlucky(fault, &["sandbox/fail-500-then-ok", "sandbox/fail-503-times-2"]),
-        Kind::ProviderCuts => load.unlucky(fault, &["sandbox/cut", "sandbox/cut-before", "sandbox/reset"]),
+        Kind::ProviderHangs => load.unlucky(fault, models::HANGING),
+        Kind::ProviderLimits => load.unlucky(fault, models::LIMITING),
+        Kind::ProviderFails => load.unlucky(fault, models::FAILING),
+        Kind::ProviderCuts => load.unlucky(fault, models::CUTTING),
         Kind::ProviderKilled => {
             if let Some(sandbox) = world.sandbox.take() {
                 sandbox.kill().await?;

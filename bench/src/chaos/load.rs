@@ -1,21 +1,23 @@
-//! The steady load of the tenants: what they submit, how often, and how they insist. Writes down each submission before it is
-//! sent and after it is answered.
+//! The steady load of the tenants: how often they submit, how they insist, and when they change their minds. Writes down each
+//! submission before it is sent and after it is answered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rand::Rng as _;
 use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::commands::COMMANDS;
+use super::orders::{self, Order};
 use super::records::{Customer, Lines, Stage, Submission};
 use super::schedule::{self, Fault};
+use super::skips;
 use crate::outcome::Outcome;
 use crate::place::http::Http;
 
@@ -23,10 +25,6 @@ use crate::place::http::Http;
 const AT_ONCE: usize = 16;
 /// How often a submission with an idempotency key is sent again.
 const INSIST: u32 = 60;
-/// Models that answer; under a ceiling only those with an exact price are taken.
-const MODELS: [&str; 5] =
-    ["sandbox/echo", "sandbox/fast", "sandbox/slow-250ms", "openai/slow-250ms", "sandbox/slow-1s"];
-const PRICED: usize = 3;
 
 /// The load; it runs until it is stopped.
 #[derive(Debug, Clone)]
@@ -43,15 +41,9 @@ struct Inner {
     commands: Vec<&'static str>,
     http: Http,
     submissions: Lines,
+    skips: Lines,
     stopping: AtomicBool,
     places: Semaphore,
-}
-
-/// One run that is to be submitted.
-#[derive(Debug)]
-struct Order {
-    submission: Submission,
-    body: Value,
 }
 
 impl Load {
@@ -62,7 +54,7 @@ impl Load {
         apis: Vec<String>,
         hook: String,
         customers: Vec<Customer>,
-        submissions: Lines,
+        (submissions, skips): (Lines, Lines),
     ) -> Outcome<Self> {
         let http = Http::new(Duration::from_secs(20))?;
         let specification = http.get(&format!("{}/openapi.json", apis[0]), "").await?.good()?;
@@ -76,7 +68,7 @@ impl Load {
         }
         let places = Semaphore::new(AT_ONCE * customers.len());
         let stopping = AtomicBool::new(false);
-        let inner = Inner { seed, start, apis, hook, customers, commands, http, submissions, stopping, places };
+        let inner = Inner { seed, start, apis, hook, customers, commands, http, submissions, skips, stopping, places };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -87,7 +79,8 @@ impl Load {
         while !self.0.stopping.load(Ordering::SeqCst) {
             let mut random = schedule::random(self.0.seed ^ 0x10AD, number + 1_000_000 * self.0.start as u64);
             if self.0.places.available_permits() > 0 {
-                let order = self.order(number, &mut random);
+                let name = format!("load-{}-{}-{number}", self.0.seed, self.0.start);
+                let order = orders::usual(name, &self.0.customers, &self.0.hook, &mut random);
                 let load = self.clone();
                 under_way.spawn(async move { load.submit(order, random).await });
             }
@@ -103,39 +96,14 @@ impl Load {
         self.0.stopping.store(true, Ordering::SeqCst);
     }
 
-    /// A run that meets a fault of the provider, beside a model that answers.
-    pub(crate) fn unlucky(&self, fault: Fault, models: &[&str]) {
+    /// Submits a run that meets a fault of the provider.
+    pub(crate) fn unlucky(&self, fault: Fault, failing: &[&str]) {
         let tenant = fault.who % self.0.customers.len();
         let name = format!("fault-{}-{}-{}", self.0.seed, self.0.start, fault.number);
-        let mut models: Vec<&str> = models.to_vec();
-        models.push("sandbox/echo");
-        // A hanging call ends by its time-out, and is tried once more.
-        let body = json!({"prompt": name, "models": models, "timeout_seconds": 2, "max_retries": 1,
-            "metadata": {"bench": name}});
-        let submission = Submission { name, tenant, is_idempotent: true, has_url: false, stage: Stage::Sent };
+        let mut random = schedule::random(self.0.seed, fault.number);
+        let order = orders::unlucky(name, tenant, failing, &mut random);
         let load = self.clone();
-        let random = schedule::random(self.0.seed, fault.number);
-        tokio::spawn(async move { load.submit(Order { submission, body }, random).await });
-    }
-
-    fn order(&self, number: u64, random: &mut StdRng) -> Order {
-        let name = format!("load-{}-{}-{number}", self.0.seed, self.0.start);
-        let has_ceiling = random.random_bool(0.3);
-        let most = if has_ceiling { PRICED } else { MODELS.len() };
-        let models: Vec<&str> = (0..random.random_range(1..=3)).map(|_| MODELS[random.random_range(0..most)]).collect();
-        let has_url = random.random_bool(0.3);
-        let mut body = json!({"prompt": format!("Say {name}"), "models": models,
-            "iterations": random.random_range(1..=2), "concurrency": random.random_range(1..=4),
-            "metadata": {"bench": name}});
-        if has_ceiling {
-            body["max_cost_usd"] = json!("0.05");
-        }
-        if has_url {
-            body["webhook_url"] = json!(self.0.hook);
-        }
-        let tenant = random.random_range(0..self.0.customers.len());
-        let is_idempotent = random.random_bool(0.6);
-        Order { submission: Submission { name, tenant, is_idempotent, has_url, stage: Stage::Sent }, body }
+        tokio::spawn(async move { load.submit(order, random).await });
     }
 
     /// Submits one run, insists where that is safe, and perhaps changes its mind. Errors of the driver's own files end it.
@@ -157,11 +125,24 @@ impl Load {
                 let _ = self.0.submissions.add(&submission);
             }
         }
-        self.command(&submission, &run, &mut random).await;
+        // Side by side: a task may be skipped while its run is paused, cancelled or retried.
+        let mut other = StdRng::seed_from_u64(random.random());
+        tokio::join!(self.skip(&submission, &run, &mut other), self.command(&submission, &run, &mut random));
+    }
+
+    async fn skip(&self, submission: &Submission, run: &str, random: &mut StdRng) {
+        if !random.random_ratio(skips::PERCENT, 100) {
+            return;
+        }
+        // Some tasks wait by then, and some have a call under way.
+        sleep(Duration::from_millis(random.random_range(0..1_500))).await;
+        let url = format!("{}/api/v1/runs/{run}", self.api(random));
+        let key = self.0.customers[submission.tenant].key(submission.api_key);
+        skips::skip(&self.0.http, &url, key, submission.tenant, random, &self.0.skips).await;
     }
 
     async fn insist(&self, submission: &Submission, body: &Value, tries: u32, random: &mut StdRng) -> Stage {
-        let key = &self.0.customers[submission.tenant].tenant.key;
+        let key = self.0.customers[submission.tenant].key(submission.api_key);
         let name = submission.is_idempotent.then_some(submission.name.as_str());
         let mut last = Stage::Sent;
         for _ in 0..tries {

@@ -8,38 +8,56 @@ use super::evidence::Evidence;
 use super::verdict::Line;
 use crate::ids::id_of;
 
-const DOLLAR: i64 = 1_000_000;
+/// Here a dollar is a millionth of one, in picodollars: small numbers are easier to read.
+pub(super) const DOLLAR: i64 = 1_000_000;
 
-/// One tenant, one run with one task that the second attempt answered: the first was in doubt. One endpoint, all received.
-fn sound() -> Value {
+/// One tenant, one run with one task that the second attempt answered: the first was in doubt. One endpoint, all received; one
+/// budget that is used up; a second task that was skipped.
+pub(super) fn sound() -> Value {
     let [run, first, second, endpoint, started, ended] = [1_u128, 2, 3, 4, 5, 6].map(Uuid::from_u128);
     let attempt = |id, number: u32, status, cost: Option<i64>, finished_at| {
         json!({"id": id, "run_id": run, "task_key": "t", "number": number, "status": status, "provider": "sandbox",
-            "reserved": 9 * DOLLAR, "cost": cost, "finished_at": finished_at})
+            "reserved": 9 * DOLLAR, "cost": cost, "claim": number, "started_at": "2026-01-01T00:00:01Z",
+            "finished_at": finished_at})
     };
-    let event = |number: u32, kind| json!({"run_id": run, "number": number, "event_type": kind});
+    let event = |number: u32, kind, data: Value| json!({"run_id": run, "number": number, "event_type": kind, "data": data.to_string()});
     let delivery = |id, kind| json!({"id": id, "endpoint_id": endpoint, "run_id": run, "event_type": kind, "payload": "{}", "status": "delivered"});
     let call = |attempt, event, time, status: Option<u16>| {
         json!({"time": time, "event": event, "wire": "openai_chat", "attempt_id": id_of("att", attempt),
-            "key_fingerprint": "k1", "status": status, "cost_micro_usd": status.map(|_| 5)})
+            "key_fingerprint": "k1", "status": status, "cost_micro_usd": status.map(|_| 5),
+            "usage": status.map(|_| json!({"input": 3, "output": 1}))})
     };
     let received = |id| json!({"id": id_of("dlv", id), "path": "/", "body": "{}", "status": 204});
     json!({
         "books": [{
             "runs": [{"id": run, "job_id": Uuid::from_u128(50), "status": "completed", "metadata": "{\"bench\":\"a\"}", "tasks_expected": 1,
-                "tasks_completed": 1, "tasks_failed": 0, "spent": 5 * DOLLAR, "reserved": 0, "in_doubt": 9 * DOLLAR,
-                "max_cost": 14 * DOLLAR, "last_event": 4, "problem_code": null}],
-            "tasks": [{"run_id": run, "key": "t", "status": "completed", "attempts": 2}],
+                "tasks_completed": 1, "tasks_failed": 1, "spent": 5 * DOLLAR, "reserved": 0, "in_doubt": 9 * DOLLAR,
+                "max_cost": 14 * DOLLAR, "last_event": 6, "problem_code": null, "api_key_id": Uuid::from_u128(40),
+                "created_at": "2026-01-01T00:00:00Z", "spec": "{\"on_in_doubt\":\"retry\"}", "retry_claim": 0}],
+            "tasks": [{"run_id": run, "key": "t", "status": "completed", "attempts": 2, "error_class": null},
+                {"run_id": run, "key": "s", "status": "failed", "attempts": 0, "error_class": "skipped"}],
             "attempts": [attempt(first, 1, "in_doubt", None, "2026-01-01T00:00:02Z"),
                 attempt(second, 2, "answered", Some(5 * DOLLAR), "2026-01-01T00:00:04Z")],
-            "events": [event(1, "run.queued"), event(2, "run.started"), event(3, "task.completed"), event(4, "run.completed")],
+            "events": [event(1, "run.queued", json!({})), event(2, "run.started", json!({})),
+                event(3, "task.skipped", json!({"task_key": "s"})),
+                event(4, "attempt.in_doubt", json!({"task_key": "t", "attempt_id": id_of("att", first)})),
+                event(5, "task.completed", json!({"task_key": "t"})), event(6, "run.completed", json!({}))],
             "deliveries": [delivery(started, "run.started"), delivery(ended, "run.completed")],
             "delivery_attempts": [],
             "endpoints": [{"id": endpoint}],
+            "tenant": Uuid::from_u128(30),
+            "bounded_keys": [Uuid::from_u128(40)],
+            "budgets": [{"id": Uuid::from_u128(60), "subject_id": Uuid::from_u128(40),
+                "limit": 14 * DOLLAR}],
+            "periods": [{"budget_id": Uuid::from_u128(60), "starts_at": "2026-01-01T00:00:00Z", "reserved": 0,
+                "spent": 14 * DOLLAR}],
+            "reservations": [{"run_id": run, "budget_id": Uuid::from_u128(60), "starts_at": "2026-01-01T00:00:00Z",
+                "baseline": 0, "settled": 14 * DOLLAR}],
             "keys": [["sandbox", "k1"]],
         }],
         "jobs": [],
-        "submissions": [{"name": "a", "tenant": 0, "is_idempotent": true, "has_url": false,
+        "skips": [{"tenant": 0, "run": id_of("run", run), "task_key": "s", "answer": [202, "2026-01-01T00:00:00.5Z"]}],
+        "submissions": [{"name": "a", "tenant": 0, "api_key": 0, "is_idempotent": true, "has_url": false,
             "stage": {"accepted": id_of("run", run)}}],
         "calls": [call(first, "received", "2026-01-01T00:00:01Z", None),
             call(second, "received", "2026-01-01T00:00:03Z", None),
@@ -49,28 +67,28 @@ fn sound() -> Value {
 }
 
 /// The lines that are found broken.
-fn broken(evidence: Value) -> Vec<Line> {
+pub(super) fn broken(evidence: Value) -> Vec<Line> {
     let evidence: Evidence = serde_json::from_value(evidence).unwrap();
     let verdict = check(&evidence);
     Line::ALL.iter().map(|(line, _)| *line).filter(|line| !verdict.of(*line).is_empty()).collect()
 }
 
 /// Sound evidence with one value changed.
-fn with(pointer: &str, value: Value) -> Value {
+pub(super) fn with(pointer: &str, value: Value) -> Value {
     let mut evidence = sound();
     *evidence.pointer_mut(pointer).unwrap() = value;
     evidence
 }
 
 /// Sound evidence with one entry of a list more.
-fn and(pointer: &str, value: Value) -> Value {
+pub(super) fn and(pointer: &str, value: Value) -> Value {
     let mut evidence = sound();
     evidence.pointer_mut(pointer).unwrap().as_array_mut().unwrap().push(value);
     evidence
 }
 
 /// Sound evidence with one entry of a list less.
-fn without(pointer: &str, at: usize) -> Value {
+pub(super) fn without(pointer: &str, at: usize) -> Value {
     let mut evidence = sound();
     evidence.pointer_mut(pointer).unwrap().as_array_mut().unwrap().remove(at);
     evidence
@@ -144,7 +162,8 @@ fn an_attempt_that_nobody_settled_is_found() {
 #[test]
 fn money_that_does_not_add_up_is_found() {
     assert_eq!(broken(with("/books/0/runs/0/reserved", json!(1))), [Line::Money]);
-    assert_eq!(broken(with("/books/0/runs/0/spent", json!(4 * DOLLAR))), [Line::Money]);
+    let less = broken(with("/books/0/runs/0/spent", json!(4 * DOLLAR)));
+    assert!(less.contains(&Line::Money), "{less:?}");
     assert_eq!(broken(with("/calls/2/cost_micro_usd", json!(6))), [Line::Money]);
 }
 
@@ -160,7 +179,7 @@ fn a_task_that_is_missing_is_found() {
 
 #[test]
 fn events_that_are_missing_or_doubled_are_found() {
-    let again = sound().pointer("/books/0/events/3").unwrap().clone();
+    let again = sound().pointer("/books/0/events/5").unwrap().clone();
     let found = broken(and("/books/0/events", again));
     assert!(found.contains(&Line::Events), "{found:?}");
     assert_eq!(broken(with("/books/0/events/1/number", json!(9))), [Line::Events]);

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,9 @@ pub(crate) struct Submission {
     pub(crate) name: String,
     /// Which tenant.
     pub(crate) tenant: usize,
+    /// Which of the tenant's API keys that have budgets of their own it bears; where absent, the one that may do everything.
+    #[serde(default)]
+    pub(crate) api_key: Option<usize>,
     /// Whether the name was sent as idempotency key.
     pub(crate) is_idempotent: bool,
     /// Whether the run has a webhook URL of its own.
@@ -44,6 +48,38 @@ pub(crate) struct Customer {
     pub(crate) tenant: Tenant,
     /// Its provider keys by provider; no other tenant's.
     pub(crate) provider_keys: Vec<(String, String)>,
+    /// Whether budgets of the tenant bound all its runs.
+    pub(crate) has_budget: bool,
+    /// API keys that have budgets of their own.
+    pub(crate) bounded_keys: Vec<BoundedKey>,
+}
+
+/// An API key that has budgets of its own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct BoundedKey {
+    /// `key_…`
+    pub(crate) id: String,
+    /// `acm2_…`
+    pub(crate) key: String,
+}
+
+impl Customer {
+    /// The API key of a submission.
+    pub(crate) fn key(&self, api_key: Option<usize>) -> &str {
+        api_key.map_or(&self.tenant.key, |number| &self.bounded_keys[number].key)
+    }
+}
+
+/// One line of the story of a skip.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Skip {
+    /// Which tenant.
+    pub(crate) tenant: usize,
+    /// `run_…`
+    pub(crate) run: String,
+    pub(crate) task_key: String,
+    /// The status that was answered, and when the answer was there. Absent before, and where none came.
+    pub(crate) answer: Option<(u16, DateTime<Utc>)>,
 }
 
 /// A file of lines.

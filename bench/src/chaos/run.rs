@@ -11,7 +11,7 @@ use super::records::{self, Lines};
 use super::schedule::{self, Fault};
 use super::verdict::Line;
 use super::world::World;
-use super::{check, evidence, fault, settle, table};
+use super::{check, fault, settle, stores, table};
 use crate::outcome::Outcome;
 use crate::place::house::open_to_postgres;
 use crate::say;
@@ -55,9 +55,9 @@ pub(crate) async fn run(arguments: ChaosArgs, acm2: &Path) -> Outcome<bool> {
     Lines::open(&starts_file)?.add(&arguments.seed)?;
     say::line(&format!("chaos: seed {}, fault {} of {}", arguments.seed, done.len(), arguments.faults));
 
-    let submissions = Lines::open(&dir.join("submissions"))?;
+    let lines = (Lines::open(&dir.join("submissions"))?, Lines::open(&dir.join("skips"))?);
     let hook = world.receiver.url("/flaky/of-the-run");
-    let load = Load::new(arguments.seed, start, world.apis(), hook, world.customers.clone(), submissions).await?;
+    let load = Load::new(arguments.seed, start, world.apis(), hook, world.customers.clone(), lines).await?;
     let submitting = tokio::spawn({
         let load = load.clone();
         async move { load.run(Duration::from_millis(arguments.pace)).await }
@@ -93,7 +93,7 @@ pub(crate) async fn run(arguments: ChaosArgs, acm2: &Path) -> Outcome<bool> {
         say::line(&format!("chaos: not all work ended within {} s: {left:?}", arguments.settle));
     }
     let stubborn = world.stop().await?;
-    let found = evidence::read(&dir, &world.postgres.url(world.postgres.port), &world.customers).await?;
+    let found = stores::read(&dir, &world.postgres.url(world.postgres.port), &world.customers).await?;
     let mut verdict = check::check(&found);
     for name in stubborn {
         verdict.broken(Line::Stubborn, name);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use tokio::time::{Instant, sleep};
 
-use super::evidence::{self, Unfinished};
+use super::stores::{self, Unfinished};
 use super::world::World;
 use crate::ids::id_of;
 use crate::outcome::Outcome;
@@ -17,7 +17,7 @@ pub(crate) async fn settle(world: &mut World, patience: Duration) -> Outcome<Unf
     let http = Http::new(Duration::from_secs(10))?;
     loop {
         world.heal().await?;
-        let left = evidence::unfinished(&world.postgres.url(world.postgres.port), &world.customers).await?;
+        let left = stores::unfinished(&world.postgres.url(world.postgres.port), &world.customers).await?;
         if left.is_none() || Instant::now() > until {
             return Ok(left);
         }

@@ -36,6 +36,20 @@ lines! {
     Money = "runs whose money does not add up";
     /// More spent or possibly spent than allowed.
     Ceiling = "ceilings exceeded";
+    /// More consumed and reserved in a period of a budget than it allows.
+    Budget = "budgets exceeded";
+    /// Something reserved in a budget by a run that has ended.
+    Reserved = "reservations left over";
+    /// What a budget says that its runs have consumed.
+    BudgetSums = "budgets that do not add up";
+    /// Another attempt after one in doubt, though the run says `on_in_doubt: fail`.
+    Doubted = "calls repeated against on_in_doubt: fail";
+    /// A skip was accepted, and the task was not left out.
+    Unskipped = "skips lost";
+    /// A call of a task whose skip had been answered.
+    CalledSkipped = "calls of skipped tasks";
+    /// A task that was settled, and settled otherwise afterwards.
+    Resettled = "tasks settled twice";
     /// A number that is missing or there twice, an end that is not the last or not the only one.
     Events = "runs with events lost or doubled";
     /// A call with another tenant's or provider's key.

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::json;
-
+use super::customers::{self, Places};
+use super::models;
 use super::records::Customer;
 use crate::outcome::Outcome;
 use crate::place::house::House;
@@ -17,9 +17,6 @@ use crate::place::proxy::{Proxy, Weather};
 use crate::place::receiver::Receiver;
 use crate::place::redis::Redis;
 
-const TENANTS: usize = 4;
-/// Providers that tell the sandbox the attempt's id.
-const PROVIDERS: [&str; 2] = ["sandbox", "openai"];
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A process of the product with its way to the servers.
@@ -62,6 +59,9 @@ impl World {
         let sandbox = format!("http://127.0.0.1:{sandbox_port}");
         house.set("ACM2_PROVIDERS__SANDBOX__BASE_URL", &format!("{sandbox}/openrouter/api/v1"));
         house.set("ACM2_PROVIDERS__OPENAI__BASE_URL", &format!("{sandbox}/openai/v1"));
+        let prices = dir.join("prices.csv");
+        std::fs::write(&prices, models::price_table())?;
+        house.set("ACM2_PRICES__FILE", &prices.display().to_string());
         house.cli(&["migrate"]).await?;
         let mut members = Vec::new();
         for (name, role) in
@@ -140,31 +140,16 @@ impl World {
         (0..self.members.len()).filter(|at| self.members[*at].role == role).collect()
     }
 
-    /// Tenants with provider keys and a webhook endpoint each; those of an earlier driver, if there was one.
+    /// Makes the tenants; those of an earlier driver stay, if there was one.
     async fn open_customers(&mut self) -> Outcome<()> {
         let file = self.house.dir.join("customers.json");
         if let Ok(text) = std::fs::read_to_string(&file) {
             self.customers = serde_json::from_str(&text)?;
             return Ok(());
         }
-        let http = Http::new(PATIENCE)?;
-        let base = self.apis()[0].clone();
-        for number in 0..TENANTS {
-            let tenant = self.house.tenant(&format!("customer {number}")).await?;
-            let mut provider_keys = Vec::new();
-            for provider in PROVIDERS {
-                let key = format!("sk-{provider}-{:032x}", rand::random::<u128>());
-                let url = format!("{base}/api/v1/settings/provider-keys/{provider}");
-                http.put(&url, &tenant.key, &json!({"key": key})).await?.good()?;
-                provider_keys.push((provider.to_owned(), key));
-            }
-            let host = format!("webhook:127.0.0.1:{}", self.receiver.port);
-            self.house.cli(&["tenants", "allow-host", &tenant.id, &host]).await?;
-            let path = if number % 2 == 0 { "/steady" } else { "/flaky" };
-            let endpoint = json!({"url": self.receiver.url(path)});
-            http.post(&format!("{base}/api/v1/webhook-endpoints"), &tenant.key, &endpoint).await?.good()?;
-            self.customers.push(Customer { tenant, provider_keys });
-        }
+        let (api, receiver) = (self.apis()[0].clone(), self.receiver.url(""));
+        let places = Places { api: &api, receiver: &receiver };
+        self.customers = customers::open(&self.house, &Http::new(PATIENCE)?, places).await?;
         std::fs::write(file, serde_json::to_string(&self.customers)?)?;
         Ok(())
     }

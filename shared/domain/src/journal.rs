@@ -49,9 +49,10 @@ pub enum TaskFailure {
     Stopped,
 }
 
-/// Makes calls durable.
+/// Makes calls durable. An answer may be handed out before it is stored: it is stored before, or together with, whatever is asked
+/// for after it and before the run ends, so a stage may rest further calls on it and nothing else.
 pub trait Journal: Send + Sync {
-    /// The answer of the task `key`: the committed one if there is one, else by making `call`.
+    /// The answer of the task `key`: the stored one if there is one, else by making `call`.
     fn call(&self, key: TaskKey, call: Call) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>>;
 }
 

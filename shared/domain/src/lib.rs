@@ -15,6 +15,7 @@ pub mod money;
 mod openapi;
 pub mod prices;
 pub mod providers;
+pub mod ranking;
 pub mod rates;
 pub mod retry;
 pub mod run;

@@ -211,6 +211,9 @@ pub async fn update(
     change: ProviderKeyChange,
     now: DateTime<Utc>,
 ) -> Result<ProviderKeyRow, StoreError> {
+    if change.is_default == Some(true) {
+        lock_all(tx, &get(tx, id).await?.provider).await?;
+    }
     let key = locked(tx, id).await?;
     let is_active = change.is_default == Some(true) || change.is_active.unwrap_or(key.is_active);
     let is_default = is_active && change.is_default.unwrap_or(key.is_default);
@@ -315,6 +318,13 @@ async fn drop_default(tx: &TenantTx, provider: &str, now: DateTime<Utc>) -> Resu
         .filter(Column::IsDefault.eq(true))
         .exec(tx)
         .await?;
+    Ok(())
+}
+
+/// Locks all keys of a provider, in the order of their ids as everywhere, for the default is about to go from one to another.
+async fn lock_all(tx: &TenantTx, provider: &str) -> Result<(), StoreError> {
+    let keys = Entity::find().select_only().column(Column::Id).filter(Column::Provider.eq(provider));
+    let _: Vec<uuid::Uuid> = keys.order_by_asc(Column::Id).lock_exclusive().into_tuple().all(tx).await?;
     Ok(())
 }
 

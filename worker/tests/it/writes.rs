@@ -8,13 +8,19 @@ use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, RunStatus, TaskStatus};
 use acm2_domain::timing::Timing;
 use acm2_store::runs::{self, Skipped};
+use sea_orm::{ConnectionTrait, DbBackend};
 use serde_json::json;
 
+use crate::account::Account;
 use crate::house::{House, eventually, now, on_both};
 use crate::outcomes::events_have_no_gap;
 use crate::process::{Start, Worker};
 
-on_both!(answers_that_come_together_are_written_together, a_task_left_out_while_its_answer_waits_keeps_only_the_money);
+on_both!(
+    answers_that_come_together_are_written_together,
+    a_task_left_out_while_its_answer_waits_keeps_only_the_money,
+    an_answer_that_the_store_refuses_does_not_end_its_run,
+);
 
 const SLOW: &str = "sandbox/slow-1s";
 
@@ -72,4 +78,42 @@ async fn a_task_left_out_while_its_answer_waits_keeps_only_the_money(house: &Hou
     events_have_no_gap(&account, run).await;
     account.no_jobs(run).await;
     assert_eq!(house.calls(), 2);
+}
+
+/// Lets the store refuse the task of the second model, for good.
+const REFUSE: [&str; 2] = [
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+     $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '22003'; END $$; \
+     CREATE TRIGGER refuse BEFORE INSERT ON tasks FOR EACH ROW WHEN (NEW.key LIKE '%/m1/%') EXECUTE FUNCTION refuse()",
+    "CREATE TRIGGER refuse BEFORE INSERT ON tasks WHEN NEW.key LIKE '%/m1/%' BEGIN SELECT RAISE(ABORT, 'refused'); END",
+];
+const ALLOW: [&str; 2] = ["DROP TRIGGER refuse ON tasks", "DROP TRIGGER refuse"];
+
+async fn execute(account: &Account<'_>, [postgres, sqlite]: [&str; 2]) {
+    let tx = account.begin().await;
+    let sql = if tx.get_database_backend() == DbBackend::Postgres { postgres } else { sqlite };
+    tx.execute_unprepared(sql).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+async fn an_answer_that_the_store_refuses_does_not_end_its_run(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    execute(&account, REFUSE).await;
+    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/fast"]})).await;
+    house.called("fast").await;
+    // What is not refused is written all the same.
+    eventually("the other answer is there", async || account.row(run).await.tasks_completed == 1).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(account.row(run).await.status, RunStatus::Running);
+    execute(&account, ALLOW).await;
+    let view = account.ended(run).await;
+    assert_eq!(view.status, RunStatus::Completed);
+    let attempts = account.attempts_of(run, 1).await;
+    assert_eq!(attempts.last().map(String::as_str), Some("answered"));
+    assert!(attempts.iter().rev().skip(1).all(|status| status == "in_doubt") && attempts.len() > 1, "{attempts:?}");
+    assert_eq!((account.attempts_of(run, 0).await, house.calls_of("echo").len()), (vec!["answered".to_owned()], 1));
+    assert_eq!(account.row(run).await.reserved, Usd::ZERO);
+    events_have_no_gap(&account, run).await;
+    account.no_jobs(run).await;
 }

@@ -57,6 +57,9 @@ pub async fn end(tx: &TenantTx, fence: Fence, ending: Ending, now: DateTime<Utc>
 
 /// Ends a running run whose attempts and tasks are all settled, in a transaction that has passed the fence (`lock`) and has kept
 /// one number for the event that this returns: the caller writes it. `webhook_url` is the run's own.
+///
+/// # Errors
+/// `Lost` also where a task is not settled.
 pub async fn end_settled(
     tx: &TenantTx,
     fence: Fence,
@@ -64,6 +67,9 @@ pub async fn end_settled(
     webhook_url: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(Ended, NewEvent), FenceError> {
+    if locked.tasks.completed + locked.tasks.failed < locked.tasks.expected {
+        return Err(FenceError::Lost);
+    }
     if locked.room.is_some() {
         budgets::settle(tx, fence.run, locked.consumed).await?;
     }
@@ -84,7 +90,7 @@ struct Last {
 
 /// What its UPDATE told.
 #[derive(Clone, Copy)]
-struct Written {
+struct LastRow {
     last_event: u64,
     /// Whether the tenant has webhook endpoints that are sent anything.
     has_endpoints: bool,
@@ -132,7 +138,7 @@ impl Last {
         fence: Fence,
         numbers: i64,
         now: DateTime<Utc>,
-    ) -> Result<Written, FenceError> {
+    ) -> Result<LastRow, FenceError> {
         let problem = self.problem.as_ref();
         let mut update = Query::update();
         update
@@ -147,7 +153,7 @@ impl Last {
         fenced(fence, &mut update)
             .returning(Query::returning().exprs([Expr::col("last_event"), webhook_endpoints::count_enabled()]));
         let Some(row) = tx.query_one(&update).await? else { return Err(FenceError::Lost) };
-        Ok(Written {
+        Ok(LastRow {
             last_event: unsigned(row.try_get_by_index(0)?),
             has_endpoints: row.try_get_by_index::<i64>(1)? > 0,
         })
@@ -158,7 +164,7 @@ impl Last {
         &self,
         tx: &TenantTx,
         fence: Fence,
-        written: Written,
+        written: LastRow,
         webhook_url: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Vec<DeliveryId>, StoreError> {

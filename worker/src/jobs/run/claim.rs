@@ -32,7 +32,7 @@ pub(super) enum Claim {
 pub(super) struct Taken {
     pub(super) claimed: Claimed,
     pub(super) past: Past,
-    /// No delivery of it is to be made: it was claimed for the first time, and nobody is to hear of that.
+    /// No delivery of it was ever made: it is its first claim (a command takes one too), and nobody is to hear of that.
     pub(super) is_quiet: bool,
 }
 
@@ -158,6 +158,6 @@ async fn taken(
     if let Err(error) = tail::enqueue_deliveries(context, tenant, &started).await {
         tracing::warn!(%error, run.id = %run, "deliveries wait for the end of the run");
     }
-    let is_quiet = claimed.first && started.is_empty();
+    let is_quiet = claimed.fence.claim == 1 && started.is_empty();
     Ok(Claim::Got(Box::new(Taken { claimed, past, is_quiet })))
 }

@@ -93,7 +93,7 @@ impl NewIntent {
 pub(super) async fn commit(run: &RunCalls, intent: NewIntent) -> Result<Intent, Trouble> {
     let intent = Arc::new(intent);
     let handed_in = run.writer.hand_in(Write::Intent(Arc::clone(&intent)));
-    let apart = match run.writer.written(run, handed_in).await {
+    let apart = match run.writer.see_through(run, handed_in).await {
         Written::Intent(intent) => return Ok(intent),
         Written::Apart(apart) => apart,
         // The writer answers an intent with an intent.
@@ -114,21 +114,29 @@ async fn commit_apart(run: &RunCalls, intent: &NewIntent, tried: u32) -> Result<
     if tried > 0 && applied.is_none() && intent.reserved_at_once() > 0 {
         locked = runs::reserve(&tx, fence, Usd::from_pico(intent.reserved_at_once())).await?;
     }
-    let opened = open(run, &tx, &locked, &[intent], applied, now).await?.pop().unwrap_or(Intent::Stopped);
+    let wanted = Wanted { intent, applied };
+    let opened = open(run, &tx, &locked, &[wanted], now).await?.pop().unwrap_or(Intent::Stopped);
     if opened.is_open() {
         tx.commit().await?;
     }
+    intent.count(run);
     Ok(opened)
 }
 
-/// Opens what may be opened, in a transaction that has locked the run's row and reserved `reserved_at_once` of each. `applied`:
-/// an earlier transaction has opened it already, and reserved this.
+/// An intent that a transaction is to open.
+pub(super) struct Wanted<'a> {
+    pub(super) intent: &'a NewIntent,
+    /// An earlier transaction has opened it already, and reserved this.
+    pub(super) applied: Option<Option<Usd>>,
+}
+
+/// Opens what may be opened, in a transaction that has locked the run's row and reserved `reserved_at_once` of each. Whoever
+/// commits it counts them then.
 pub(super) async fn open(
     run: &RunCalls,
     tx: &TenantTx,
     locked: &Fenced,
-    intents: &[&NewIntent],
-    applied: Option<Option<Usd>>,
+    intents: &[Wanted<'_>],
     now: DateTime<Utc>,
 ) -> Result<Vec<Intent>, FenceError> {
     if intents.is_empty() {
@@ -138,10 +146,10 @@ pub(super) async fn open(
     if run.control.skips.is_behind(locked.orders.skips) {
         run.control.skips.skip(runs::list_skipped(tx, fence.run).await?);
     }
-    let mut opening = Opening { run, tx, orders: locked.orders, room: locked.room, keys: HashMap::new() };
+    let mut opening = Opening { run, tx, orders: locked.orders, room: locked.room, counts: 0, keys: HashMap::new() };
     let (mut opened, mut attempts, mut to_reserve) = (Vec::new(), Vec::new(), 0_i64);
-    for intent in intents {
-        let decided = opening.decide(intent, applied).await?;
+    for Wanted { intent, applied } in intents {
+        let decided = opening.decide(intent, *applied).await?;
         if let Intent::Open(ready) = &decided {
             if applied.is_none() {
                 let reserved = ready.open.reserved.map_or(0, Usd::pico);
@@ -162,6 +170,12 @@ pub(super) async fn open(
 }
 
 impl NewIntent {
+    /// Takes its task from those that are still to reserve. Once, however many attempts it takes, and only when what was decided of
+    /// it stands; before the next transaction of the run begins.
+    pub(super) fn count(&self, run: &RunCalls) {
+        count(&run.unreserved, &self.counted);
+    }
+
     fn attempt(&self, open: &OpenAttempt) -> NewAttempt {
         NewAttempt {
             id: self.id,
@@ -183,6 +197,8 @@ struct Opening<'a> {
     orders: Orders,
     /// What the ceiling leaves.
     room: Option<Usd>,
+    /// How many tasks this transaction takes from those that are still to reserve.
+    counts: u32,
     /// Keys that were read in this transaction.
     keys: HashMap<(&'static str, Option<ProviderKeyId>), Option<ProviderKeyRow>>,
 }
@@ -190,7 +206,7 @@ struct Opening<'a> {
 impl Opening<'_> {
     async fn decide(&mut self, intent: &NewIntent, applied: Option<Option<Usd>>) -> Result<Intent, StoreError> {
         let (run, call) = (self.run, &*intent.call);
-        let tasks_left = tasks_left(&run.unreserved, &intent.counted);
+        let tasks_left = self.tasks_left(intent);
         if self.orders.requested.is_some() {
             return Ok(Intent::Commanded(self.orders));
         }
@@ -228,6 +244,17 @@ impl Opening<'_> {
         Ok(Intent::Open(Box::new(CallReady { open, target: route.target, secret: route.secret, reservation })))
     }
 
+    /// How many tasks are to share what the ceiling leaves, this one among them. Asked while the run's row is locked, so that those
+    /// who share come one after another.
+    fn tasks_left(&mut self, intent: &NewIntent) -> u32 {
+        let others = self.run.unreserved.load(Ordering::Relaxed).saturating_sub(self.counts);
+        if intent.counted.load(Ordering::Relaxed) {
+            return others + 1;
+        }
+        self.counts += 1;
+        others
+    }
+
     /// What happened while this waited for the lane or for the store: no call is begun after it.
     async fn overtaken(&self, intent: &NewIntent) -> Result<Option<Intent>, StoreError> {
         let control = &self.run.control;
@@ -257,13 +284,10 @@ impl Opening<'_> {
     }
 }
 
-/// How many tasks are to share what the ceiling leaves, this one among them. A task is counted once, however many attempts it
-/// takes. Asked while the run's row is locked, so that those who share come one after another.
-pub(super) fn tasks_left(unreserved: &AtomicU32, counted: &AtomicBool) -> u32 {
-    if counted.swap(true, Ordering::Relaxed) {
-        unreserved.load(Ordering::Relaxed) + 1
-    } else {
-        unreserved.fetch_sub(1, Ordering::Relaxed)
+/// Takes a task from those that are still to reserve, once.
+pub(super) fn count(unreserved: &AtomicU32, counted: &AtomicBool) {
+    if !counted.swap(true, Ordering::Relaxed) {
+        unreserved.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

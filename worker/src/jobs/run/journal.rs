@@ -2,7 +2,7 @@
 //! step: intent, one call, answer, each committed before the next depends on it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -65,6 +65,8 @@ pub(super) struct RunCalls {
     pub(super) writer: Writer,
     /// Answers that are being written while the stages go on.
     pub(super) writes: TaskTracker,
+    /// An answer that the stages have seen could not be written.
+    pub(super) unkept: AtomicBool,
     /// Where the run's own webhook goes.
     pub(super) webhook_url: Option<String>,
 }
@@ -101,6 +103,7 @@ impl RunJournal {
                 waits: Waits::new(Arc::clone(control), claimed.run.spec.concurrency as usize, unsettled as usize),
                 writer: Writer::default(),
                 writes: TaskTracker::new(),
+                unkept: AtomicBool::new(false),
                 webhook_url: claimed.run.spec.webhook_url.clone(),
             }),
             calls: TaskTracker::new(),
@@ -115,6 +118,11 @@ impl RunJournal {
         self.run.writes.wait().await;
     }
 
+    /// Whether an answer that the stages have seen could not be written: then nothing may rest on their being through.
+    pub(super) fn is_unkept(&self) -> bool {
+        self.run.unkept.load(Ordering::Relaxed)
+    }
+
     /// Ends the run, whose stages are through, together with what its last calls have to write; its deliveries. `None` where it
     /// must be ended by itself.
     pub(super) async fn end(&self) -> Option<Vec<DeliveryId>> {
@@ -125,7 +133,7 @@ impl RunJournal {
             return None;
         }
         let handed_in = self.run.writer.hand_in(Write::End);
-        match self.run.writer.written(&self.run, handed_in).await {
+        match self.run.writer.see_through(&self.run, handed_in).await {
             Written::Ended(ended) => Some(ended.deliveries),
             Written::Apart(_) | Written::Intent(_) | Written::Settled(_) => None,
         }
@@ -208,7 +216,7 @@ impl RunCalls {
         let may_come_late = self.may_come_late(key);
         let counted = Arc::new(AtomicBool::new(false));
         if self.on_in_doubt == OnInDoubt::Fail && counting().any(|attempt| attempt.status == "in_doubt") {
-            intent::tasks_left(&self.unreserved, &counted);
+            intent::count(&self.unreserved, &counted);
             return self.settle_doubt(key, number).await;
         }
         let is_unusable = |class: Option<ErrorClass>| class == Some(ErrorClass::UnusableAnswer);
@@ -218,7 +226,7 @@ impl RunCalls {
         // A task that is left out leaves its share of the ceiling to the others.
         let gone = || {
             if skipped.is_cancelled() {
-                intent::tasks_left(&self.unreserved, &counted);
+                intent::count(&self.unreserved, &counted);
             }
             Ok(Err(stopped(&skipped)))
         };
@@ -233,14 +241,14 @@ impl RunCalls {
             let (permit, pass) = match lane::admit(self, &call, &skipped).await? {
                 Admitted::Go(permit, pass) => (permit, pass),
                 Admitted::Refused(refusal) => {
-                    intent::tasks_left(&self.unreserved, &counted);
+                    intent::count(&self.unreserved, &counted);
                     settle::refused(self, key, &refusal, number).await?;
                     return Ok(Err(TaskFailure::Failed(refusal.class)));
                 }
                 Admitted::Stopped => return gone(),
             };
             if may_come_late && let Some(answer) = late::find_and_use(self, key).await? {
-                intent::tasks_left(&self.unreserved, &counted);
+                intent::count(&self.unreserved, &counted);
                 return Ok(Ok(answer));
             }
             number += 1;

@@ -5,6 +5,7 @@ mod claim;
 mod control;
 mod intent;
 mod journal;
+mod key_notes;
 mod lane;
 mod late;
 mod money;
@@ -128,6 +129,7 @@ async fn drive(context: &Arc<Context>, tenant: TenantRow, claimed: &Claimed, pas
         return Next::Ended(deliveries);
     }
     match (through, control.cause()) {
+        (Ok(()), _) if journal.is_unkept() => Next::Leave,
         (Ok(()), _) => Next::End(Ending::Settled),
         (Err(_), Some(StopCause::Cancelled)) => Next::End(Ending::Cancelled),
         (Err(_), Some(StopCause::Deadline)) => Next::End(Ending::Cut(deadline_exceeded())),

@@ -1,8 +1,8 @@
 //! Writing down what came of an attempt: answer, money, event, task in one fenced transaction (PROTOCOL rules 6, 7), together
 //! with what else the run has to write where that is plain, else by itself.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use acm2_domain::call::{Answer, Call, CallError, Cost, ErrorClass};
@@ -10,16 +10,14 @@ use acm2_domain::journal::{TaskAnswer, TaskKey};
 use acm2_domain::judging::Defect;
 use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, NewEvent, TaskError};
-use acm2_store::provider_keys::{self, KeyStatus};
 use acm2_store::runs::{self, AttemptOutcome, Change, NewTask, Orders, StoredAnswer, TaskOutcome};
-use acm2_store::{StoreError, TenantTx};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures_util::FutureExt;
 use serde_json::json;
 
 use super::attempt::OpenAttempt;
-use super::control::StopCause;
 use super::journal::RunCalls;
+use super::key_notes;
 use super::late::{self, Late};
 use super::route::Refusal;
 use super::writer::{HandedIn, Write, Written};
@@ -56,15 +54,19 @@ impl Settling {
     }
 }
 
-/// Whether a task was settled with its attempt.
-enum Kept {
-    Kept,
-    /// A command has left it out.
-    LeftOut,
+/// Held while an answer that the stages see already is written; dropped before it is, by a panic too, it says so.
+struct Unkept<'a>(Option<&'a RunCalls>);
+
+impl Drop for Unkept<'_> {
+    fn drop(&mut self) {
+        if let Some(run) = self.0 {
+            run.unkept.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
-/// Hands in an answer. It is committed before any call that is begun after this returns; if the run is lost meanwhile, the answer
-/// is kept with its attempt for whoever has it then.
+/// Hands in an answer. Intents that are handed in after this returns are committed with it or after it; if the run is lost
+/// meanwhile, the answer is kept with its attempt for whoever has it then.
 pub(super) fn answered(
     run: &Arc<RunCalls>,
     key: &TaskKey,
@@ -90,17 +92,17 @@ pub(super) fn answered(
     let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
     let run_calls = Arc::clone(run);
     run.writes.spawn(async move {
+        let mut unkept = Unkept(Some(&run_calls));
         match write(&run_calls, &settling, handed_in).await {
-            Ok(Kept::Kept) => {}
-            // What depends on the answer must not go on with it: whoever takes the run next begins without.
-            Ok(Kept::LeftOut) => run_calls.control.stop(StopCause::Waiting(Duration::ZERO)),
+            Ok(()) => unkept.0 = None,
             Err(trouble) => {
-                if let (Trouble::Lost, Some(NewTask { outcome: TaskOutcome::Answered(answer), .. })) =
-                    (&trouble, &settling.task)
-                {
+                run_calls.control.trouble(&trouble);
+                let Trouble::Lost = trouble else { return };
+                // Whoever has the run now neither needs this answer nor rests on it.
+                unkept.0 = None;
+                if let Some(NewTask { outcome: TaskOutcome::Answered(answer), .. }) = &settling.task {
                     late::keep(&run_calls, &settling.attempt, Late::Answer(answer)).await;
                 }
-                run_calls.control.trouble(&trouble);
             }
         }
     });
@@ -121,23 +123,32 @@ fn paid(attempt: &OpenAttempt, cost: Cost) -> Change {
 }
 
 /// Commits what was handed in, and does what the run's row tells.
-async fn write(run: &RunCalls, settling: &Arc<Settling>, handed_in: HandedIn) -> Result<Kept, Trouble> {
-    let (orders, kept) = match run.writer.written(run, handed_in).await {
-        Written::Settled(orders) => (orders, Kept::Kept),
-        // For as long as it is held nobody else of this run writes.
-        Written::Apart(_turn) => match write_apart(run, settling).await? {
-            Some(orders) => (orders, Kept::Kept),
-            None => {
-                let orders = write_apart(run, &settling.without_task()).await?;
-                (orders.unwrap_or_default(), Kept::LeftOut)
+async fn write(run: &RunCalls, settling: &Arc<Settling>, handed_in: HandedIn) -> Result<(), Trouble> {
+    let orders = match run.writer.see_through(run, handed_in).await {
+        Written::Settled(orders) => orders,
+        Written::Apart(turn) => {
+            let written = write_alone(run, settling).await;
+            if let Err(trouble) = &written {
+                // Before the turn goes on: nothing that depends on this may be written after it.
+                run.control.trouble(trouble);
             }
-        },
+            drop(turn);
+            written?
+        }
         // The writer answers what it was given.
         Written::Intent(_) | Written::Ended(_) => return Err(Trouble::Ending),
     };
     run.context.progress.grew(run.control.fence.run);
     run.control.obey(orders);
-    Ok(kept)
+    Ok(())
+}
+
+/// Where a command has left the task out meanwhile, the attempt and its money alone.
+async fn write_alone(run: &RunCalls, settling: &Settling) -> Result<Orders, Trouble> {
+    if let Some(orders) = write_apart(run, settling).await? {
+        return Ok(orders);
+    }
+    Ok(write_apart(run, &settling.without_task()).await?.unwrap_or_default())
 }
 
 /// `None` where a command has left the task out: then nothing is committed.
@@ -161,41 +172,13 @@ async fn write_apart(run: &RunCalls, settling: &Settling) -> Result<Option<Order
                         Err(error) => return Err(error.into()),
                     }
                 }
-                note_keys(run, &tx, &[settling], now).await?;
+                key_notes::write(run, &tx, &[settling], now).await?;
                 tx.commit().await?;
                 Ok(Some(fenced.orders))
             }
             .boxed()
         })
         .await
-}
-
-/// Notes on the keys what their calls told: that they are used, or that the provider refuses them, which their owner should see.
-/// In the order of the keys, so that two transactions cannot block each other.
-pub(super) async fn note_keys(
-    run: &RunCalls,
-    tx: &TenantTx,
-    settlings: &[&Settling],
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    let every = TimeDelta::from_std(run.context.timing.last_used).unwrap_or(TimeDelta::zero());
-    let by_key: BTreeMap<_, _> = settlings.iter().map(|settling| (settling.attempt.key.id, settling)).collect();
-    for (id, settling) in by_key {
-        let (key, outcome) = (&settling.attempt.key, &settling.outcome);
-        let status = match outcome.error_class {
-            Some(ErrorClass::ProviderAuth) => KeyStatus::Invalid,
-            Some(ErrorClass::ProviderQuota) => KeyStatus::Quota,
-            Some(_) => continue,
-            None => {
-                if key.last_used_at.is_none_or(|used| used <= now - every) {
-                    provider_keys::touch_last_used(tx, id, now, every).await?;
-                }
-                continue;
-            }
-        };
-        provider_keys::mark_status(tx, key, status, outcome.error_message.as_deref(), now).await?;
-    }
-    Ok(())
 }
 
 /// Settles the attempt of a task that was skipped in the middle of its call.
@@ -223,7 +206,7 @@ pub(super) async fn dropped(run: &RunCalls, key: &TaskKey, attempt: &OpenAttempt
         task: None,
     });
     let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
-    write(run, &settling, handed_in).await.map(|_| ())
+    write(run, &settling, handed_in).await
 }
 
 fn completed_event(key: &TaskKey, call: &Call, stored: &StoredAnswer) -> NewEvent {
@@ -298,7 +281,7 @@ pub(super) async fn failed(
     });
     let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
     match write(run, &settling, handed_in).await {
-        Ok(_) => Ok(()),
+        Ok(()) => Ok(()),
         Err(Trouble::Lost) if !in_doubt => {
             late::keep(run, &settling.attempt, Late::Failure(&settling.outcome)).await;
             Err(Trouble::Lost)
@@ -344,10 +327,10 @@ pub(super) async fn unusable(
         task: gives_up.then(|| NewTask { key: key.clone(), outcome: TaskOutcome::Failed(error), attempts: number }),
     });
     let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
-    write(run, &settling, handed_in).await.map(|_| ())
+    write(run, &settling, handed_in).await
 }
 
-/// Commits that a task failed before anything was sent.
+/// Commits that a task failed before anything was sent. By itself: it moves no money, and nothing rests on its order.
 pub(super) async fn refused(run: &RunCalls, key: &TaskKey, refusal: &Refusal, attempts: u32) -> Result<(), Trouble> {
     let context = &run.context;
     let event = NewEvent::new(

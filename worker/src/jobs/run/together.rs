@@ -4,9 +4,10 @@
 use acm2_store::runs::{self, Change, FenceError, NewTask};
 use acm2_store::{StoreError, TenantTx};
 
-use super::intent::{self, NewIntent};
+use super::intent::{self, NewIntent, Wanted};
 use super::journal::RunCalls;
-use super::settle::{self, Settling};
+use super::key_notes;
+use super::settle::Settling;
 use super::writer::{Write, Written};
 
 /// Why nothing was written.
@@ -49,7 +50,8 @@ pub(super) async fn write(run: &RunCalls, tx: TenantTx, writes: &[Write]) -> Res
     }
     let tasks: Vec<&NewTask> = settlings.iter().filter_map(|settling| settling.task.as_ref()).collect();
     runs::insert_tasks(&tx, fence.run, tasks, now).await?;
-    let mut opened = intent::open(run, &tx, &locked, &intents, None, now).await?.into_iter();
+    let wanted: Vec<Wanted<'_>> = intents.iter().map(|intent| Wanted { intent, applied: None }).collect();
+    let mut opened = intent::open(run, &tx, &locked, &wanted, now).await?.into_iter();
     let mut ended = None;
     if ends {
         let (end, event) = runs::end_settled(&tx, fence, &locked, run.webhook_url.as_deref(), now).await?;
@@ -57,7 +59,7 @@ pub(super) async fn write(run: &RunCalls, tx: TenantTx, writes: &[Write]) -> Res
         ended = Some(end);
     }
     runs::write_events(&tx, fence.run, locked.last_event + 1 - numbers, &events, now).await?;
-    settle::note_keys(run, &tx, &settlings, now).await?;
+    key_notes::write(run, &tx, &settlings, now).await?;
 
     let written = writes.iter().filter_map(|write| match write {
         Write::Intent(_) => opened.next().map(Written::Intent),
@@ -65,9 +67,15 @@ pub(super) async fn write(run: &RunCalls, tx: TenantTx, writes: &[Write]) -> Res
         Write::End => ended.take().map(Written::Ended),
     });
     let written: Vec<Written> = written.collect();
+    if written.len() != writes.len() {
+        return Err(Failed::Surely);
+    }
     let nothing = written.iter().all(|written| matches!(written, Written::Intent(intent) if !intent.is_open()));
     if !nothing {
         tx.commit().await.map_err(|_| Failed::Unclear)?;
+    }
+    for intent in intents {
+        intent.count(run);
     }
     Ok(written)
 }

@@ -81,6 +81,8 @@ pub(super) struct HandedIn(oneshot::Receiver<Written>);
 pub(super) struct Writer {
     waiting: Mutex<VecDeque<Entry>>,
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Whoever has the turn has writes in hand. Found so by the next one, they were dropped.
+    in_hand: AtomicBool,
     went_apart: AtomicBool,
 }
 
@@ -97,36 +99,48 @@ impl Writer {
         self.went_apart.load(Ordering::Relaxed)
     }
 
-    /// Waits until it is written, and writes what waits where nobody else does.
-    pub(super) async fn written(&self, run: &RunCalls, handed_in: HandedIn) -> Written {
+    /// Sees to it that the write is made: by whoever has the turn, else by writing all that waits.
+    pub(super) async fn see_through(&self, run: &RunCalls, handed_in: HandedIn) -> Written {
         let mut written = handed_in.0;
         loop {
             tokio::select! {
                 biased;
-                written = &mut written => return written.unwrap_or_else(|_| self.cut_off()),
+                written = &mut written => return match written {
+                    Ok(written) => written,
+                    Err(_) => self.cut_off().await,
+                },
                 turn = Arc::clone(&self.turn).lock_owned() => self.write_waiting(run, turn).await,
             }
         }
     }
 
     /// Whoever had it in hand was dropped in the middle.
-    fn cut_off(&self) -> Written {
+    async fn cut_off(&self) -> Written {
         self.went_apart.store(true, Ordering::Relaxed);
-        Written::Apart(Apart { unclear: true, rest: VecDeque::new(), turn: None })
+        let turn = Some(Arc::clone(&self.turn).lock_owned().await);
+        Written::Apart(Apart { unclear: true, rest: VecDeque::new(), turn })
     }
 
     async fn write_waiting(&self, run: &RunCalls, turn: OwnedMutexGuard<()>) {
+        if self.in_hand.swap(true, Ordering::Relaxed) {
+            self.went_apart.store(true, Ordering::Relaxed);
+        }
         // First the connection: what is handed in meanwhile comes along.
         let begun = run.context.store.tenant(run.tenant_id()).begin().await;
         let entries = self.take();
         if entries.is_empty() {
+            self.in_hand.store(false, Ordering::Relaxed);
             return;
         }
         let writes: Vec<Write> = entries.iter().map(|entry| entry.write.clone()).collect();
+        // What has happened since it was handed in may have left something for the end to clear up.
+        let ends = writes.iter().any(|write| matches!(write, Write::End));
         let written = match begun {
+            Ok(_) if ends && (self.went_apart() || run.control.cause().is_some()) => Err(Failed::Surely),
             Ok(tx) => together::write(run, tx, &writes).await,
             Err(_) => Err(Failed::Surely),
         };
+        self.in_hand.store(false, Ordering::Relaxed);
         match written {
             Ok(written) => {
                 run.context.progress.grew(run.control.fence.run);

@@ -1,0 +1,132 @@
+//! The winner of a run: the most telling judgement that there is decides.
+
+use serde::{Deserialize, Serialize};
+
+use super::Candidate;
+use super::leaderboard::{Call, Leaderboard};
+
+/// What decided. In this order: the first that has anyone on its board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Votes among the inputs of a merge and what was merged: the only one that has seen the merged answers.
+    FinalPairwise,
+    /// Votes among the answers.
+    Pairwise,
+    /// Rankings by reviewers.
+    Review,
+    /// The mean score.
+    MeanScore,
+}
+
+/// What each stage found; an empty board where a stage did not run or found nothing.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evidence {
+    /// [`Basis::FinalPairwise`].
+    pub final_pairwise: Leaderboard,
+    /// [`Basis::Pairwise`].
+    pub pairwise: Leaderboard,
+    /// [`Basis::Review`].
+    pub review: Leaderboard,
+    /// [`Basis::MeanScore`].
+    pub mean_score: Leaderboard,
+}
+
+/// The answer to use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Winner {
+    /// Which.
+    pub candidate: Candidate,
+    /// What decided.
+    pub basis: Basis,
+    /// How sure that is, by the board of `basis`.
+    pub call: Call,
+    /// Who may be better for all one can say, by the board of `basis`.
+    pub contenders: Vec<Candidate>,
+    /// Where several shared the first place there: the later basis that last told them apart. None where one was first, and
+    /// where nothing told them apart and the first in the run's list was taken.
+    pub tie_broken_by: Option<Basis>,
+}
+
+/// The winner, by final_pairwise > pairwise > review > mean score. None where no board has anyone.
+///
+/// The first board with anyone decides, also where it is too close to call: `call` says so. Only an exact tie for its first place
+/// is broken, by the order of the tied answers on the boards after it, and in the end by the order of the run's list.
+pub fn winner(evidence: &Evidence) -> Option<Winner> {
+    let boards = [
+        (Basis::FinalPairwise, &evidence.final_pairwise),
+        (Basis::Pairwise, &evidence.pairwise),
+        (Basis::Review, &evidence.review),
+        (Basis::MeanScore, &evidence.mean_score),
+    ];
+    let mut boards = boards.into_iter().filter(|(_, board)| !board.is_empty());
+    let (basis, board) = boards.next()?;
+    let mut leaders = board.leaders();
+    let mut tie_broken_by = None;
+    for (later, board) in boards {
+        let tied = |candidate: &Candidate| leaders.contains(candidate);
+        let best = board.places().iter().filter(|place| tied(&place.standing.candidate)).map(|place| place.rank).min();
+        let Some(best) = best else { continue };
+        let better = |place: &&super::leaderboard::Place| place.rank == best && tied(&place.standing.candidate);
+        let narrowed: Vec<Candidate> =
+            board.places().iter().filter(better).map(|place| place.standing.candidate).collect();
+        if narrowed.len() < leaders.len() {
+            leaders = narrowed;
+            tie_broken_by = Some(later);
+        }
+    }
+    let candidate = *leaders.first()?;
+    let (call, contenders) = board.call_of(candidate)?;
+    Some(Winner { candidate, basis, call, contenders, tie_broken_by: tie_broken_by.filter(|_| leaders.len() == 1) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ranking::Interval;
+    use crate::ranking::leaderboard::Standing;
+
+    fn board(values: &[(u32, f64)]) -> Leaderboard {
+        let interval = |value| Some(Interval { low: value - 0.1, high: value + 0.1 });
+        Leaderboard::new(values.iter().map(|&(candidate, value)| Standing {
+            candidate: Candidate(candidate),
+            value,
+            interval: interval(value),
+        }))
+    }
+
+    #[test]
+    fn the_first_board_with_anyone_decides() {
+        let mut evidence = Evidence { mean_score: board(&[(0, 4.0), (1, 3.0)]), ..Evidence::default() };
+        let decided = |evidence: &Evidence| winner(evidence).map(|winner| (winner.candidate.0, winner.basis));
+        assert_eq!(decided(&evidence), Some((0, Basis::MeanScore)));
+        evidence.review = board(&[(1, 0.9), (0, 0.1)]);
+        assert_eq!(decided(&evidence), Some((1, Basis::Review)));
+        evidence.pairwise = board(&[(2, 1.0), (1, 0.0)]);
+        assert_eq!(decided(&evidence), Some((2, Basis::Pairwise)));
+        evidence.final_pairwise = board(&[(9, 1.0), (2, 0.0)]);
+        assert_eq!(decided(&evidence), Some((9, Basis::FinalPairwise)));
+        assert_eq!(winner(&Evidence::default()), None);
+    }
+
+    #[test]
+    fn a_tie_is_broken_by_the_next_board_that_tells_the_tied_apart() {
+        let evidence = Evidence {
+            pairwise: board(&[(0, 1.0), (1, 1.0), (2, 0.0)]),
+            review: board(&[(0, 0.5), (1, 0.5), (2, 0.9)]),
+            mean_score: board(&[(0, 3.0), (1, 4.0), (2, 5.0)]),
+            ..Evidence::default()
+        };
+        let winner = winner(&evidence).unwrap();
+        assert_eq!((winner.candidate, winner.basis), (Candidate(1), Basis::Pairwise));
+        assert_eq!((winner.call, winner.tie_broken_by), (Call::TooClose, Some(Basis::MeanScore)));
+        assert_eq!(winner.contenders, [Candidate(0)]);
+    }
+
+    #[test]
+    fn a_tie_that_nothing_breaks_goes_to_the_first_in_the_list_and_says_so() {
+        let evidence = Evidence { pairwise: board(&[(3, 1.0), (1, 1.0)]), ..Evidence::default() };
+        let winner = winner(&evidence).unwrap();
+        assert_eq!((winner.candidate, winner.call, winner.tie_broken_by), (Candidate(1), Call::TooClose, None));
+    }
+}
