@@ -80,9 +80,11 @@ impl Call {
         self.prompt_bytes() / 4 + 4 * (self.messages.len() as u64 + 1)
     }
 
+    /// With the schema of the answer: providers that are told it count it as input.
     fn prompt_bytes(&self) -> u64 {
         let system = self.system.as_ref().map_or(0, String::len);
-        (system + self.messages.iter().map(|message| message.content.len()).sum::<usize>()) as u64
+        let schema = self.expects.as_ref().map_or(0, |expected| expected.schema().to_string().len());
+        (system + schema + self.messages.iter().map(|message| message.content.len()).sum::<usize>()) as u64
     }
 }
 
