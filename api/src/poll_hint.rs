@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use acm2_broker::dispatch::BrokerError;
+use acm2_broker::dispatch::{BrokerError, Load};
 use acm2_domain::ids::TenantId;
 use acm2_domain::job::Queue;
 use acm2_domain::run::{Outlook, Run, RunStatus, poll_hint};
@@ -15,11 +15,11 @@ use crate::queue_place;
 /// After how many seconds looking again makes sense. Asks the broker only about a run that waits; while it is away, the run
 /// alone counts.
 pub(crate) async fn seconds(app: &App, tenant: TenantId, run: &Run) -> u64 {
-    let waiting = match run.status {
-        RunStatus::Queued => told(app.broker.dispatch.waiting(Queue::Runs, tenant)).await.unwrap_or(0),
-        _ => 0,
+    let load = match run.status {
+        RunStatus::Queued => told(app.broker.dispatch.load(Queue::Runs, tenant)).await.unwrap_or_default(),
+        _ => Load::default(),
     };
-    seconds_with(app, run, waiting).await
+    seconds_with(app, run, load)
 }
 
 /// What the broker tells, if it does so in time.
@@ -27,20 +27,14 @@ async fn told<T>(answer: impl Future<Output = Result<T, BrokerError>>) -> Option
     tokio::time::timeout(queue_place::PATIENCE, answer).await.ok()?.ok()
 }
 
-/// The same where it is known how many of the tenant's runs wait.
-pub(crate) async fn seconds_with(app: &App, run: &Run, waiting: u64) -> u64 {
+/// The same where it is known what the queue is like.
+pub(crate) fn seconds_with(app: &App, run: &Run, load: Load) -> u64 {
     let now = app.clock.now();
     let passed = |since: DateTime<Utc>| (now - since).to_std().unwrap_or_default();
     let outlook = match run.status {
-        RunStatus::Queued => Outlook::Queued {
-            waited: passed(run.created_at),
-            waiting,
-            // Of no interest where nobody waits.
-            at_once: match waiting {
-                0 => 1,
-                _ => told(app.broker.dispatch.depth(Queue::Runs)).await.map_or(1, |depth| depth.leased),
-            },
-        },
+        RunStatus::Queued => {
+            Outlook::Queued { waited: passed(run.created_at), waiting: load.waiting, at_once: load.leased }
+        }
         RunStatus::Paused => Outlook::Paused,
         _ => Outlook::Running {
             took: run.started_at.map_or(Duration::ZERO, passed),

@@ -1,13 +1,17 @@
-//! Submitting a run (PROTOCOL rule 2): the jobs row, one tenant transaction, the push. Called by `routes::runs`.
+//! Submitting a run (PROTOCOL rule 2): the jobs row beside one tenant transaction, which is committed after it, and the push. Called by `routes::runs`.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
+use acm2_broker::dispatch::Load;
 use acm2_domain::error::{Error, FieldError, Kind};
 use acm2_domain::ids::{JobId, RunId};
 use acm2_domain::job::{Job, Queue, Work};
 use acm2_domain::run::{NewRun, Run, RunSpec};
 use acm2_store::runs::{self, NewRunRow};
 use acm2_store::{StoreError, TenantTx, provider_keys};
+use chrono::{DateTime, Utc};
+use futures_util::future::{Either, select};
 
 use crate::auth::Caller;
 use crate::body::Check;
@@ -24,8 +28,8 @@ impl Check for NewRun {
 /// What a submission led to.
 #[derive(Debug)]
 pub(crate) enum Submitted {
-    /// A new run, and how many of its tenant's waited before it.
-    New(Box<Run>, u64),
+    /// A new run, and what it came upon in the queue.
+    New(Box<Run>, Load),
     /// The run that an earlier submission with the same `Idempotency-Key` made, and what was answered then.
     Replayed(RunId, String),
 }
@@ -34,8 +38,8 @@ pub(crate) enum Submitted {
 pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempotency) -> Result<Submitted, Failure> {
     let spec = body.compile(&caller.app.prices).map_err(Error::invalid)?;
     spec.check_prices(&caller.app.prices)?;
-    let waiting = waiting(caller).await;
-    let full = refusal(caller, waiting);
+    let load = load(caller).await;
+    let full = refusal(caller, load.waiting);
     // A repeated request is told of the run that it made, also while the queue is full.
     if let Some(refusal) = full.as_ref().filter(|_| !idempotency.is_named()) {
         return Err(refusal.clone().into());
@@ -57,69 +61,65 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
         weight: None,
     };
     let now = caller.app.clock.now();
-    let inserted = caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(row.deadline(now))).await?;
-    let outcome = write(caller, row, idempotency, full).await;
-    if !matches!(outcome, Ok(Written::New(_)) | Err(Unsure::MayStand(_))) {
-        // Nothing was written, so nothing is to be done. If this fails, the sweeper finds a job without a run.
-        if let Err(error) = caller.app.store.jobs().delete(job.id).await {
-            tracing::warn!(%error, "the job of a refused run stays until it is swept");
+    let (inserted, written) = {
+        let jobs = caller.app.store.jobs();
+        let insert = pin!(jobs.insert(&job, caller.app.timing.job_due, Some(row.deadline(now))));
+        let write = pin!(write(caller, row, idempotency, full, now));
+        // At the same time: what counts is that the job's row is committed before the run is. Once the job's is begun it is waited
+        // for, whatever becomes of the run, so that it can be deleted.
+        match select(insert, write).await {
+            Either::Left((inserted, write)) => (inserted?, write.await),
+            Either::Right((written, insert)) => (insert.await?, written),
         }
-    }
-    match outcome {
-        Ok(Written::New(run)) => {
+    };
+    let outcome = match written {
+        // Whether a commit that failed was applied cannot be known: then the job stays, and the sweeper finds out.
+        Ok(Written::New(run, tx)) => {
+            tx.commit().await?;
             tail::push(&caller.app, &[inserted.unwrap_or(job)]).await;
-            Ok(Submitted::New(run, waiting))
+            return Ok(Submitted::New(run, load));
         }
         Ok(Written::Replay(run, answer)) => Ok(Submitted::Replayed(run, answer)),
-        Err(Unsure::Not(failure) | Unsure::MayStand(failure)) => Err(failure),
+        Err(failure) => Err(failure),
+    };
+    // Nothing was written, so nothing is to be done. If this fails, the sweeper finds a job without a run.
+    if let Err(error) = caller.app.store.jobs().delete(job.id).await {
+        tracing::warn!(%error, "the job of a refused run stays until it is swept");
     }
+    outcome
 }
 
 enum Written {
-    New(Box<Run>),
+    /// To be committed once the job's row is.
+    New(Box<Run>, TenantTx),
     Replay(RunId, String),
 }
 
-/// Whether a failed write may have been applied after all.
-enum Unsure {
-    Not(Failure),
-    MayStand(Failure),
-}
-
-impl From<StoreError> for Unsure {
-    fn from(error: StoreError) -> Self {
-        Self::Not(error.into())
-    }
-}
-
-impl From<Failure> for Unsure {
-    fn from(failure: Failure) -> Self {
-        Self::Not(failure)
-    }
-}
-
+/// Writes everything of the run but commits nothing. On a failure nothing of it may be committed.
 async fn write(
     caller: &Caller,
     mut row: NewRunRow,
     idempotency: &Idempotency,
     full: Option<Error>,
-) -> Result<Written, Unsure> {
-    let now = caller.app.clock.now();
+    now: DateTime<Utc>,
+) -> Result<Written, Failure> {
     let tx = caller.store().begin().await?;
     if let Some(earlier) = idempotency.begin(&tx, now).await? {
         return Ok(Written::Replay(RunId::from(earlier.subject), earlier.text));
     }
     if let Some(refusal) = full {
-        return Err(Unsure::Not(refusal.into()));
+        return Err(refusal.into());
     }
     check_keys(&tx, &row.spec).await?;
-    row.reserved = spending::reserve(&tx, caller, row.id, &row.spec, now).await?;
-    let written = runs::insert(&tx, &row, now).await?;
+    let written = if let Some(written) = runs::insert_unless_bound(&tx, &row, now).await? {
+        written
+    } else {
+        row.reserved = spending::reserve(&tx, caller, row.id, &row.spec, now).await?;
+        runs::insert(&tx, &row, now).await?
+    };
     let run = runs::assemble(&written, Some(&BTreeMap::new()));
     idempotency.finish(&tx, row.id.uuid(), Some(&run)).await?;
-    // Whether a commit that failed was applied cannot be known: then the job stays, and the sweeper finds out.
-    tx.commit().await.map_err(|error| Unsure::MayStand(error.into()))?;
-    Ok(Written::New(Box::new(run)))
+    Ok(Written::New(Box::new(run), tx))
 }
 
 /// A provider key that the caller names must be there, and of the provider that it is named for.
@@ -142,14 +142,14 @@ async fn check_keys(tx: &TenantTx, spec: &RunSpec) -> Result<(), Failure> {
 
 /// Refuses one more run in a full queue.
 pub(crate) async fn refuse_beyond_quota(caller: &Caller) -> Result<(), Error> {
-    refusal(caller, waiting(caller).await).map_or(Ok(()), Err)
+    refusal(caller, load(caller).await.waiting).map_or(Ok(()), Err)
 }
 
-/// How many of the tenant's runs wait; 0 while the broker is away, where nobody counts.
-async fn waiting(caller: &Caller) -> u64 {
-    caller.app.broker.dispatch.waiting(Queue::Runs, caller.tenant).await.unwrap_or_else(|error| {
+/// What a run of the tenant comes upon; nothing while the broker is away, where nobody counts.
+async fn load(caller: &Caller) -> Load {
+    caller.app.broker.dispatch.load(Queue::Runs, caller.tenant).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "the broker is away; the run is accepted all the same");
-        0
+        Load::default()
     })
 }
 

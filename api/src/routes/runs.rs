@@ -85,8 +85,8 @@ impl Runs {
     ) -> Result<SubmitReply, Failure> {
         let idempotency = Idempotency::of(&caller, "runs.create", idempotency_key.0.as_deref(), &body.digest).await?;
         Ok(match submit(&caller, &body.value, &idempotency).await? {
-            Submitted::New(run, waiting) if !wait.is_wanted() => {
-                let hint = poll_hint::seconds_with(&caller.app, &run, waiting).await;
+            Submitted::New(run, load) if !wait.is_wanted() => {
+                let hint = poll_hint::seconds_with(&caller.app, &run, load);
                 submit_reply(*run, false, wait, hint)
             }
             Submitted::New(run, _) => waited_reply(&caller, run.id, false, wait).await?,

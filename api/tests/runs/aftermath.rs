@@ -34,8 +34,7 @@ pub(crate) async fn check(house: &House, tenant: &Tenant, processes: impl IntoIt
         // What is kept of each worker and each lane, however many runs there were.
         let bounded = |key: &String| {
             // Lanes go by themselves a while after their last call.
-            key.contains(":lane:")
-                || ["mark", "means", "permits", "seen", "wake"].iter().any(|name| key.ends_with(name))
+            key.contains(":lane:") || ["mark", "state", "workers", "wake"].iter().any(|name| key.ends_with(name))
         };
         loop {
             let left: Vec<String> =

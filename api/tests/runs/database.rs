@@ -60,6 +60,14 @@ pub(crate) async fn execute(world: &World, of: Of<'_>, statements: &str) {
     connection.close().await.unwrap();
 }
 
+/// A connection to the database of a server on which a table of the control store is locked against writes, until it is closed.
+pub(crate) async fn locked(world: &World, table: &str) -> PgConnection {
+    let mut connection = server(world, Of::Control).await;
+    let lock = format!("BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE");
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut connection).await.unwrap();
+    connection
+}
+
 /// The one column of bytes of the one row that a query finds.
 pub(crate) async fn bytes(world: &World, of: Of<'_>, query: &str) -> Vec<u8> {
     let sql = AssertSqlSafe(query.to_owned());

@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::aftermath::{all_completed, check, submit_many};
+use crate::database::locked;
 use crate::harness::{Client, World};
 use crate::house::{House, ended, on_both, submit};
 use crate::own_redis::OwnRedis;
@@ -191,5 +192,32 @@ async fn a_run_whose_deadline_passes_while_no_worker_runs_fails_without_a_call()
     assert_eq!(ended(&client, &in_time, Duration::from_secs(30)).await["status"], "completed");
     let figures = check(&house, &tenant, [api, worker]).await;
     assert_eq!((figures.runs, figures.attempts, figures.calls), (2, 1, 1), "{figures}");
+    house.world.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_run_is_committed_before_its_jobs_row() {
+    let Some(world) = World::servers("no_run_is_committed_before_its_jobs_row").await else { return };
+    let house = House::of(world).await;
+    let api = house.world.start("api");
+    let (_, client) = house.tenant_and_client(&api, "a").await;
+    let body = json!({"prompt": "hi", "models": ["sandbox/echo"]});
+    submit(&client, &body).await;
+    let runs = async || client.get("/api/v1/runs").await.expect(200)["items"].as_array().unwrap().len();
+    assert_eq!(runs().await, 1);
+
+    // Nobody can write a jobs row, and all else is free.
+    let lock = locked(&house.world, "jobs").await;
+    let submitted = tokio::spawn({
+        let (client, body) = (client.clone(), body.clone());
+        async move { submit(&client, &body).await }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(!submitted.is_finished());
+    assert_eq!(runs().await, 1);
+    sqlx::Connection::close(lock).await.unwrap();
+    submitted.await.unwrap();
+    assert_eq!(runs().await, 2);
+    api.kill();
     house.world.remove().await;
 }

@@ -91,7 +91,7 @@ async fn a_run_is_charged_for_the_sum_of_its_calls() {
     let until = tokio::time::Instant::now() + Duration::from_secs(10);
     let (cost, held) = loop {
         let means: (Option<u64>, Option<u64>) =
-            redis::cmd("HMGET").arg("acm2:{runs}:means").arg("cost").arg("held").query(&mut redis).unwrap();
+            redis::cmd("HMGET").arg("acm2:2:{runs}:state").arg("cost").arg("held").query(&mut redis).unwrap();
         if let (Some(cost), Some(held)) = means {
             break (Duration::from_micros(cost), Duration::from_micros(held));
         }

@@ -14,8 +14,8 @@ local id = ids[tonumber(ARGV[1]) % #ids + 1]
 local tenant = redis.call('HGET', P .. 'job:' .. id, 'tenant')
 if not tenant then return 0 end
 local priority = redis.call('HGET', P .. 'job:' .. id, 'priority') or 0
-if redis.call('ZADD', P .. 'ready:' .. tenant, priority, id) == 1 then redis.call('INCR', P .. 'waiting') end
-redis.call('ZADD', P .. 'ring', 'NX', redis.call('GET', P .. 'clock') or 0, tenant)
+if redis.call('ZADD', P .. 'ready:' .. tenant, priority, id) == 1 then redis.call('HINCRBY', P .. 'state', 'waiting', 1) end
+redis.call('ZADD', P .. 'ring', 'NX', tonumber(redis.call('HGET', P .. 'state', 'clock')) or 0, tenant)
 redis.call('LPUSH', P .. 'wake', 1)
 return 1";
 

@@ -31,9 +31,7 @@ struct Reading {
 pub(super) async fn measure(stage: &mut Stage, size: Size, table: &mut Table) -> Outcome<f64> {
     let tenants = stage.tenants(TENANTS).await?;
     let queued = stage.number("SELECT count(*) FROM acm2.jobs").await?;
-    stage.start_worker(&[]).await?;
-    // The worker began two seconds ago.
-    let seconds = stage.drain(PATIENCE).await? + 2.0;
+    let seconds = stage.drain_with_new_worker(PATIENCE).await?;
     table.add("runs/s of one worker alone (drain)", queued / seconds, "/s", Some(BASE));
 
     let count = size.of(400, 6_000);

@@ -8,6 +8,7 @@ use clap::Args;
 use tokio::time::sleep;
 
 use super::closed_loop::{self, Wanted};
+use super::flood;
 use super::quantiles::{Quantiles, jain};
 use super::stage::{Stage, now};
 use crate::outcome::Outcome;
@@ -25,6 +26,9 @@ pub(crate) struct FairnessArgs {
     /// Small numbers, for trying.
     #[arg(long)]
     quick: bool,
+    /// Only this: so many runs of 5 s at once by one tenant, and single runs of another beside them.
+    #[arg(long)]
+    flood: Option<usize>,
 }
 
 /// Runs it; false where equals were not served alike.
@@ -38,6 +42,12 @@ pub(crate) async fn run(arguments: FairnessArgs, acm2: &Path) -> Outcome<bool> {
         stage.start_worker(&places).await?;
     }
     say::line("| case | runs | wait p50, s | wait p99, s | Jain's index |\n|---|---:|---:|---:|---:|");
+    if let Some(runs) = arguments.flood {
+        let holds = flood::run(&stage, &tenants[0], &tenants[1], runs).await?;
+        // The flood is not waited for.
+        stage.workers.clear();
+        return Ok(holds);
+    }
     flood(&stage, &tenants, arguments.quick).await?;
     let index = equals(&stage, &tenants[1 + SMALL..], arguments.quick).await?;
     stage.stop_workers().await?;

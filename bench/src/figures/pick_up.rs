@@ -83,7 +83,7 @@ pub(super) async fn measure(stage: &mut Stage, size: Size, most: f64, table: &mu
 }
 
 /// Milliseconds from sending a submission to its first call.
-fn waits(log: &[Call], sample: &Sample) -> Quantiles {
+pub(super) fn waits(log: &[Call], sample: &Sample) -> Quantiles {
     let mut first: HashMap<&str, f64> = HashMap::new();
     for call in log.iter().filter(|call| call.event == "received") {
         if let Some(prompt) = &call.prompt_fingerprint {

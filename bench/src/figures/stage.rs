@@ -76,13 +76,24 @@ impl Stage {
         port::wait_for(self.port, "the api", PATIENCE).await
     }
 
-    /// Starts a worker with settings of its own.
+    /// Starts a worker with settings of its own, and waits until it works.
     pub(super) async fn start_worker(&mut self, settings: &[(&str, String)]) -> Outcome<()> {
-        let name = format!("worker-{}", self.workers.len());
-        self.workers.push(self.house.start(&["worker"], &name, settings)?);
+        self.launch_worker(settings)?;
         // It says nothing when it is ready.
         sleep(Duration::from_secs(2)).await;
         Ok(())
+    }
+
+    fn launch_worker(&mut self, settings: &[(&str, String)]) -> Outcome<()> {
+        let name = format!("worker-{}", self.workers.len());
+        self.workers.push(self.house.start(&["worker"], &name, settings)?);
+        Ok(())
+    }
+
+    /// Has a new worker do all jobs that wait; the seconds from its start to the last one's end.
+    pub(super) async fn drain_with_new_worker(&mut self, patience: Duration) -> Outcome<f64> {
+        self.launch_worker(&[])?;
+        self.drain(patience).await
     }
 
     /// Ends all workers in order.

@@ -30,8 +30,7 @@ pub(super) async fn measure(stage: &mut Stage, size: Size, counts: &[usize], tab
         );
         table.add(&format!("{count} tenants: first submit of each, p99"), first.latency.p99(), "ms", None);
         let queued = stage.number("SELECT count(*) FROM acm2.jobs").await?;
-        stage.start_worker(&[]).await?;
-        let seconds = stage.drain(PATIENCE).await? + 2.0;
+        let seconds = stage.drain_with_new_worker(PATIENCE).await?;
         stage.stop_workers().await?;
         table.add(&format!("{count} tenants: runs/s of one worker (drain)"), queued / seconds, "/s", None);
     }

@@ -62,6 +62,15 @@ pub struct Depth {
     pub leased: u64,
 }
 
+/// What a new job of a tenant comes upon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Jobs of the tenant that wait, ready or delayed.
+    pub waiting: u64,
+    /// Jobs of all tenants that are with a worker.
+    pub leased: u64,
+}
+
 /// A fair queue over tenants.
 #[async_trait]
 pub trait Dispatch: Send + Sync + std::fmt::Debug {
@@ -96,8 +105,8 @@ pub trait Dispatch: Send + Sync + std::fmt::Debug {
     /// Forgets a job that waits; one that a worker holds stays.
     async fn remove(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<(), BrokerError>;
 
-    /// How many jobs of a tenant wait, ready or delayed.
-    async fn waiting(&self, queue: Queue, tenant: TenantId) -> Result<u64, BrokerError>;
+    /// How much there is to do for a tenant, and is being done for all.
+    async fn load(&self, queue: Queue, tenant: TenantId) -> Result<Load, BrokerError>;
 
     /// Where a job that is ready stands; `None` for one that is delayed, held or unknown.
     async fn standing(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<Option<Standing>, BrokerError>;

@@ -28,6 +28,7 @@ mod options;
 mod patience;
 mod postgres;
 mod schema;
+mod shares;
 mod sqlite;
 mod store;
 mod tenant;

@@ -3,6 +3,7 @@
 //! The pool for tenants has an empty search path, so code that forgot the tenant finds no table.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use acm2_domain::ids::TenantId;
@@ -12,11 +13,13 @@ use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::StoreError;
 use crate::options::Options;
-use crate::patience::{Patient, SIGN_OF_LIFE, Silence, patiently, silent};
+use crate::patience::{Patient, SIGN_OF_LIFE, Silence, silent};
 use crate::schema;
+use crate::shares::Shares;
 use crate::tenant_tx::TenantTx;
 
 /// The schema of the control store.
@@ -36,6 +39,8 @@ const MIGRATE_CONNECTIONS: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct Schemas {
     tenants: PgPool,
+    shares: Arc<Shares>,
+    acquire_timeout: Duration,
     silence: Silence,
     migrations: PgPool,
     /// The role that works with the data, where another owns the schemas.
@@ -85,6 +90,8 @@ pub(crate) async fn open(
         heartbeats: heartbeats(&options, acquire_timeout, silence.clone()).into(),
         schemas: Schemas {
             tenants,
+            shares: Shares::of_pool(sizes.tenant_connections),
+            acquire_timeout,
             silence: silence.clone(),
             migrations: pool(owner, "", MIGRATE_CONNECTIONS, 0),
             grant_to,
@@ -182,13 +189,17 @@ fn schema_of(tenant: TenantId) -> String {
 
 impl Schemas {
     pub(crate) async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
+        let asked = Instant::now();
+        let place = self.shares.place(tenant, asked + self.acquire_timeout).await?;
         // One round trip.
         let begin = format!("BEGIN; SET LOCAL search_path = \"{}\"", schema_of(tenant));
         let mut beginning = Box::pin(self.tenants.begin_with(AssertSqlSafe(begin)));
         let unanswered = self.silence.begin();
-        let tx = patiently(&mut beginning).await?;
+        // Both waits and the statement together take no longer than the pool's own wait and a sign of life may.
+        let deadline = asked + self.acquire_timeout + SIGN_OF_LIFE;
+        let tx = timeout_at(deadline, &mut beginning).await.unwrap_or_else(|_| Err(silent().into()))?;
         unanswered.end();
-        Ok(TenantTx::postgres(tenant, tx))
+        Ok(TenantTx::postgres(tenant, tx, place))
     }
 
     pub(crate) async fn create(&self, tenant: TenantId) -> Result<(), StoreError> {

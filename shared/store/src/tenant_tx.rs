@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::error::StoreError;
 use crate::patience::patiently;
+use crate::shares::Place;
 use crate::sqlite::FileInUse;
 
 /// One transaction in one tenant's store. Dropping it rolls back.
@@ -23,14 +24,14 @@ pub struct TenantTx {
 
 #[derive(Debug)]
 enum Inner {
-    Postgres(Mutex<Transaction<'static, Postgres>>),
-    // The transaction stands before the file, so that it is dropped first.
+    // The transaction stands before its place, and before the file, so that it is dropped first.
+    Postgres(Mutex<Transaction<'static, Postgres>>, Place),
     Sqlite(Mutex<Transaction<'static, Sqlite>>, FileInUse),
 }
 
 impl TenantTx {
-    pub(crate) fn postgres(tenant: TenantId, tx: Transaction<'static, Postgres>) -> Self {
-        Self { tenant, inner: Inner::Postgres(Mutex::new(tx)) }
+    pub(crate) fn postgres(tenant: TenantId, tx: Transaction<'static, Postgres>, place: Place) -> Self {
+        Self { tenant, inner: Inner::Postgres(Mutex::new(tx), place) }
     }
 
     pub(crate) fn sqlite(tenant: TenantId, tx: Transaction<'static, Sqlite>, file: FileInUse) -> Self {
@@ -48,7 +49,7 @@ impl TenantTx {
     /// `Unavailable` leaves open whether it was applied: the connection may have died after the server did it.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.inner {
-            Inner::Postgres(tx) => patiently(tx.into_inner().commit()).await?,
+            Inner::Postgres(tx, _place) => patiently(tx.into_inner().commit()).await?,
             Inner::Sqlite(tx, _file) => tx.into_inner().commit().await?,
         }
         Ok(())
@@ -71,7 +72,7 @@ fn query_error(error: sqlx::Error) -> DbErr {
 macro_rules! on_either {
     ($self:ident, $tx:ident => $body:expr) => {
         match &$self.inner {
-            Inner::Postgres(tx) => {
+            Inner::Postgres(tx, _) => {
                 let $tx = &mut **tx.lock().await;
                 patiently($body).await
             }
@@ -87,7 +88,7 @@ macro_rules! on_either {
 impl ConnectionTrait for TenantTx {
     fn get_database_backend(&self) -> DbBackend {
         match &self.inner {
-            Inner::Postgres(_) => DbBackend::Postgres,
+            Inner::Postgres(..) => DbBackend::Postgres,
             Inner::Sqlite(..) => DbBackend::Sqlite,
         }
     }

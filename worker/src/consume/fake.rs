@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use acm2_broker::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal, Used};
+use acm2_broker::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Load, Renewal, Used};
 use acm2_domain::ids::{DeliveryId, JobId, TenantId};
 use acm2_domain::job::{Job, Queue, Work};
 use acm2_domain::standing::Standing;
@@ -163,8 +163,9 @@ impl Dispatch for Fake {
         self.ledger().answer(|ledger| ledger.ready.retain(|(_, ready)| ready.id != job))
     }
 
-    async fn waiting(&self, queue: Queue, _: TenantId) -> Result<u64, BrokerError> {
-        Ok(self.depth(queue).await?.ready)
+    async fn load(&self, queue: Queue, _: TenantId) -> Result<Load, BrokerError> {
+        let Depth { ready, leased, .. } = self.depth(queue).await?;
+        Ok(Load { waiting: ready, leased })
     }
 
     async fn standing(&self, _: Queue, _: TenantId, _: JobId) -> Result<Option<Standing>, BrokerError> {

@@ -27,7 +27,7 @@ async fn a_worker_that_is_told_to_end_finishes_its_call_and_hands_the_run_on(hou
     let row = account.row(run).await;
     assert_eq!((row.status, row.claimed_by, row.tasks_completed), (RunStatus::Queued, None, 1));
     assert_eq!((house.calls(), house.records(Event::ClientGone).len()), (1, 0));
-    let waiting = house.broker.dispatch.waiting(acm2_domain::job::Queue::Runs, account.id).await.unwrap();
+    let waiting = house.broker.dispatch.load(acm2_domain::job::Queue::Runs, account.id).await.unwrap().waiting;
     assert_eq!(waiting, 1, "it was given back at once");
     assert!(house.store.workers().list().await.unwrap().is_empty());
 

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::queue::{FairQueue, Rules};
-use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal, Used};
+use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Load, Renewal, Used};
 use crate::open::BrokerOptions;
 
 /// The fair queue in memory.
@@ -141,8 +141,9 @@ impl Dispatch for MemoryDispatch {
         Ok(())
     }
 
-    async fn waiting(&self, queue: Queue, tenant: TenantId) -> Result<u64, BrokerError> {
-        Ok(self.of(queue).lock().waiting(tenant) as u64)
+    async fn load(&self, queue: Queue, tenant: TenantId) -> Result<Load, BrokerError> {
+        let state = self.of(queue).lock();
+        Ok(Load { waiting: state.waiting(tenant) as u64, leased: state.depth().leased })
     }
 
     async fn standing(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<Option<Standing>, BrokerError> {

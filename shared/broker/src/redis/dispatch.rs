@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::redis::{Script, ScriptInvocation, cmd};
+use ::redis::{Script, ScriptInvocation, cmd, pipe};
 use acm2_domain::ids::{JobId, TenantId, WorkerId};
 use acm2_domain::job::{Job, Queue};
 use acm2_domain::standing::Standing;
@@ -14,18 +14,21 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::LAYOUT;
 use super::entry::{FIELDS, from_fields, to_fields};
 use super::link::Link;
 use super::scripts::Scripts;
 use super::wake::Waits;
 use crate::charge::{self, cost, micros};
-use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Renewal, Used};
+use crate::dispatch::{BrokerError, Claimant, Depth, Dispatch, Lease, Load, Renewal, Used};
 use crate::open::BrokerOptions;
 
 /// How much one script call is given to do: the server does nothing else while it runs.
 const BATCH: usize = 500;
 /// The shortest wait between two claims, where due times lie so near that they would follow each other at once.
 const SHORTEST_WAIT: Duration = Duration::from_millis(5);
+/// The longest, where nothing says when something comes.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// The fair queue on Redis.
 pub(crate) struct RedisDispatch {
@@ -33,8 +36,27 @@ pub(crate) struct RedisDispatch {
     waits: Waits,
     scripts: Scripts,
     options: BrokerOptions,
-    /// Who claims through this process. A full worker does not claim; its renewals tell that its permits still count.
-    claimants: Mutex<HashMap<(Queue, WorkerId), usize>>,
+    /// Who claims through this process.
+    claimants: Mutex<HashMap<(Queue, WorkerId), Claims>>,
+}
+
+/// What is kept of a worker's claims.
+#[derive(Debug, Clone, Copy)]
+struct Claims {
+    /// A full worker does not claim; its renewals tell that its permits still count.
+    permits: usize,
+    /// The last claim left nothing to claim; `Some` with the time at which that changes by itself. Whatever else changes it leaves
+    /// a wake, so that the next claim may wait for that first.
+    nothing_until: Option<Instant>,
+}
+
+/// An answer to a claim.
+struct Claimed {
+    leases: Vec<Lease>,
+    /// How long until a lease ends or a delayed job is due.
+    next: Option<Duration>,
+    /// Whether there may be more to claim.
+    more: bool,
 }
 
 impl fmt::Debug for RedisDispatch {
@@ -56,7 +78,7 @@ impl RedisDispatch {
 
     /// What the names of a queue's keys begin with; the braces are the hash tag that keeps them in one slot.
     fn prefix(&self, queue: Queue) -> String {
-        format!("{}:{{{}}}:", self.options.namespace, queue.as_str())
+        format!("{}:{LAYOUT}:{{{}}}:", self.options.namespace, queue.as_str())
     }
 
     /// One key for all queues: what loses one of them whole has lost the others.
@@ -68,24 +90,19 @@ impl RedisDispatch {
         script.key(self.prefix(queue))
     }
 
-    fn claimants(&self) -> std::sync::MutexGuard<'_, HashMap<(Queue, WorkerId), usize>> {
+    fn claimants(&self) -> std::sync::MutexGuard<'_, HashMap<(Queue, WorkerId), Claims>> {
         self.claimants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One claim without waiting; also how long until a lease ends or a delayed job is due.
-    async fn claim_now(
-        &self,
-        queue: Queue,
-        claimant: Claimant,
-        most: usize,
-    ) -> Result<(Vec<Lease>, Option<Duration>), BrokerError> {
+    /// One claim without waiting.
+    async fn claim_now(&self, queue: Queue, claimant: Claimant, most: usize) -> Result<Claimed, BrokerError> {
         let token: u64 = rand::random();
         let mut script = self.invocation(&self.scripts.claim, queue);
         script.arg(most.min(BATCH)).arg(millis(self.options.lease)).arg(token.to_string());
         script.arg(self.options.tenant_share_percent).arg(claimant.worker.to_string()).arg(claimant.permits);
         script.arg(charge::FIRST).arg(charge::LEAST);
         let answer: Vec<String> = self.link.invoke(&script).await?;
-        let Some((next, jobs)) = answer.split_first() else {
+        let [next, more, jobs @ ..] = answer.as_slice() else {
             return Err(BrokerError("a claim was answered with nothing".to_owned()));
         };
         let mut leases = Vec::with_capacity(jobs.len() / FIELDS);
@@ -97,7 +114,7 @@ impl RedisDispatch {
                 warn!(job.id = fields.first(), "a job of an unknown kind was left to others");
             }
         }
-        Ok((leases, next.parse().ok().map(Duration::from_millis)))
+        Ok(Claimed { leases, next: next.parse().ok().map(Duration::from_millis), more: !more.is_empty() })
     }
 
     async fn renew_in(&self, queue: Queue, leases: &[Lease]) -> Result<Vec<Renewal>, BrokerError> {
@@ -105,7 +122,7 @@ impl RedisDispatch {
             .claimants()
             .iter()
             .filter(|((of, _), _)| *of == queue)
-            .map(|((_, worker), permits)| (*worker, *permits))
+            .map(|((_, worker), claims)| (*worker, claims.permits))
             .collect();
         let mut script = self.invocation(&self.scripts.renew, queue);
         script.arg(millis(self.options.lease)).arg(workers.len());
@@ -158,16 +175,25 @@ impl Dispatch for RedisDispatch {
         wait: Duration,
     ) -> Result<Vec<Lease>, BrokerError> {
         let deadline = Instant::now() + wait;
-        self.claimants().insert((queue, claimant.worker), claimant.permits);
+        let claims = Claims { permits: claimant.permits, nothing_until: None };
+        let before = self.claimants().insert((queue, claimant.worker), claims);
         let list = format!("{}wake", self.prefix(queue));
+        let mut nothing_until = before.and_then(|claims| claims.nothing_until);
         loop {
-            let (leases, next) = self.claim_now(queue, claimant, most).await?;
             let left = deadline.saturating_duration_since(Instant::now());
-            if !leases.is_empty() || left.is_zero() || most == 0 {
+            if let Some(until) = nothing_until.filter(|_| !left.is_zero() && most > 0) {
+                let longest = until.saturating_duration_since(Instant::now()).max(SHORTEST_WAIT);
+                self.waits.wait(&list, longest.min(left)).await?;
+            }
+            let Claimed { leases, next, more } = self.claim_now(queue, claimant, most).await?;
+            let now = Instant::now();
+            let until = now + next.unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+            if !leases.is_empty() || now >= deadline || most == 0 {
+                let nothing_until = (!more).then_some(until);
+                self.claimants().insert((queue, claimant.worker), Claims { nothing_until, ..claims });
                 return Ok(leases);
             }
-            let longest = next.map_or(left, |next| next.max(SHORTEST_WAIT).min(left));
-            self.waits.wait(&list, longest).await?;
+            nothing_until = Some(until);
         }
     }
 
@@ -210,10 +236,14 @@ impl Dispatch for RedisDispatch {
         self.link.invoke(&script).await
     }
 
-    async fn waiting(&self, queue: Queue, tenant: TenantId) -> Result<u64, BrokerError> {
-        let mut script = self.invocation(&self.scripts.waiting, queue);
-        script.arg(tenant.to_string());
-        self.link.invoke(&script).await
+    async fn load(&self, queue: Queue, tenant: TenantId) -> Result<Load, BrokerError> {
+        let prefix = self.prefix(queue);
+        let mut reads = pipe();
+        reads.cmd("ZCARD").arg(format!("{prefix}ready:{tenant}"));
+        reads.cmd("HGET").arg(format!("{prefix}account:{tenant}")).arg("late");
+        reads.cmd("ZCARD").arg(format!("{prefix}leases"));
+        let (ready, late, leased): (u64, Option<u64>, u64) = self.link.query_all(&reads).await?;
+        Ok(Load { waiting: ready + late.unwrap_or(0), leased })
     }
 
     async fn standing(&self, queue: Queue, tenant: TenantId, job: JobId) -> Result<Option<Standing>, BrokerError> {
@@ -229,8 +259,12 @@ impl Dispatch for RedisDispatch {
     }
 
     async fn depth(&self, queue: Queue) -> Result<Depth, BrokerError> {
-        let (ready, delayed, leased) = self.link.invoke(&self.invocation(&self.scripts.depth, queue)).await?;
-        Ok(Depth { ready, delayed, leased })
+        let prefix = self.prefix(queue);
+        let mut reads = pipe();
+        reads.cmd("HGET").arg(format!("{prefix}state")).arg("waiting");
+        reads.cmd("ZCARD").arg(format!("{prefix}delayed")).cmd("ZCARD").arg(format!("{prefix}leases"));
+        let (ready, delayed, leased): (Option<u64>, u64, u64) = self.link.query_all(&reads).await?;
+        Ok(Depth { ready: ready.unwrap_or(0), delayed, leased })
     }
 
     async fn has_mark(&self) -> Result<bool, BrokerError> {

@@ -40,12 +40,12 @@ local function ask(now)
   if till > now then return { 'wait', 0, till - now } end
   local probing = lane.opens > 0
   local probed = probing and lane.probe ~= '' and call('ZSCORE', CALLS, lane.probe)
-  if probed or call('ZCARD', CALLS) >= number(3) then return { 'wait', 0, number(4) } end
+  if probed or lane.calls >= number(3) then return { 'wait', 0, number(4) } end
   lane.sent = lane.sent + 1
   lane.last = now
   take('r_', 1)
   take('t_', token_cost)
-  call('ZADD', CALLS, string.format('%.0f', now + number(2)), word(1))
+  add_call(word(1), now + number(2))
   if probing then lane.probe = word(1) end
   return { 'go', lane.sent, now }
 end
@@ -53,5 +53,5 @@ end
 local now = now_us()
 local answer = ask(now)
 save(now, number(8))
-for at = 2, 3 do answer[at] = string.format('%.0f', answer[at]) end
+for at = 2, 3 do answer[at] = text(answer[at]) end
 return known(now, answer)

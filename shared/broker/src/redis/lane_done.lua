@@ -49,7 +49,7 @@ end
 local function done(now)
   load(now)
   local nth, outcome = number(2), word(4)
-  call('ZREM', CALLS, word(1))
+  end_call(word(1))
   local probed = lane.probe == word(1)
   if probed then lane.probe = '' end
   if outcome == 'answered' then

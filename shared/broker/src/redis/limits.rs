@@ -8,6 +8,7 @@ use ::redis::{Script, ScriptInvocation};
 use acm2_domain::call::RateWindow;
 use async_trait::async_trait;
 
+use super::LAYOUT;
 use super::link::Link;
 use crate::dispatch::BrokerError;
 use crate::limits::{Breaker, Known, Lane, LaneRules, Learned, Limits, Outcome, Permission, Refused, Report, Ticket};
@@ -52,7 +53,7 @@ impl RedisLimits {
     /// The script with the lane's keys and what the caller remembers; the braces are the hash tag that keeps both in one slot.
     fn invocation<'a>(&self, script: &'a Script, lane: &Lane, known: &Known) -> ScriptInvocation<'a> {
         let Lane { tenant, provider, key, version } = lane;
-        let prefix = format!("{}:lane:{{{tenant}:{provider}:{key}:{version}}}:", self.namespace);
+        let prefix = format!("{}:{LAYOUT}:lane:{{{tenant}:{provider}:{key}:{version}}}:", self.namespace);
         let mut invocation = script.key(format!("{prefix}state"));
         invocation.key(format!("{prefix}calls"));
         let (refused, closed) = match known.closed {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::io::tcp::TcpSettings;
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, RedisError, RedisResult,
-    ScriptInvocation, ServerErrorKind,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisError,
+    RedisResult, ScriptInvocation, ServerErrorKind,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -74,6 +74,14 @@ impl Link {
         let deadline = Instant::now() + ANSWER;
         let (number, mut connection) = self.connected(deadline).await?;
         self.judged(number, timeout_at(deadline, command.query_async(&mut connection)).await.ok())
+    }
+
+    /// Sends commands that only read, in one round trip; an error within [`ANSWER`] if the server is away. Others' commands may come
+    /// between them.
+    pub(crate) async fn query_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, BrokerError> {
+        let deadline = Instant::now() + ANSWER;
+        let (number, mut connection) = self.connected(deadline).await?;
+        self.judged(number, timeout_at(deadline, commands.query_async(&mut connection)).await.ok())
     }
 
     /// Runs a script, loading it where the server does not know it; an error within [`ANSWER`] if the server is away.

@@ -1,13 +1,12 @@
 -- ARGV: lease in ms, token, id, tenant, kind, subject, priority.
 -- Takes the job back from wherever it stands: nowhere, ready, delayed or another's lease (whose count then goes on).
 local id, tenant = ARGV[3], ARGV[4]
-local known = call('HGET', job_key(id), 'tenant')
-if known then
-  local _ = end_ready(id, known) or end_delayed(id, known)
+local job = call('HMGET', job_key(id), 'tenant', 'paid', 'paid_until')
+if job[1] then
+  local _ = end_ready(id, job[1]) or end_delayed(id, job[1])
 end
 -- A job that was never charged has paid nothing so far.
-if call('HEXISTS', job_key(id), 'paid') == 0 then
-  call('HSET', job_key(id), 'paid', 0, 'paid_until', number(call('GET', CLOCK), 0))
-end
+local paid, paid_until = job[2] or 0, job[3] or clock()
 call('HSET', job_key(id), 'tenant', tenant, 'kind', ARGV[5], 'subject', ARGV[6], 'priority', ARGV[7])
-make_leased(id, tenant, now_ms() + tonumber(ARGV[1]), ARGV[2])
+make_leased(id, tenant, now_ms() + tonumber(ARGV[1]), ARGV[2], paid, paid_until)
+finish()

@@ -17,9 +17,7 @@ pub(super) struct Scripts {
     pub(super) ack: Script,
     pub(super) give_back: Script,
     pub(super) remove: Script,
-    pub(super) waiting: Script,
     pub(super) standing: Script,
-    pub(super) depth: Script,
 }
 
 impl Scripts {
@@ -32,9 +30,7 @@ impl Scripts {
             ack: script!("ack.lua"),
             give_back: script!("give_back.lua"),
             remove: script!("remove.lua"),
-            waiting: script!("waiting.lua"),
             standing: script!("standing.lua"),
-            depth: script!("depth.lua"),
         }
     }
 }

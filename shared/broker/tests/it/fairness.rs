@@ -200,10 +200,10 @@ async fn a_place_in_the_queue_counts_what_goes_first(home: Home) {
     let other = simulation.tenant(&[10], 40, None).await;
     simulation.until(20).await;
     assert_eq!(place(&mine[0]).await, None, "it has begun");
-    let waiting = home.queue().waiting(Queue::Runs, tenant).await.unwrap();
+    let waiting = home.queue().load(Queue::Runs, tenant).await.unwrap().waiting;
     let last = place(&mine[39]).await.unwrap();
     assert_eq!(last.position, waiting);
-    let others = home.queue().waiting(Queue::Runs, other).await.unwrap();
+    let others = home.queue().load(Queue::Runs, other).await.unwrap().waiting;
     // Both have equal backlogs of equal jobs: about as many of the other go first.
     assert!(last.ahead >= waiting - 1 + others.saturating_sub(2), "{last:?} of {waiting} and {others}");
     let eta = last.eta_seconds.unwrap();

@@ -136,7 +136,7 @@ async fn all_fail(broker: &Broker) {
         queue.ack(&lease, Used::default()),
         queue.give_back(&lease, NOW, Used::default()),
         queue.remove(Queue::Runs, tenant, lease.job.id),
-        Box::pin(async { queue.waiting(Queue::Runs, tenant).await.map(drop) }),
+        Box::pin(async { queue.load(Queue::Runs, tenant).await.map(drop) }),
         Box::pin(async { queue.depth(Queue::Runs).await.map(drop) }),
         queue.ping(),
         Box::pin(async { queue.standing(Queue::Runs, tenant, lease.job.id).await.map(drop) }),

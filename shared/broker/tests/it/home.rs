@@ -73,14 +73,19 @@ impl Home {
             return;
         };
         let earlier = redis::Script::new(
-            "for _, key in ipairs(KEYS) do
-               local all = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
-               for at = 1, #all, 2 do redis.call('ZADD', key, all[at + 1] - ARGV[1], all[at]) end
+            "for place = 1, 2 do
+               local all = redis.call('ZRANGE', KEYS[place], 0, -1, 'WITHSCORES')
+               for at = 1, #all, 2 do redis.call('ZADD', KEYS[place], all[at + 1] - ARGV[1], all[at]) end
+             end
+             local workers = redis.call('HGETALL', KEYS[3])
+             for at = 1, #workers, 2 do
+               local permits, seen = string.match(workers[at + 1], '(%d+) (%d+)')
+               redis.call('HSET', KEYS[3], workers[at], permits .. string.format(' %.0f', seen - ARGV[1]))
              end",
         );
         for queue in Queue::ALL {
             let mut script = earlier.arg(u64::try_from(time.as_millis()).unwrap());
-            for set in ["leases", "delayed", "seen"] {
+            for set in ["leases", "delayed", "workers"] {
                 script.key(self.key(queue, set));
             }
             script.invoke_async::<()>(&mut server.clone()).await.unwrap();

@@ -101,7 +101,7 @@ async fn a_job_given_back_waits_for_its_delay(home: Home) {
     let lease = one(&home).await;
     home.queue().give_back(&lease, HOUR, Used::default()).await.unwrap();
     assert_eq!(depth(&home).await, (0, 1, 0));
-    assert_eq!(home.queue().waiting(Queue::Runs, lease.job.tenant).await.unwrap(), 1);
+    assert_eq!(home.queue().load(Queue::Runs, lease.job.tenant).await.unwrap().waiting, 1);
     home.pass(HOUR / 2).await;
     assert_eq!(home.claim(claimant(10), 10).await, []);
     home.pass(HOUR / 2).await;
@@ -111,11 +111,11 @@ async fn a_job_given_back_waits_for_its_delay(home: Home) {
 async fn a_delayed_job_waits_for_its_time(home: Home) {
     let delayed = job(TenantId::generate());
     home.queue().push(&[delayed], HOUR).await.unwrap();
-    assert_eq!(home.queue().waiting(Queue::Runs, delayed.tenant).await.unwrap(), 1);
+    assert_eq!(home.queue().load(Queue::Runs, delayed.tenant).await.unwrap().waiting, 1);
     assert_eq!(home.claim(claimant(10), 10).await, []);
     home.pass(HOUR).await;
     assert_eq!(of(&home.claim(claimant(10), 10).await), [delayed]);
-    assert_eq!(home.queue().waiting(Queue::Runs, delayed.tenant).await.unwrap(), 0);
+    assert_eq!(home.queue().load(Queue::Runs, delayed.tenant).await.unwrap().waiting, 0);
 }
 
 async fn pushing_a_known_job_changes_nothing(home: Home) {
@@ -196,7 +196,7 @@ async fn a_lease_that_became_delayed_can_be_taken_back(home: Home) {
     home.queue().give_back(&mine, HOUR, Used::default()).await.unwrap();
     home.queue().restore(&mine).await.unwrap();
     assert_eq!(depth(&home).await, (0, 0, 1));
-    assert_eq!(home.queue().waiting(Queue::Runs, mine.job.tenant).await.unwrap(), 0);
+    assert_eq!(home.queue().load(Queue::Runs, mine.job.tenant).await.unwrap().waiting, 0);
     home.queue().ack(&mine, Used::default()).await.unwrap();
     home.pass(HOUR * 2).await;
     assert_eq!(home.claim(claimant(10), 10).await, []);

@@ -103,12 +103,12 @@ async fn two_claimants_share_one_cap(home: Home) {
     let depth = home.queue().depth(Queue::Runs).await.unwrap();
     assert_eq!(depth.leased, 6);
     // Whatever the turns were, the greedy one is still at or under its share.
-    let greedy_waits = home.queue().waiting(Queue::Runs, greedy).await.unwrap();
+    let greedy_waits = home.queue().load(Queue::Runs, greedy).await.unwrap().waiting;
     assert!(50 - 3 - greedy_waits <= 6, "{greedy_waits}");
     let rest = home.claim(one, 8).await;
-    let greedy_waits = home.queue().waiting(Queue::Runs, greedy).await.unwrap();
+    let greedy_waits = home.queue().load(Queue::Runs, greedy).await.unwrap().waiting;
     assert_eq!(50 - 3 - greedy_waits, 6, "{rest:?}");
-    assert_eq!(home.queue().waiting(Queue::Runs, other).await.unwrap(), 0);
+    assert_eq!(home.queue().load(Queue::Runs, other).await.unwrap().waiting, 0);
 }
 
 async fn a_single_permit_is_enough_for_any_tenant(home: Home) {
@@ -183,7 +183,7 @@ async fn runs_and_deliveries_do_not_meet(home: Home) {
     home.push(&[run, delivery]).await;
     let worker: Claimant = claimant(10);
     for (queue, only) in [(Queue::Runs, run), (Queue::Deliveries, delivery)] {
-        assert_eq!(home.queue().waiting(queue, tenant).await.unwrap(), 1);
+        assert_eq!(home.queue().load(queue, tenant).await.unwrap().waiting, 1);
         let leases = home.queue().claim(queue, worker, 10, NOW).await.unwrap();
         assert_eq!(of(&leases), [only]);
         assert_eq!(home.queue().renew(&leases).await.unwrap(), [acm2_broker::dispatch::Renewal::Kept]);

@@ -139,7 +139,7 @@ impl World {
             assert_eq!(standing, self.model.standing(job.id));
         }
         for tenant in &self.tenants {
-            assert_eq!(queue.waiting(Queue::Runs, *tenant).await.unwrap(), self.model.waiting(*tenant));
+            assert_eq!(queue.load(Queue::Runs, *tenant).await.unwrap().waiting, self.model.waiting(*tenant));
         }
     }
 }

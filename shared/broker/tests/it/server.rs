@@ -36,7 +36,7 @@ async fn nothing_is_left_per_job_or_tenant_when_all_is_done() {
     }
     let left: Vec<String> = home.keys().await;
     let mut bounded: Vec<String> =
-        ["mark", "means", "permits", "seen", "wake"].map(|name| home.key(Queue::Runs, name)).to_vec();
+        ["mark", "state", "workers", "wake"].map(|name| home.key(Queue::Runs, name)).to_vec();
     bounded.push(home.key(Queue::Deliveries, "wake"));
     bounded.sort();
     assert!(left.iter().all(|key| bounded.contains(key)), "{left:?}");
@@ -49,7 +49,7 @@ async fn an_entry_that_stands_in_no_set_is_repaired_by_a_push() {
     let Some(home) = Home::redis().await else { return };
     let lost = job(TenantId::generate());
     home.push(&[lost]).await;
-    for set in [format!("ready:{}", lost.tenant), "ring".to_owned(), "waiting".to_owned()] {
+    for set in [format!("ready:{}", lost.tenant), "ring".to_owned(), "state".to_owned()] {
         cmd("DEL").arg(home.key(Queue::Runs, &set)).exec_async(&mut home.server()).await.unwrap();
     }
     assert_eq!(home.claim(claimant(4), 4).await, []);
@@ -57,8 +57,8 @@ async fn an_entry_that_stands_in_no_set_is_repaired_by_a_push() {
     let leases = home.claim(claimant(4), 4).await;
     assert_eq!(of(&leases), [lost]);
     // Lost while it was leased: the old token is worth nothing any more.
-    for set in ["leases", "held"] {
-        cmd("DEL").arg(home.key(Queue::Runs, set)).exec_async(&mut home.server()).await.unwrap();
+    for set in ["leases".to_owned(), format!("account:{}", lost.tenant)] {
+        cmd("DEL").arg(home.key(Queue::Runs, &set)).exec_async(&mut home.server()).await.unwrap();
     }
     home.push(&[lost]).await;
     home.queue().ack(&leases[0], Used::default()).await.unwrap();

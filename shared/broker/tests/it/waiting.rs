@@ -21,6 +21,7 @@ on_both! {
     a_waiting_claim_gets_a_job_whose_lease_ends,
     a_waiting_claim_gets_a_job_of_a_tenant_that_came_under_its_cap,
     every_waiting_claim_gets_its_job,
+    a_claim_after_one_that_left_nothing_is_woken_all_the_same,
     a_wait_without_work_ends_with_nothing,
 }
 
@@ -70,7 +71,9 @@ async fn a_waiting_claim_gets_a_job_whose_lease_ends(home: Home) {
     let worker = claimant(4);
     let pushed = job(TenantId::generate());
     home.push(&[pushed]).await;
-    assert_eq!(home.claim(worker, 1).await.len(), 1);
+    // The lease of another process, which dies.
+    let claimed = home.other_process().dispatch.claim(Queue::Runs, worker, 1, NOW).await.unwrap();
+    assert_eq!(claimed.len(), 1);
     home.pass(home.options.lease.saturating_sub(SETTLED)).await;
     gets(waiting_claim(&home, worker), pushed).await;
 }
@@ -95,6 +98,22 @@ async fn every_waiting_claim_gets_its_job(home: Home) {
     for claim in claims {
         assert_eq!(claim.await.unwrap().len(), 1);
     }
+}
+
+async fn a_claim_after_one_that_left_nothing_is_woken_all_the_same(home: Home) {
+    let worker = claimant(8);
+    let [first, due, pushed, last] = [(); 4].map(|()| job(TenantId::generate()));
+    home.push(&[first]).await;
+    home.queue().push(&[due], 2 * SETTLED).await.unwrap();
+    assert_eq!(of(&home.claim(worker, 4).await), [first]);
+    gets(waiting_claim(&home, worker), due).await;
+    let claim = waiting_claim(&home, worker);
+    sleep(SETTLED).await;
+    home.push(&[pushed]).await;
+    gets(claim, pushed).await;
+    // What came before the next claim waits for it.
+    home.push(&[last]).await;
+    gets(waiting_claim(&home, worker), last).await;
 }
 
 async fn a_wait_without_work_ends_with_nothing(home: Home) {

@@ -10,6 +10,7 @@ mod row;
 mod settle;
 mod standing;
 
+pub(crate) use reserve::applying;
 pub use reserve::{Reservation, Reserved, lock_applying, reserve};
 pub use row::{BudgetRow, NewBudget, count, delete, get, insert, is_bound, list, set_limit};
 pub(crate) use settle::{correct, forget, settle};

@@ -4,8 +4,9 @@
 use acm2_domain::ids::{ApiKeyId, RunId};
 use acm2_domain::money::Usd;
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, LockType, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType, OnConflict, Query, SelectStatement};
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use uuid::Uuid;
 
 use super::row::{BudgetRow, subject};
 use super::standing::{Standing, standing};
@@ -35,11 +36,25 @@ pub enum Reserved {
 /// The budgets that apply to runs of the API key: its own and the tenant's, sorted by id, and locked until the transaction's end.
 pub async fn lock_applying(tx: &TenantTx, api_key: Option<ApiKeyId>) -> Result<Vec<BudgetRow>, StoreError> {
     use budget_entity::{Column, Entity};
+    let query = Entity::find()
+        .filter(Column::SubjectId.is_in(subjects(tx, api_key)))
+        .order_by_asc(Column::Id)
+        .lock(LockType::Update);
+    query.all(tx).await?.iter().map(|row| BudgetRow::read(tx.tenant(), row)).collect()
+}
+
+/// Selects something where a budget applies to runs of the API key.
+pub(crate) fn applying(tx: &TenantTx, api_key: Option<ApiKeyId>) -> SelectStatement {
+    use budget_entity::{Column, Entity};
+    let subjects = subjects(tx, api_key);
+    Query::select().expr(Expr::value(1)).from(Entity).and_where(Column::SubjectId.is_in(subjects)).to_owned()
+}
+
+/// Under what the budgets that apply to runs of the API key are kept.
+fn subjects(tx: &TenantTx, api_key: Option<ApiKeyId>) -> Vec<Uuid> {
     let mut subjects = vec![subject(tx, None)];
     subjects.extend(api_key.map(ApiKeyId::uuid));
-    let query =
-        Entity::find().filter(Column::SubjectId.is_in(subjects)).order_by_asc(Column::Id).lock(LockType::Update);
-    query.all(tx).await?.iter().map(|row| BudgetRow::read(tx.tenant(), row)).collect()
+    subjects
 }
 
 /// Reserves in each of the budgets, which `lock_applying` gave, in the period that `now` is in. A run that reserved before and

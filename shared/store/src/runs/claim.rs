@@ -37,7 +37,7 @@ pub async fn claim_first(
     now: DateTime<Utc>,
 ) -> Result<Option<(Claimed, bool)>, StoreError> {
     // Every column by name: what a newer version has added must not change what this statement answers.
-    let columns = Column::iter().map(|column| Expr::col(column)).chain([webhook_endpoints::count_enabled()]);
+    let columns = Column::iter().map(Expr::col).chain([webhook_endpoints::count_enabled()]);
     let update = Query::update()
         .table("runs")
         .value("claim", Expr::col("claim").add(1_i64))

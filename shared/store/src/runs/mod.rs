@@ -32,6 +32,6 @@ pub use fence::{Change, Fence, FenceError, Fenced, Orders, TaskCounts, find_orde
 pub use list::{Filter, list};
 pub use row::{RunRow, find};
 pub use skip::{Skipped, Unskippable, list_skipped, skip};
-pub use submit::{NewRunRow, insert};
+pub use submit::{NewRunRow, insert, insert_unless_bound};
 pub use tasks::{NewTask, TaskOutcome, TaskRow, find_task, insert_task, insert_tasks, list_tasks};
 pub use view::assemble;

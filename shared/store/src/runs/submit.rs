@@ -7,14 +7,16 @@ use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, NewEvent, RunSpec, RunStatus};
 use acm2_domain::stages;
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::{ActiveValue::Set, EntityTrait};
+use sea_orm::sea_query::{CommonTableExpression, Expr, ExprTrait, InsertStatement, Query, SelectStatement, WithClause};
+use sea_orm::{ConnectionTrait, DbBackend, Iterable, ModelTrait};
 use serde_json::json;
 
+use super::event_entity;
 use super::events::write_events;
 use super::row::RunRow;
-use super::run_entity::{ActiveModel, Entity, Model};
+use super::run_entity::{Column, Entity, Model};
 use crate::column::to_json;
-use crate::{StoreError, TenantTx};
+use crate::{StoreError, TenantTx, budgets};
 
 /// What a submission says.
 #[derive(Debug, Clone)]
@@ -44,7 +46,25 @@ impl NewRunRow {
 
 /// Writes the run as queued, with its first event.
 pub async fn insert(tx: &TenantTx, run: &NewRunRow, now: DateTime<Utc>) -> Result<RunRow, StoreError> {
-    let row = Model {
+    let row = queued(run, now);
+    write(tx, &row, insert_run(&row, None)?, now).await?;
+    RunRow::try_from(row)
+}
+
+/// Does the same, in one statement with the question, unless a budget applies to runs of the run's API key. `None` where one
+/// does: then nothing is written, and the run has to reserve first.
+pub async fn insert_unless_bound(
+    tx: &TenantTx,
+    run: &NewRunRow,
+    now: DateTime<Utc>,
+) -> Result<Option<RunRow>, StoreError> {
+    let row = queued(run, now);
+    let insert = insert_run(&row, Some(budgets::applying(tx, run.api_key)))?;
+    Ok(if write(tx, &row, insert, now).await? { Some(RunRow::try_from(row)?) } else { None })
+}
+
+fn queued(run: &NewRunRow, now: DateTime<Utc>) -> Model {
+    Model {
         id: run.id.uuid(),
         job_id: run.job.uuid(),
         api_key_id: run.api_key.map(ApiKeyId::uuid),
@@ -74,43 +94,49 @@ pub async fn insert(tx: &TenantTx, run: &NewRunRow, now: DateTime<Utc>) -> Resul
         deadline_at: run.deadline(now),
         retry_claim: 0,
         skips: 0,
-    };
-    Entity::insert(every_column(row.clone())).exec_without_returning(tx).await?;
-    let queued = NewEvent::new(EventType::RunQueued, json!({"tasks_expected": row.tasks_expected}));
-    write_events(tx, run.id, 1, &[queued], now).await?;
-    RunRow::try_from(row)
+    }
 }
 
-fn every_column(row: Model) -> ActiveModel {
-    ActiveModel {
-        id: Set(row.id),
-        job_id: Set(row.job_id),
-        api_key_id: Set(row.api_key_id),
-        status: Set(row.status),
-        requested: Set(row.requested),
-        claim: Set(row.claim),
-        claimed_by: Set(row.claimed_by),
-        poison: Set(row.poison),
-        spec: Set(row.spec),
-        metadata: Set(row.metadata),
-        tags: Set(row.tags),
-        tasks_expected: Set(row.tasks_expected),
-        tasks_completed: Set(row.tasks_completed),
-        tasks_failed: Set(row.tasks_failed),
-        spent: Set(row.spent),
-        reserved: Set(row.reserved),
-        in_doubt: Set(row.in_doubt),
-        unknown_costs: Set(row.unknown_costs),
-        unknown_doubts: Set(row.unknown_doubts),
-        max_cost: Set(row.max_cost),
-        last_event: Set(row.last_event),
-        problem_code: Set(row.problem_code),
-        problem_detail: Set(row.problem_detail),
-        created_at: Set(row.created_at),
-        started_at: Set(row.started_at),
-        finished_at: Set(row.finished_at),
-        deadline_at: Set(row.deadline_at),
-        retry_claim: Set(row.retry_claim),
-        skips: Set(row.skips),
+/// Inserts the row if there is nothing of the kind that `unless` selects.
+fn insert_run(row: &Model, unless: Option<SelectStatement>) -> Result<InsertStatement, StoreError> {
+    let mut values = Query::select();
+    values.exprs(Column::iter().map(|column| Expr::value(row.get(column))));
+    if let Some(unless) = unless {
+        values.and_where(Expr::exists(unless).not());
     }
+    let mut insert = Query::insert();
+    insert.into_table(Entity).columns(Column::iter()).select_from(values).map_err(|error| unbalanced(&error))?;
+    Ok(insert)
+}
+
+/// Carries the insertion out, with the run's first event: in one statement where the database can do that. Whether anything was
+/// inserted.
+async fn write(tx: &TenantTx, row: &Model, insert: InsertStatement, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    let event = NewEvent::new(EventType::RunQueued, json!({"tasks_expected": row.tasks_expected}));
+    if tx.get_database_backend() != DbBackend::Postgres {
+        let inserted = tx.execute(&insert).await?.rows_affected() == 1;
+        if inserted {
+            write_events(tx, row.id.into(), 1, &[event], now).await?;
+        }
+        return Ok(inserted);
+    }
+    let mut insert = insert;
+    insert.returning_col(Column::Id);
+    let mut values = Query::select();
+    values.column(Column::Id).expr(Expr::value(row.last_event)).from("inserted");
+    values.expr(Expr::value(event.event_type.as_str())).expr(Expr::value(to_json(&event.data))).expr(Expr::value(now));
+    let mut insert_event = Query::insert();
+    insert_event
+        .into_table(event_entity::Entity)
+        .columns(event_entity::Column::iter())
+        .select_from(values)
+        .map_err(|error| unbalanced(&error))?;
+    let inserted = CommonTableExpression::new().table_name("inserted").query(insert).to_owned();
+    let both = insert_event.with(WithClause::new().cte(inserted).to_owned());
+    Ok(tx.execute(&both).await?.rows_affected() == 1)
+}
+
+/// A statement with fewer values than columns, which the lists above cannot give.
+fn unbalanced(error: &sea_orm::sea_query::error::Error) -> StoreError {
+    StoreError::Corrupt(format!("a new run cannot be written: {error}"))
 }

@@ -20,6 +20,7 @@ on_both!(
     a_run_that_is_tried_again_reserves_anew_and_pays_only_for_what_comes_on_top,
     a_budget_that_is_deleted_hinders_no_end,
     a_deleted_run_stays_counted,
+    a_run_to_which_a_budget_applies_is_not_written_before_it_reserved,
 );
 
 pub(crate) fn pico(amount: i64) -> Usd {
@@ -106,6 +107,26 @@ async fn a_run_must_fit_into_every_budget_and_reserves_in_all_or_none(fixture: &
     assert!(is_not_found(&budgets::set_limit(&tx, BudgetId::generate(), pico(5), at).await));
     tx.commit().await.unwrap();
     assert!(submit(&bench, Some(free), 1, at).await.is_err());
+}
+
+async fn a_run_to_which_a_budget_applies_is_not_written_before_it_reserved(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let (bound, free) = (ApiKeyId::generate(), ApiKeyId::generate());
+    let write = async |api_key: Option<ApiKeyId>| {
+        let run = NewRunRow { api_key, ..two_models() };
+        let tx = bench.begin().await;
+        let written = runs::insert_unless_bound(&tx, &run, now()).await.unwrap();
+        let events = runs::list_events(&tx, run.id, 0, 9).await.unwrap();
+        let found = runs::find(&tx, run.id).await.unwrap();
+        assert_eq!(written, found);
+        assert_eq!(events.len(), usize::from(written.is_some()));
+        written.is_some()
+    };
+    assert!(write(Some(bound)).await);
+    make(&bench, Some(bound), BudgetPeriod::Day, 100).await;
+    assert_eq!((write(Some(bound)).await, write(Some(free)).await, write(None).await), (false, true, true));
+    make(&bench, None, BudgetPeriod::Month, 100).await;
+    assert_eq!((write(Some(bound)).await, write(Some(free)).await, write(None).await), (false, false, false));
 }
 
 async fn a_new_period_starts_anew_and_the_old_one_is_settled(fixture: &Fixture) {

@@ -3,9 +3,9 @@
 use acm2_domain::ids::{ApiKeyId, JobId, ProviderKeyId, RunId, TenantId};
 use acm2_domain::job::{Job, Work};
 use acm2_store::control::ApiKeyRow;
-use acm2_store::{Store, StoreError, provider_keys};
+use acm2_store::{Options, Store, StoreError, provider_keys};
 use sea_orm::{ConnectionTrait, Statement};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::fixture::{Fixture, data_key, execute, is_not_found, now, on_both, url_of};
 use crate::provider_keys::new_key;
@@ -319,4 +319,39 @@ async fn a_database_that_cannot_be_reached_or_read_is_one_clear_error_without_th
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
         assert!(matches!(error, StoreError::Setup(_) | StoreError::Unavailable(_)), "{error:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_transactions_wait_leaves_connections_to_others() {
+    let Some(fixture) = Fixture::postgres("a tenant's share of the connections").await else { return };
+    let wait = Duration::from_secs(1);
+    let options = Options { tenant_connections: 4, acquire_timeout: wait, ..fixture.options.clone() };
+    let store = Store::open(options).await.unwrap();
+    let (busy, other) = (fixture.new_tenant().await, fixture.new_tenant().await);
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(store.tenant(busy).begin().await.unwrap());
+    }
+    let asked = Instant::now();
+    let refused = store.tenant(busy).begin().await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!((wait..2 * wait).contains(&asked.elapsed()), "{:?}", asked.elapsed());
+
+    // While it waits for more, another tenant is served at once.
+    let more = tokio::spawn({
+        let tenant = store.tenant(busy);
+        async move { tenant.begin().await }
+    });
+    let asked = Instant::now();
+    store.tenant(other).begin().await.unwrap().commit().await.unwrap();
+    assert!(asked.elapsed() < wait / 2, "{:?}", asked.elapsed());
+    held.pop().unwrap().commit().await.unwrap();
+    more.await.unwrap().unwrap().commit().await.unwrap();
+    // One that was rolled back gives its place back too.
+    drop(held);
+    for _ in 0..3 {
+        store.tenant(busy).begin().await.unwrap();
+    }
+    store.close().await;
+    fixture.remove().await;
 }

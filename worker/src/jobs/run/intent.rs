@@ -111,6 +111,7 @@ async fn commit_apart(run: &RunCalls, intent: &NewIntent, tried: u32) -> Result<
     let at_once = if tried > 0 { 0 } else { intent.reserved_at_once() };
     let mut locked = runs::lock(&tx, fence, Change { reserved: at_once, ..Change::default() }, 0).await?;
     let applied = if tried > 0 { runs::find_reserved(&tx, intent.id).await? } else { None };
+    let applied = applied.map(|reserved| Applied { reserved });
     if tried > 0 && applied.is_none() && intent.reserved_at_once() > 0 {
         locked = runs::reserve(&tx, fence, Usd::from_pico(intent.reserved_at_once())).await?;
     }
@@ -126,8 +127,14 @@ async fn commit_apart(run: &RunCalls, intent: &NewIntent, tried: u32) -> Result<
 /// An intent that a transaction is to open.
 pub(super) struct Wanted<'a> {
     pub(super) intent: &'a NewIntent,
-    /// An earlier transaction has opened it already, and reserved this.
-    pub(super) applied: Option<Option<Usd>>,
+    /// What an earlier transaction made of it, if one was applied.
+    pub(super) applied: Option<Applied>,
+}
+
+/// An intent that is open already.
+#[derive(Clone, Copy)]
+pub(super) struct Applied {
+    reserved: Option<Usd>,
 }
 
 /// Opens what may be opened, in a transaction that has locked the run's row and reserved `reserved_at_once` of each. Whoever
@@ -204,7 +211,7 @@ struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    async fn decide(&mut self, intent: &NewIntent, applied: Option<Option<Usd>>) -> Result<Intent, StoreError> {
+    async fn decide(&mut self, intent: &NewIntent, applied: Option<Applied>) -> Result<Intent, StoreError> {
         let (run, call) = (self.run, &*intent.call);
         let tasks_left = self.tasks_left(intent);
         if self.orders.requested.is_some() {
@@ -271,11 +278,11 @@ impl Opening<'_> {
         Ok(None)
     }
 
-    fn under_ceiling(&self, call: &Call, tasks_left: u32, applied: Option<Option<Usd>>) -> Result<Reservation, NoRoom> {
+    fn under_ceiling(&self, call: &Call, tasks_left: u32, applied: Option<Applied>) -> Result<Reservation, NoRoom> {
         // A ceiling must not rest on the price of a namesake.
         let price = self.run.context.prices.find_exact(&call.provider, &call.model);
         // What an earlier try of this transaction reserved is no longer part of the room: it is all of this call's.
-        let (room, sharers) = match applied.flatten() {
+        let (room, sharers) = match applied.and_then(|applied| applied.reserved) {
             Some(reserved) => (reserved, 1),
             None => (self.room.unwrap_or(Usd::MAX), tasks_left),
         };

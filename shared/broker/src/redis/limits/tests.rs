@@ -88,7 +88,7 @@ async fn compare(limits: &RedisLimits, steps: Vec<Step>) {
             }
             Step::Done(..) => {}
             Step::Lose(remembered) => {
-                let prefix = format!("{}:lane:{{{tenant}:sandbox:{}:1}}:", limits.namespace, lane.key);
+                let prefix = format!("{}:{LAYOUT}:lane:{{{tenant}:sandbox:{}:1}}:", limits.namespace, lane.key);
                 let mut command = ::redis::cmd("DEL");
                 command.arg(format!("{prefix}state")).arg(format!("{prefix}calls"));
                 limits.link.query::<u64>(&command).await.unwrap();
@@ -99,7 +99,7 @@ async fn compare(limits: &RedisLimits, steps: Vec<Step>) {
             }
         }
     }
-    let prefix = format!("{}:lane:{{{tenant}:sandbox:{}:1}}:", limits.namespace, lane.key);
+    let prefix = format!("{}:{LAYOUT}:lane:{{{tenant}:sandbox:{}:1}}:", limits.namespace, lane.key);
     for name in ["state", "calls"] {
         let key = format!("{prefix}{name}");
         let ttl: i64 = limits.link.query(::redis::cmd("PTTL").arg(&key)).await.unwrap();
