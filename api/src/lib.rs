@@ -13,24 +13,30 @@ pub mod body;
 pub mod cli;
 mod commands;
 mod connections;
+mod download;
 #[cfg(feature = "worker")]
 pub mod embedded;
 #[cfg(not(feature = "worker"))]
 #[path = "embedded_absent.rs"]
 pub mod embedded;
 mod event_stream;
+mod extraction;
 pub mod first_start;
 pub mod idempotency;
 mod key_rotation;
 mod key_test;
+mod material;
 pub mod middleware;
 pub mod open;
 mod poll_hint;
 mod presence;
+mod preset_body;
 pub mod problem;
 mod queue_place;
+mod reading;
 pub mod reply;
 pub mod routes;
+mod runnable;
 mod sealing;
 mod secret_text;
 pub mod server;
@@ -39,6 +45,7 @@ mod spending;
 pub mod start_error;
 mod submit;
 mod tail;
+mod template_body;
 mod tenants;
 mod test_event;
 mod timekeeping;

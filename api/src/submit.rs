@@ -16,12 +16,13 @@ use futures_util::future::{Either, select};
 use crate::auth::Caller;
 use crate::body::Check;
 use crate::idempotency::Idempotency;
+use crate::material::{self, Compiled};
 use crate::problem::Failure;
 use crate::{spending, tail};
 
 impl Check for NewRun {
     fn check(&self, app: &crate::app::App) -> Vec<FieldError> {
-        self.compile(&app.prices).err().unwrap_or_default()
+        NewRun::check(self, &app.prices)
     }
 }
 
@@ -36,7 +37,10 @@ pub(crate) enum Submitted {
 
 /// Submits a run.
 pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempotency) -> Result<Submitted, Failure> {
-    let spec = body.compile(&caller.app.prices).map_err(Error::invalid)?;
+    let Compiled { body, spec } = match material::compile(caller, body).await {
+        Ok(compiled) => compiled,
+        Err(failure) => return repeated(caller, idempotency, failure).await,
+    };
     spec.check_prices(&caller.app.prices)?;
     let load = load(caller).await;
     let full = refusal(caller, load.waiting);
@@ -64,7 +68,7 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
     let (inserted, written) = {
         let jobs = caller.app.store.jobs();
         let insert = pin!(jobs.insert(&job, caller.app.timing.job_due, Some(row.deadline(now))));
-        let write = pin!(write(caller, row, idempotency, full, now));
+        let write = pin!(write(caller, row, &body, idempotency, full, now));
         // At the same time: what counts is that the job's row is committed before the run is. Once the job's is begun it is waited
         // for, whatever becomes of the run, so that it can be deleted.
         match select(insert, write).await {
@@ -99,6 +103,7 @@ enum Written {
 async fn write(
     caller: &Caller,
     mut row: NewRunRow,
+    body: &NewRun,
     idempotency: &Idempotency,
     full: Option<Error>,
     now: DateTime<Utc>,
@@ -117,9 +122,22 @@ async fn write(
         row.reserved = spending::reserve(&tx, caller, row.id, &row.spec, now).await?;
         runs::insert(&tx, &row, now).await?
     };
+    material::name_texts(&tx, row.id, body, &row.spec).await?;
     let run = runs::assemble(&written, Some(&BTreeMap::new()));
     idempotency.finish(&tx, row.id.uuid(), Some(&run)).await?;
     Ok(Written::New(Box::new(run), tx))
+}
+
+/// A repeated request is told of the run that it made, also when what it names of the library has gone since; any other of its
+/// failure.
+async fn repeated(caller: &Caller, idempotency: &Idempotency, failure: Failure) -> Result<Submitted, Failure> {
+    if !idempotency.is_named() || !matches!(&failure, Failure::Domain(error) if error.kind == Kind::Invalid) {
+        return Err(failure);
+    }
+    // Nothing is committed, so a new name is not taken.
+    let tx = caller.store().begin().await?;
+    let earlier = idempotency.begin(&tx, caller.app.clock.now()).await?.ok_or(failure)?;
+    Ok(Submitted::Replayed(RunId::from(earlier.subject), earlier.text))
 }
 
 /// A provider key that the caller names must be there, and of the provider that it is named for.

@@ -26,6 +26,8 @@ pub(crate) fn payload(now: DateTime<Utc>, style: PayloadStyle) -> String {
         known_cost_usd: Usd::ZERO,
         in_doubt_usd: Some(Usd::ZERO),
         max_cost_usd: None,
+        preset: None,
+        spec_hash: None,
         metadata: BTreeMap::from([("test".to_owned(), "true".to_owned())]),
         tags: vec!["test".to_owned()],
         problem: None,

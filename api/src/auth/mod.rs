@@ -7,6 +7,7 @@ mod scope;
 
 pub use caller::{Allowed, Caller};
 pub use scope::{
-    ApiKeysRead, ApiKeysWrite, BudgetsRead, BudgetsWrite, Needs, ProviderKeysRead, ProviderKeysWrite, RunsRead,
-    RunsWrite, Scope, Scopes, WebhooksRead, WebhooksWrite,
+    ApiKeysRead, ApiKeysWrite, BudgetsRead, BudgetsWrite, ConversationsRead, ConversationsWrite, LibraryRead,
+    LibraryWrite, Needs, ProviderKeysRead, ProviderKeysWrite, RunsRead, RunsWrite, Scope, Scopes, WebhooksRead,
+    WebhooksWrite,
 };

@@ -51,6 +51,14 @@ scopes! {
     RunsRead = "runs:read";
     /// Submit, cancel and delete runs.
     RunsWrite = "runs:write";
+    /// See documents, templates, criteria sets and presets, and use them in runs.
+    LibraryRead = "library:read";
+    /// Make, change and delete documents, templates, criteria sets and presets.
+    LibraryWrite = "library:write";
+    /// See conversations and their messages.
+    ConversationsRead = "conversations:read";
+    /// Begin, continue, rename and delete conversations.
+    ConversationsWrite = "conversations:write";
     /// See provider keys, masked.
     ProviderKeysRead = "provider-keys:read";
     /// Store, change, test and delete provider keys.

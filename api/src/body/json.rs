@@ -10,19 +10,47 @@ use serde_json::{Map, Number, Value};
 /// No body of ours nests deeper than a handful of levels.
 const MAX_DEPTH: usize = 32;
 
+/// Why a text is not taken as strict values.
+pub(super) enum Refusal<E> {
+    /// Names that stand twice: all of them.
+    Duplicates(Vec<FieldError>),
+    /// It nests too deeply at this place.
+    TooDeep(String),
+    /// It says more than it is long.
+    TooMuch,
+    /// It cannot be read.
+    Syntax(E),
+}
+
+/// Reads strict values by a deserializer from a text of `size` bytes.
+pub(super) fn parse_with<E>(size: usize, read: impl FnOnce(Node<'_>) -> Result<Value, E>) -> Result<Value, Refusal<E>> {
+    // Escapes make text a little longer than it is written; only repetitions make it much longer.
+    let mut state = State { room: size.saturating_mul(4).saturating_add(1_024), ..State::default() };
+    match read(Node(&mut state)) {
+        Ok(value) if state.duplicates.is_empty() => Ok(value),
+        Ok(_) => Err(Refusal::Duplicates(state.duplicates)),
+        Err(_) if state.too_deep => Err(Refusal::TooDeep(state.pointer())),
+        Err(_) if state.too_much => Err(Refusal::TooMuch),
+        Err(error) => Err(Refusal::Syntax(error)),
+    }
+}
+
 /// Reads a body. Not JSON, or nested too deeply: one error that tells the place. Names that stand twice: all of them.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, Error> {
-    let mut state = State::default();
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let parsed = Node(&mut state).deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    let parsed = parse_with(bytes.len(), |node| {
+        let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+        node.read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value))
+    });
     match parsed {
-        Ok(value) if state.duplicates.is_empty() => Ok(value),
-        Ok(_) => Err(Error::invalid(state.duplicates)),
-        Err(_) if state.too_deep => {
-            let place = FieldError::new(state.pointer(), format!("nests deeper than {MAX_DEPTH} levels"));
+        Ok(value) => Ok(value),
+        Err(Refusal::Duplicates(places)) => Err(Error::invalid(places)),
+        Err(Refusal::TooDeep(place)) => {
+            let place = FieldError::new(place, format!("nests deeper than {MAX_DEPTH} levels"));
             Err(malformed("the body nests too deeply", place))
         }
-        Err(error) => {
+        // JSON repeats nothing.
+        Err(Refusal::TooMuch) => Err(malformed("the body is too large", FieldError::new("", "says too much"))),
+        Err(Refusal::Syntax(error)) => {
             let what = if bytes.is_empty() {
                 "is empty".to_owned()
             } else if error.is_eof() {
@@ -74,6 +102,9 @@ struct State {
     path: Vec<Step>,
     duplicates: Vec<FieldError>,
     too_deep: bool,
+    /// How many bytes the values may come to.
+    room: usize,
+    too_much: bool,
 }
 
 impl State {
@@ -82,9 +113,25 @@ impl State {
     }
 }
 
-struct Node<'a>(&'a mut State);
+/// Reads one value.
+pub(super) struct Node<'a>(&'a mut State);
 
 impl Node<'_> {
+    /// By a deserializer.
+    pub(super) fn read<'de, D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    /// Takes the room of a value.
+    fn take<E: de::Error>(&mut self, bytes: usize) -> Result<(), E> {
+        let Some(room) = self.0.room.checked_sub(bytes) else {
+            self.0.too_much = true;
+            return Err(E::custom("too much"));
+        };
+        self.0.room = room;
+        Ok(())
+    }
+
     fn deeper<E: de::Error>(&mut self, step: Step) -> Result<(), E> {
         self.0.path.push(step);
         if self.0.path.len() > MAX_DEPTH {
@@ -126,11 +173,13 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: de::Error>(mut self, value: &str) -> Result<Value, E> {
+        self.take(value.len())?;
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+    fn visit_string<E: de::Error>(mut self, value: String) -> Result<Value, E> {
+        self.take(value.len())?;
         Ok(Value::String(value))
     }
 
@@ -141,6 +190,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         loop {
+            self.take(1)?;
             self.deeper(Step::Index(list.len()))?;
             let Some(item) = items.next_element_seed(Node(self.0))? else { break };
             self.0.path.pop();
@@ -153,6 +203,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
+            self.take(name.len())?;
             self.deeper(Step::Key(name.clone()))?;
             if map.contains_key(&name) && self.0.duplicates.len() < 20 {
                 let place = FieldError::new(self.0.pointer(), "stands there twice");

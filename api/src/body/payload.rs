@@ -7,6 +7,7 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{collect, json};
@@ -55,7 +56,7 @@ impl<'a, T: Type + DeserializeOwned + Check + Send> ApiExtractor<'a> for Body<T>
     }
 }
 
-fn require_json(content_type: Option<&str>) -> Result<(), Failure> {
+pub(super) fn require_json(content_type: Option<&str>) -> Result<(), Failure> {
     let essence = content_type.and_then(|text| text.split(';').next()).map(str::trim);
     match essence {
         Some(essence) if essence.eq_ignore_ascii_case("application/json") => Ok(()),
@@ -65,11 +66,19 @@ fn require_json(content_type: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-fn read<T: DeserializeOwned + Check>(bytes: &[u8], app: &App) -> Result<Body<T>, Error> {
-    let parsed = json::parse(bytes)?;
+pub(super) fn read<T: DeserializeOwned + Check>(bytes: &[u8], app: &App) -> Result<Body<T>, Error> {
+    read_parsed(json::parse(bytes)?, bytes.len(), app)
+}
+
+/// Reads values that came as `size` bytes.
+pub(super) fn read_parsed<T: DeserializeOwned + Check>(
+    parsed: Value,
+    size: usize,
+    app: &App,
+) -> Result<Body<T>, Error> {
     // serde_json keeps the names of an object sorted.
     let digest = Sha256::digest(parsed.to_string()).into();
-    let reading = collect::read::<T>(parsed, bytes.len());
+    let reading = collect::read::<T>(parsed, size);
     let mut errors = reading.errors;
     if let Some(value) = &reading.value {
         let unread: Vec<String> = errors.iter().map(|error| error.pointer.clone()).collect();

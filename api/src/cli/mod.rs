@@ -4,6 +4,7 @@ mod admin;
 mod api_keys;
 mod config;
 mod doctor;
+mod extract;
 mod greeting;
 mod keys;
 mod migrate;
@@ -57,6 +58,9 @@ enum Command {
     ApiKeys(api_keys::ApiKeys),
     /// A local LLM provider for trying things out.
     Sandbox(sandbox::SandboxArgs),
+    /// Read one file; for this program itself.
+    #[command(hide = true)]
+    Extract(extract::Extract),
 }
 
 /// Runs the command line of this process.
@@ -70,6 +74,9 @@ pub fn run() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if let Some(Command::Extract(arguments)) = &cli.command {
+        return extract::run(arguments);
+    }
     match dispatch(cli.command.unwrap_or_else(|| Command::Serve(serve::Serve::default()))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -101,7 +108,7 @@ fn with_config(command: Command) -> Result<(), StartError> {
         Command::Keys(_) => in_runtime(keys::rotate(config)),
         Command::Tenants(arguments) => in_runtime(tenants::run(config, arguments)),
         Command::ApiKeys(arguments) => in_runtime(api_keys::run(config, arguments)),
-        Command::Openapi | Command::Config | Command::Doctor | Command::Sandbox(_) => Ok(()),
+        Command::Openapi | Command::Config | Command::Doctor | Command::Sandbox(_) | Command::Extract(_) => Ok(()),
     }
 }
 

@@ -15,6 +15,11 @@ use tokio::time::timeout;
 use super::in_flight::overloaded;
 use crate::problem::Failure;
 
+/// Uploads that may be on their way or read at once: they are larger than other bodies.
+const UPLOADS: usize = 32;
+/// Where documents are uploaded.
+const UPLOAD_PATH: &str = "/api/v1/documents";
+
 /// Bodies that may be on their way at once, for each request that may be answered at once: they hold memory only.
 const READERS: usize = 4;
 
@@ -23,14 +28,27 @@ const READERS: usize = 4;
 pub(super) struct Limits {
     most_bytes: usize,
     readers: Arc<Semaphore>,
+    most_upload_bytes: usize,
+    uploads: Arc<Semaphore>,
     longest: Duration,
 }
 
 impl Limits {
-    /// `most_bytes`: as it comes and as it is after decompression. `longest`: how long it may take to arrive.
-    pub(super) fn new(most_bytes: usize, concurrency: usize, longest: Duration) -> Self {
+    /// `most_bytes`: as it comes and as it is after decompression; `most_upload_bytes` of an uploaded document. `longest`: how
+    /// long it may take to arrive.
+    pub(super) fn new(most_bytes: usize, most_upload_bytes: usize, concurrency: usize, longest: Duration) -> Self {
         let readers = concurrency.saturating_mul(READERS).min(Semaphore::MAX_PERMITS);
-        Self { most_bytes, readers: Arc::new(Semaphore::new(readers)), longest }
+        let (readers, uploads) = (Arc::new(Semaphore::new(readers)), Arc::new(Semaphore::new(UPLOADS)));
+        Self { most_bytes, readers, most_upload_bytes, uploads, longest }
+    }
+
+    /// What holds for a request: the most bytes, and who counts those that are read.
+    fn of(&self, request: &Request) -> (usize, &Semaphore) {
+        if request.uri().path() == UPLOAD_PATH {
+            (self.most_upload_bytes, &self.uploads)
+        } else {
+            (self.most_bytes, &self.readers)
+        }
     }
 }
 
@@ -38,7 +56,7 @@ pub(super) async fn limit<E>(next: Arc<E>, mut request: Request, limits: Limits)
 where
     E: Endpoint<Output = Response>,
 {
-    let limit = limits.most_bytes;
+    let (limit, readers) = limits.of(&request);
     let declared = request.header("content-length").and_then(|text| text.parse::<usize>().ok());
     if declared.is_some_and(|length| length > limit) {
         return Err(Failure::TooLarge { limit }.into());
@@ -48,7 +66,7 @@ where
     if body.is_empty() {
         return next.call(request).await;
     }
-    let reader = limits.readers.try_acquire().map_err(|_| overloaded())?;
+    let reader = readers.try_acquire().map_err(|_| overloaded())?;
     let packed = match timeout(limits.longest, body.into_bytes_limit(limit)).await {
         Ok(Ok(bytes)) => bytes,
         Err(_) => return Err(Failure::TooSlow.into()),

@@ -13,7 +13,8 @@ where
     E: Endpoint<Output = Response> + 'static,
 {
     let known_paths = Arc::new(known_paths);
-    let limits = bodies::Limits::new(app.config.http.body_limit, app.config.http.concurrency, app.timing.body_read);
+    let (http, library) = (&app.config.http, &app.config.library);
+    let limits = bodies::Limits::new(http.body_limit, library.upload_limit, http.concurrency, app.timing.body_read);
     let in_flight = in_flight::InFlight::new(app.config.http.concurrency);
     let cors = Arc::new(cors::Cors::new(&app.config.http.cors_origins));
     let metrics = Arc::clone(&app.metrics);

@@ -11,6 +11,16 @@ pub(super) const PROVIDER_KEYS: u64 = 100;
 pub(super) const API_KEYS: u64 = 200;
 /// Budgets: two for the tenant and two for each of its keys, with room for those of keys that hold no more.
 pub(super) const BUDGETS: u64 = 500;
+/// Documents.
+pub(super) const DOCUMENTS: u64 = 10_000;
+/// Templates, and criteria sets, and presets: of each so many.
+pub(super) const LIBRARY_ITEMS: u64 = 1_000;
+/// Versions of one preset.
+pub(super) const PRESET_VERSIONS: u64 = 1_000;
+/// Conversations.
+pub(super) const CONVERSATIONS: u64 = 10_000;
+/// Messages of one conversation.
+pub(super) const MESSAGES: u64 = 10_000;
 
 /// Refuses one more where there are `most` already.
 pub(super) fn refuse_beyond(present: u64, most: u64, what: &str) -> Result<(), Error> {
@@ -19,6 +29,14 @@ pub(super) fn refuse_beyond(present: u64, most: u64, what: &str) -> Result<(), E
     }
     let detail = format!("there are {most} {what}, as many as a tenant may have; delete one that is not needed");
     Err(Error::new(Kind::Conflict, "limit_reached", detail))
+}
+
+/// Refuses what would come to `after` parts of a thing that may have `most`; `what` says of what, and the way out.
+pub(super) fn refuse_longer(after: u64, most: u64, what: &str) -> Result<(), Error> {
+    if after <= most {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Conflict, "limit_reached", format!("there may be {most} {what}")))
 }
 
 #[cfg(test)]
@@ -30,5 +48,7 @@ mod tests {
         assert_eq!(refuse_beyond(19, WEBHOOK_ENDPOINTS, "webhook endpoints"), Ok(()));
         let error = refuse_beyond(20, WEBHOOK_ENDPOINTS, "webhook endpoints").unwrap_err();
         assert_eq!((error.kind, error.code), (Kind::Conflict, "limit_reached"));
+        assert_eq!(refuse_longer(MESSAGES, MESSAGES, "messages"), Ok(()));
+        assert_eq!(refuse_longer(MESSAGES + 1, MESSAGES, "messages").unwrap_err().code, "limit_reached");
     }
 }

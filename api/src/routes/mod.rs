@@ -4,12 +4,22 @@ use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, Server
 
 mod api_keys;
 mod budgets;
+mod conversation_bodies;
+mod conversations;
+mod criteria_set_bodies;
+mod criteria_sets;
 mod deliveries;
+mod document_bodies;
+mod documents;
 mod health;
+mod library_names;
+mod library_texts;
 mod limits;
 mod listing;
 mod models;
 mod page;
+mod preset_bodies;
+mod presets;
 mod provider_key_bodies;
 mod provider_keys;
 mod providers;
@@ -17,6 +27,8 @@ mod run_actions;
 mod run_events;
 mod run_query;
 mod runs;
+mod template_bodies;
+mod templates;
 mod webhook_bodies;
 mod webhook_endpoints;
 mod webhook_secret;
@@ -28,6 +40,17 @@ pub use provider_key_bodies::{ProviderKeyStatus, ProviderKeyTest};
 enum Tag {
     /// Submit prompts to many models and get the answers with their cost.
     Runs,
+    /// Texts that runs are about.
+    Documents,
+    /// Instructions with variables.
+    Templates,
+    /// What judges score.
+    #[oai(rename = "Criteria sets")]
+    CriteriaSets,
+    /// Whole run specifications that runs start from.
+    Presets,
+    /// Turns of a person and a model, in order.
+    Conversations,
     /// Your own keys for LLM providers: stored sealed, used for your runs only.
     #[oai(rename = "Provider keys")]
     ProviderKeys,
@@ -61,6 +84,8 @@ const ABOUT: &str = "ACM2 sends a prompt to many LLMs with your own provider key
 pub fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
     let all = (
         (runs::Runs, run_events::RunEvents, run_actions::RunActions, models::Models, providers::Providers),
+        (documents::Documents, templates::Templates, criteria_sets::CriteriaSets, presets::Presets),
+        conversations::Conversations,
         (provider_keys::ProviderKeys, api_keys::ApiKeys, budgets::Budgets),
         (webhook_endpoints::WebhookEndpoints, deliveries::Deliveries, webhook_secret::WebhookSecret),
         health::HealthApi,

@@ -1,6 +1,5 @@
 //! `runs`: submit, estimate, look at one or many.
 
-use acm2_domain::error::Error;
 use acm2_domain::estimate::estimate;
 use acm2_domain::ids::RunId;
 use acm2_domain::run::{Estimate, NewRun, Run, RunList, RunStatus, TaskList};
@@ -16,6 +15,7 @@ use super::run_query::RunQuery;
 use crate::auth::{Allowed, Caller, RunsRead, RunsWrite};
 use crate::body::Body;
 use crate::idempotency::Idempotency;
+use crate::material;
 use crate::poll_hint;
 use crate::problem::Failure;
 use crate::queue_place;
@@ -67,7 +67,7 @@ pub(super) struct Runs;
 impl Runs {
     /// Submit a run.
     ///
-    /// Needs the scope `runs:write`. The run is accepted at once and done by a worker; look at `Location`, or wait up to 60
+    /// Needs the scope `runs:write`, and `library:read` where it names documents, a template or a preset. The run is accepted at once and done by a worker; look at `Location`, or wait up to 60
     /// seconds for its end with the header `Prefer: wait=N`. With an `Idempotency-Key`, sending the same body again within
     /// 24 hours leads to the same run.
     #[oai(path = "/runs", method = "post", operation_id = "runs.create")]
@@ -99,12 +99,11 @@ impl Runs {
 
     /// Estimate a run.
     ///
-    /// Needs the scope `runs:read`. Counts the calls and bounds the cost of what would be submitted; nothing is stored.
+    /// Needs the scope `runs:read`, and `library:read` as a submission does. Counts the calls and bounds the cost of what would be submitted; nothing is stored.
     #[oai(path = "/runs/estimate", method = "post", operation_id = "runs.estimate")]
-    #[expect(clippy::unused_async, reason = "poem-openapi takes async handlers only")]
     async fn estimate(&self, caller: Allowed<RunsRead>, body: Body<NewRun>) -> Result<Reply<Estimate>, Failure> {
-        let spec = body.value.compile(&caller.app.prices).map_err(Error::invalid)?;
-        Ok(Reply::new(estimate(&spec, &caller.app.prices)))
+        let compiled = material::compile(&caller, &body.value).await?;
+        Ok(Reply::new(estimate(&compiled.spec, &caller.app.prices)))
     }
 
     /// List runs.

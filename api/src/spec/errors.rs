@@ -16,7 +16,12 @@ const RESPONSES: [(&str, &str, &str, &str); 14] = [
     ("409", "Conflict", "conflict", "the thing is not in a state that allows this"),
     ("408", "TooSlow", "body_too_slow", "the body took too long to arrive"),
     ("413", "TooLarge", "body_too_large", "the body is too large, perhaps only after decompression"),
-    ("415", "UnsupportedMediaType", "unsupported_media_type", "the body is not application/json, or not plain or gzip"),
+    (
+        "415",
+        "UnsupportedMediaType",
+        "unsupported_media_type",
+        "the body is of a type that is not taken here, or not plain or gzip",
+    ),
     (
         "422",
         "Invalid",

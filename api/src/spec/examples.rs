@@ -32,6 +32,35 @@ fn request(id: &str) -> Option<Value> {
             "max_cost_usd": "0.50",
             "tags": ["example"],
         }),
+        "documents.create" => {
+            json!({"name": "notes.md", "text": "# Notes\n\nSome text.", "content_type": "text/markdown"})
+        }
+        "documents.update" => json!({"name": "notes, second edition"}),
+        "templates.create" => json!({
+            "name": "review",
+            "text": "Review the document for {{audience}}, in a {{tone}} tone.\n\n{{document}}",
+            "variables": {"tone": "friendly"},
+        }),
+        "templates.update" => json!({"variables": {"tone": "calm"}}),
+        "templates.preview" => json!({
+            "variables": {"audience": "beginners", "tone": "calm"},
+            "document": {"name": "notes", "text": "Some text."},
+        }),
+        "criteriaSets.create" => json!({
+            "name": "report",
+            "description": "What makes a report good.",
+            "criteria": ["clarity", {"name": "factuality", "description": "Nothing is invented.", "weight": 2}],
+        }),
+        "criteriaSets.update" => json!({"criteria": ["clarity", "depth"]}),
+        "presets.create" => json!({
+            "name": "compare",
+            "description": "What two models say.",
+            "spec": {"prompt": "Explain the CAP theorem.", "models": ["sandbox/echo", "openai/gpt-4o"], "iterations": 2},
+        }),
+        "presets.update" => json!({"spec": {"prompt": "Explain the CAP theorem.", "models": ["sandbox/echo"]}}),
+        "conversations.create" => json!({"title": "CAP", "messages": [{"role": "user", "content": "What is CAP?"}]}),
+        "conversations.update" => json!({"title": "The CAP theorem"}),
+        "conversations.append" => json!({"messages": [{"role": "assistant", "content": "A theorem."}]}),
         "runs.bulkDelete" => json!({"ids": [RUN]}),
         "runs.skip" => json!({"task_keys": ["generate/prompt/m0/1"]}),
         "providerKeys.create" => json!({"provider": "openai", "key": "sk-proj-your-key", "label": "team"}),

@@ -5,9 +5,15 @@
 
 mod auth;
 mod commands;
+mod conversations;
+mod criteria_sets;
 mod crowds;
+mod documents;
+mod files;
+mod form;
 mod harness;
 mod http_quality;
 mod provider_keys;
 mod spec;
+mod templates;
 mod webhook_endpoints;

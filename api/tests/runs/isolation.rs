@@ -13,10 +13,9 @@ use tokio::time::Instant;
 use crate::canaries::hex;
 use crate::harness::{Answer, Client, Process};
 use crate::house::{House, ended, key_of, on_both, run, submit};
+use crate::owned::{MARK, Owned, routes_with_an_id};
 
 const PROVIDER_KEYS: &str = "/api/v1/settings/provider-keys";
-/// Stands in everything that the owner has, so that a list that shows any of it is caught.
-const MARK: &str = "owners-own-mark";
 
 on_both!(
     a_thousand_calls_at_once_carry_each_its_own_tenants_key,
@@ -159,79 +158,6 @@ async fn the_operators_own_keys_are_never_used_for_a_tenant(house: &House) {
     }
 }
 
-/// One of everything that has an id, by the prefix of its id.
-struct Owned {
-    client: Client,
-    ids: Vec<(&'static str, String)>,
-}
-
-impl Owned {
-    async fn of(house: &House, process: &Process) -> Self {
-        let client = house.tenant(process, "owner").await;
-        let endpoint = json!({"url": format!("https://{MARK}.invalid/"), "description": MARK});
-        let endpoint =
-            client.post("/api/v1/webhook-endpoints", &endpoint).await.expect(201)["webhook_endpoint"].clone();
-        let key = json!({"name": MARK, "scopes": ["runs:read"]});
-        let api_key = client.post("/api/v1/api-keys", &key).await.expect(201)["api_key"].clone();
-        let key = json!({"provider": "openai", "key": "sk-another-0123456789", "label": MARK});
-        let provider_key = client.post(PROVIDER_KEYS, &key).await.expect(201);
-        let budget = json!({"api_key_id": api_key["id"], "period": "day", "limit_usd": "1"});
-        let budget = client.post("/api/v1/budgets", &budget).await.expect(201);
-        let run = run(&client, &json!({"prompt": MARK, "models": ["sandbox/echo"], "tags": [MARK]})).await;
-        let deliveries = client.get("/api/v1/deliveries").await.expect(200);
-        let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
-        let ids = vec![
-            ("whe", text(&endpoint)),
-            ("key", text(&api_key)),
-            ("pkey", text(&provider_key)),
-            ("bud", text(&budget)),
-            ("run", text(&run)),
-            ("msg", text(&deliveries["items"][0])),
-        ];
-        Self { client, ids }
-    }
-
-    fn id(&self, prefix: &str) -> &str {
-        let found = self.ids.iter().find(|(known, _)| *known == prefix);
-        &found.unwrap_or_else(|| panic!("there is a route with an id {prefix}_… that this test has no example of")).1
-    }
-}
-
-/// A route of the specification that has an id, with the owner's id in it.
-struct Route {
-    path: String,
-    /// Method and body of each operation; and whether the id in it is one of the kind that it takes.
-    operations: Vec<(Method, Option<Value>, bool)>,
-}
-
-fn routes_with_an_id(specification: &Value, owned: &Owned) -> Vec<Route> {
-    let all = specification["paths"].as_object().unwrap().iter();
-    all.filter(|(path, _)| path.contains('{'))
-        .map(|(template, item)| {
-            let in_path = |operation: &Value| {
-                let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-                let mut found = parameters.into_iter().filter(|parameter| parameter["in"] == "path");
-                let parameter = found.next().unwrap_or_else(|| panic!("{template} has no parameter in its path"));
-                assert!(found.next().is_none(), "{template} has two ids; teach this test");
-                parameter
-            };
-            let operations: Vec<(&String, &Value)> = item.as_object().unwrap().iter().collect();
-            let named = operations.iter().find_map(|(_, operation)| {
-                let parameter = in_path(operation);
-                let prefix = parameter["schema"]["format"].as_str()?;
-                Some((parameter["name"].as_str().unwrap().to_owned(), owned.id(prefix).to_owned()))
-            });
-            let (name, id) = named.unwrap_or_else(|| panic!("{template} takes no id that this test knows"));
-            let operations = operations.into_iter().map(|(method, operation)| {
-                let body = &operation["requestBody"]["content"]["application/json"]["example"];
-                let takes_id = in_path(operation)["schema"]["format"].is_string();
-                (method.to_uppercase().parse().unwrap(), (!body.is_null()).then(|| body.clone()), takes_id)
-            });
-            Route { operations: operations.collect(), path: template.replace(&format!("{{{name}}}"), &id) }
-        })
-        .collect()
-}
-
 async fn call(client: &Client, method: &Method, path: &str, body: Option<&Value>) -> Answer {
     let request = client.request(method.clone(), path);
     Answer::of(if let Some(body) = body { request.json(body) } else { request }).await
@@ -259,7 +185,7 @@ async fn another_tenants_things_are_not_found_on_any_route(house: &House) {
     }
     assert_eq!(house.calls().len(), called, "a stranger's request called a provider");
     // All of it is still there, unchanged, and every one of these requests works for its owner: nothing was 404 for want of it.
-    for prefix in ["run", "key", "whe", "pkey"] {
+    for prefix in ["run", "key", "whe", "pkey", "doc", "tpl", "crs", "pre", "con"] {
         let of_thing = routes.iter().find(|route| route.path.ends_with(owned.id(prefix))).unwrap();
         let seen = owned.client.get(&of_thing.path).await;
         assert!(seen.text.contains(MARK), "{}", seen.text);
@@ -311,8 +237,8 @@ async fn lists_filters_and_bodies_show_and_take_nothing_of_another_tenant(house:
             assert!(!seen.text.contains(MARK), "{path}: {}", seen.text);
         }
     }
-    // Five kinds of things and the two filters.
-    assert_eq!(shown, 7, "the owner sees its own in {shown} of {marked} lists and 2 filters");
+    // Ten kinds of things and the two filters.
+    assert_eq!(shown, 12, "the owner sees its own in {shown} of {marked} lists and 2 filters");
     let secret = "/api/v1/webhook-secret";
     assert_ne!(owned.client.get(secret).await.expect(200)["secret"], stranger.get(secret).await.expect(200)["secret"]);
 
@@ -330,6 +256,24 @@ async fn lists_filters_and_bodies_show_and_take_nothing_of_another_tenant(house:
         told.push(refused.json()["errors"].clone());
     }
     assert_eq!(told[0], told[1]);
+    // And so is one that names something of the owner's library.
+    for (name, ids) in [
+        ("documents", [json!([owned.id("doc")]), json!(["doc_01jd3v1m5zt0q8k6c2e4g6h8ja"])]),
+        ("template_id", [json!(owned.id("tpl")), json!("tpl_01jd3v1m5zt0q8k6c2e4g6h8ja")]),
+        ("preset_id", [json!(owned.id("pre")), json!("pre_01jd3v1m5zt0q8k6c2e4g6h8ja")]),
+    ] {
+        let mut told = Vec::new();
+        for id in ids {
+            let mut body = json!({"models": ["sandbox/echo"], name: id});
+            if name == "documents" {
+                body["prompt"] = json!("hi");
+            }
+            let refused = stranger.post("/api/v1/runs", &body).await;
+            refused.problem(422, "validation_failed");
+            told.push(refused.json()["errors"].clone());
+        }
+        assert_eq!(told[0], told[1]);
+    }
     assert_eq!(house.calls().len(), called);
 }
 
@@ -342,6 +286,11 @@ async fn idempotency_keys_of_two_tenants_do_not_meet(house: &House) {
         (PROVIDER_KEYS, json!({"provider": "groq", "key": "gsk_0123456789abcdef"})),
         ("/api/v1/api-keys", json!({"name": "same", "scopes": ["runs:read"]})),
         ("/api/v1/webhook-endpoints", json!({"url": "https://same.invalid/"})),
+        ("/api/v1/documents", json!({"name": "same", "text": "same"})),
+        ("/api/v1/templates", json!({"name": "same", "text": "same"})),
+        ("/api/v1/criteria-sets", json!({"name": "same", "criteria": ["same"]})),
+        ("/api/v1/presets", json!({"name": "same", "spec": {}})),
+        ("/api/v1/conversations", json!({"title": "same"})),
     ];
     for (path, body) in posts {
         let post = |client: &Client| {

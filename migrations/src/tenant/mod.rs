@@ -12,6 +12,10 @@ mod m20261121_000014_create_deliveries;
 mod m20261121_000015_create_delivery_attempts;
 mod m20261127_000010_add_runs_retry_claim;
 mod m20261127_000020_create_budgets;
+mod m20261128_000010_create_documents;
+mod m20261128_000020_add_runs_spec_hash;
+mod m20261128_000030_create_library_items;
+mod m20261128_000040_create_conversations;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -34,6 +38,10 @@ impl MigratorTrait for TenantMigrator {
             Box::new(m20261121_000015_create_delivery_attempts::Migration),
             Box::new(m20261127_000010_add_runs_retry_claim::Migration),
             Box::new(m20261127_000020_create_budgets::Migration),
+            Box::new(m20261128_000010_create_documents::Migration),
+            Box::new(m20261128_000020_add_runs_spec_hash::Migration),
+            Box::new(m20261128_000030_create_library_items::Migration),
+            Box::new(m20261128_000040_create_conversations::Migration),
         ]
     }
 }

@@ -4,10 +4,11 @@
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::call::CallSize;
 use crate::error::{Error, FieldError, Kind};
 use crate::money::Usd;
-use crate::prices::{Prices, worst_case};
-use crate::run::RunSpec;
+use crate::prices::{Prices, worst_case_of};
+use crate::run::{ModelSpec, RunSpec};
 use crate::stages::PlannedTask;
 
 /// The highest limit of a budget, 1,000,000 USD: sums of money end at about nine times as much.
@@ -78,23 +79,29 @@ pub fn reservation(spec: &RunSpec, tasks: &[PlannedTask], consumed: Usd, prices:
 /// What these tasks of a run cost at most, where every try that a task may take reaches the provider and is charged.
 fn most_of(spec: &RunSpec, tasks: &[PlannedTask], prices: &Prices) -> Result<Usd, Error> {
     let tries = i64::from(spec.max_retries) + 1;
-    let worst: Vec<Option<Usd>> = spec
-        .models
-        .iter()
-        .map(|model| worst_case(&spec.call(model), prices.find_exact(&model.provider, &model.model)).amount)
-        .collect();
+    // Of each document, or of the prompt alone, by model.
+    let sizes: Vec<CallSize> = match &spec.documents[..] {
+        [] => vec![spec.call_size(None)],
+        documents => documents.iter().map(|document| spec.call_size(Some(document))).collect(),
+    };
+    let worst_by = |size: CallSize| -> Vec<Option<Usd>> {
+        let price = |model: &ModelSpec| prices.find_exact(&model.provider, &model.model);
+        spec.models.iter().map(|model| worst_case_of(size, model.max_output_tokens, price(model)).amount).collect()
+    };
+    let worst: Vec<Vec<Option<Usd>>> = sizes.into_iter().map(worst_by).collect();
     let unbounded = |(index, worst): (usize, &Option<Usd>)| {
         let detail = "has no known limit of its output; give max_output_tokens, or max_cost_usd for the whole run";
         let asked = tasks.iter().any(|task| task.model_index == index);
         (asked && worst.is_none()).then(|| FieldError::new(format!("/models/{index}"), detail))
     };
-    let fields: Vec<FieldError> = worst.iter().enumerate().filter_map(unbounded).collect();
+    // Whether there is a worst case does not depend on the document.
+    let fields: Vec<FieldError> = worst.iter().take(1).flatten().enumerate().filter_map(unbounded).collect();
     if !fields.is_empty() {
         let detail = "a budget applies, and nobody can say what this run costs at most; give max_output_tokens or \
                       max_cost_usd";
         return Err(Error { fields, ..Error::new(Kind::Invalid, "cost_unbounded", detail) });
     }
-    let most = |task: &PlannedTask| worst[task.model_index].unwrap_or(Usd::MAX);
+    let most = |task: &PlannedTask| worst[task.document_index.unwrap_or(0)][task.model_index].unwrap_or(Usd::MAX);
     Ok(tasks.iter().map(|task| Usd::from_pico(most(task).pico().saturating_mul(tries))).sum())
 }
 
@@ -145,6 +152,22 @@ mod tests {
         // In millionths of a USD: 1,000 tokens of input at 1.25, then 4,096 or 96 of output at 2; two iterations, two tries.
         let millionths = ((1_250 + 8_192) + (1_250 + 192)) * 4;
         assert_eq!(reserve(body).unwrap(), Usd::from_pico(millionths * 1_000_000));
+    }
+
+    #[test]
+    fn every_document_is_reserved_with_its_own_length() {
+        let reserved = |texts: &[usize]| {
+            let documents: Vec<_> =
+                texts.iter().map(|bytes| serde_json::json!({"name": "a", "text": "x".repeat(*bytes)})).collect();
+            let body = serde_json::json!({
+                "prompt": "hi", "models": ["sandbox/echo"], "iterations": 2, "max_retries": 0, "documents": documents,
+            });
+            reserve(body).unwrap().pico()
+        };
+        let (short, long) = (reserved(&[10]), reserved(&[2_000_010]));
+        // 2,000,000 tokens of input more at 1.25 USD a million, in two iterations.
+        assert_eq!(long - short, 5_000_000_000_000);
+        assert_eq!(reserved(&[10, 2_000_010]), short + long);
     }
 
     #[test]

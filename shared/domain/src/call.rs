@@ -69,22 +69,44 @@ pub struct Call {
     pub expects: Option<Expectation>,
 }
 
-impl Call {
-    /// A number of input tokens that the prompt cannot exceed: every tokenizer in use makes at most one token of a byte.
-    pub fn input_tokens_at_most(&self) -> u64 {
-        self.prompt_bytes() + 16 * (self.messages.len() as u64 + 1)
+/// How much a call says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallSize {
+    /// Bytes of the system instruction and of all messages.
+    pub bytes: u64,
+    /// How many messages.
+    pub messages: u64,
+}
+
+impl CallSize {
+    /// The size of these texts.
+    pub fn of(system: Option<&str>, messages: &[Message]) -> Self {
+        let bytes = system.map_or(0, str::len) + messages.iter().map(|message| message.content.len()).sum::<usize>();
+        Self { bytes: bytes as u64, messages: messages.len() as u64 }
+    }
+
+    /// A number of input tokens that it cannot exceed: every tokenizer in use makes at most one token of a byte.
+    pub const fn input_tokens_at_most(self) -> u64 {
+        self.bytes + 16 * (self.messages + 1)
     }
 
     /// A fair guess at the input tokens: four bytes a token.
-    pub fn input_tokens_about(&self) -> u64 {
-        self.prompt_bytes() / 4 + 4 * (self.messages.len() as u64 + 1)
+    pub const fn input_tokens_about(self) -> u64 {
+        self.bytes / 4 + 4 * (self.messages + 1)
+    }
+}
+
+impl Call {
+    /// How much it says, with the schema of the answer: providers that are told it count it as input.
+    pub fn size(&self) -> CallSize {
+        let schema = self.expects.as_ref().map_or(0, |expected| expected.schema().to_string().len() as u64);
+        let said = CallSize::of(self.system.as_deref(), &self.messages);
+        CallSize { bytes: said.bytes + schema, ..said }
     }
 
-    /// With the schema of the answer: providers that are told it count it as input.
-    fn prompt_bytes(&self) -> u64 {
-        let system = self.system.as_ref().map_or(0, String::len);
-        let schema = self.expects.as_ref().map_or(0, |expected| expected.schema().to_string().len());
-        (system + schema + self.messages.iter().map(|message| message.content.len()).sum::<usize>()) as u64
+    /// A number of input tokens that the prompt cannot exceed.
+    pub fn input_tokens_at_most(&self) -> u64 {
+        self.size().input_tokens_at_most()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a run would take, before it starts.
 
 use crate::money::Usd;
-use crate::prices::{Prices, worst_case};
+use crate::prices::{Prices, worst_case_of};
 use crate::run::{Estimate, RunSpec};
 use crate::stages;
 
@@ -24,10 +24,10 @@ pub fn estimate(spec: &RunSpec, prices: &Prices) -> Estimate {
             high = None;
             continue;
         };
-        let call = spec.call(model);
-        let worst = worst_case(&call, Some(price));
+        let size = spec.call_size(task.document_index.map(|index| &spec.documents[index]));
+        let worst = worst_case_of(size, model.max_output_tokens, Some(price));
         let short = SHORT_ANSWER.min(worst.output_tokens.unwrap_or(SHORT_ANSWER));
-        let short_cost = Usd::of_tokens(call.input_tokens_about(), price.input) + Usd::of_tokens(short, price.output);
+        let short_cost = Usd::of_tokens(size.input_tokens_about(), price.input) + Usd::of_tokens(short, price.output);
         low = low.map(|sum| sum + short_cost);
         high = high.zip(worst.amount).map(|(sum, most)| sum + most);
     }

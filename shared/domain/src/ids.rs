@@ -143,6 +143,16 @@ ids! {
     DeliveryId = "msg";
     /// How much runs may cost in a day or a month.
     BudgetId = "bud";
+    /// A text to work on.
+    DocumentId = "doc";
+    /// Instructions with variables.
+    TemplateId = "tpl";
+    /// What a judge scores.
+    CriteriaSetId = "crs";
+    /// A saved run specification.
+    PresetId = "pre";
+    /// Turns of a person and a model.
+    ConversationId = "con";
     /// One HTTP request to ACM2.
     RequestId = "req";
 }

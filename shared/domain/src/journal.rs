@@ -2,10 +2,12 @@
 //! `acm2-worker` implements it; tests implement it in memory. Resume comes for free: a finished key answers at once.
 
 use std::fmt;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
 use crate::call::{Call, ErrorClass, FinishReason};
+use crate::content_hash::ContentHash;
 
 /// Names a task, unique in its run and the same at every resume: `generate/prompt/m0/1`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +56,9 @@ pub enum TaskFailure {
 pub trait Journal: Send + Sync {
     /// The answer of the task `key`: the stored one if there is one, else by making `call`.
     fn call(&self, key: TaskKey, call: Call) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>>;
+
+    /// One of the texts that are stored beside the run.
+    fn text(&self, hash: ContentHash) -> BoxFuture<'_, Result<Arc<str>, Stopped>>;
 }
 
 /// The run stopped before the stage was through.

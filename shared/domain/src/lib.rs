@@ -4,6 +4,8 @@
 pub mod budget;
 pub mod call;
 pub mod clock;
+pub mod content_hash;
+pub mod criteria;
 pub mod error;
 pub mod estimate;
 pub mod ids;
@@ -21,6 +23,7 @@ pub mod retry;
 pub mod run;
 pub mod stages;
 pub mod standing;
+pub mod template;
 pub mod timing;
 pub mod webhook;
 

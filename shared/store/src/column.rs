@@ -1,6 +1,7 @@
 //! Between what columns hold and what functions hand out. A value that cannot be read back is a damaged store.
 
 use acm2_domain::call::Usage;
+use acm2_domain::content_hash::ContentHash;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -28,6 +29,11 @@ pub(crate) fn to_word<T: Serialize>(value: T) -> String {
 pub(crate) fn from_word<T: DeserializeOwned>(column: &str, word: &str) -> Result<T, StoreError> {
     serde_json::from_value(serde_json::Value::String(word.to_owned()))
         .map_err(|_| StoreError::Corrupt(format!("column {column} holds a word that this version does not know")))
+}
+
+/// A SHA-256 that columns hold in hexadecimal.
+pub(crate) fn from_hash(column: &str, text: &str) -> Result<ContentHash, StoreError> {
+    text.parse().map_err(|error| StoreError::Corrupt(format!("column {column}: {error}")))
 }
 
 /// A count that columns hold signed.

@@ -5,15 +5,18 @@
 //! - [`TenantTx`]: one transaction in one tenant's store; every function on tenant data takes a `&TenantTx`
 //! - [`control`]: what all tenants share: tenants, API keys, the index of unfinished work, live processes, leases
 //! - [`provider_keys`], [`webhook_endpoints`], [`webhook_secret`], [`idempotency`]: tenant data
+//! - [`library`]: documents, templates, criteria sets, presets; [`conversations`]: with their messages
 //! - [`budgets`]: what runs may cost, reserved and settled with them
 //! - [`runs`], [`deliveries`]: the run protocol's writes and reads
 //! - [`database_clock`]: the database's time, for leases and heartbeats
 
 pub mod budgets;
 pub mod control;
+pub mod conversations;
 pub mod database_clock;
 pub mod deliveries;
 pub mod idempotency;
+pub mod library;
 pub mod provider_keys;
 pub mod runs;
 pub mod webhook_endpoints;

@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use crate::call::{Answer, Cost, CostSource, Usage};
 use crate::money::Usd;
 
-pub use worst_case::{WorstCase, worst_case};
+pub use worst_case::{WorstCase, worst_case, worst_case_of};
 
 const BUILT_IN: &str = include_str!("2026-11-20.csv");
 const BUILT_IN_DATE: &str = "2026-11-20";

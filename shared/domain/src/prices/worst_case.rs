@@ -2,7 +2,7 @@
 //! the worker; knows nothing of ceilings.
 
 use super::Price;
-use crate::call::Call;
+use crate::call::{Call, CallSize};
 use crate::money::Usd;
 
 /// What a call takes at most.
@@ -16,9 +16,14 @@ pub struct WorstCase {
 
 /// The worst case of a call to a model at its price.
 pub fn worst_case(call: &Call, price: Option<&Price>) -> WorstCase {
-    let own_limit = call.max_output_tokens.map(u64::from);
+    worst_case_of(call.size(), call.max_output_tokens, price)
+}
+
+/// The same of a call that says so much and may be answered with so many tokens.
+pub fn worst_case_of(size: CallSize, max_output_tokens: Option<u32>, price: Option<&Price>) -> WorstCase {
+    let own_limit = max_output_tokens.map(u64::from);
     let output_tokens = own_limit.into_iter().chain(price.and_then(|price| price.max_output)).min();
-    let amount = price.zip(output_tokens).map(|(price, output)| price.at_most(call.input_tokens_at_most(), output));
+    let amount = price.zip(output_tokens).map(|(price, output)| price.at_most(size.input_tokens_at_most(), output));
     WorstCase { output_tokens, amount }
 }
 

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::Priority;
-use crate::call::{Call, Message, Sampling};
+use super::document::DocumentSpec;
+use super::frame::{frame, framed_bytes};
+use super::material::PresetRef;
+use crate::call::{Call, CallSize, Message, Sampling};
+use crate::content_hash::ContentHash;
 use crate::error::{Error, FieldError, Kind};
 use crate::ids::ProviderKeyId;
 use crate::money::Usd;
@@ -55,6 +59,12 @@ pub struct RunSpec {
     pub system: Option<String>,
     /// What every model is asked.
     pub messages: Vec<Message>,
+    /// The documents that every model is asked about, one in each call; the texts are stored beside the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<DocumentSpec>,
+    /// Where the document stands in the last message, in bytes; after it where `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_at: Option<usize>,
     /// Who is asked.
     pub models: Vec<ModelSpec>,
     /// How often each model is asked.
@@ -79,6 +89,9 @@ pub struct RunSpec {
     /// Where a webhook goes, besides the tenant's endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
+    /// The preset that it was started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<PresetRef>,
 }
 
 impl RunSpec {
@@ -111,19 +124,116 @@ impl RunSpec {
         Err(Error { fields, ..Error::new(Kind::Invalid, "price_unknown", detail) })
     }
 
-    /// The call that asks one of the models.
-    pub fn call(&self, model: &ModelSpec) -> Call {
+    /// The call that asks one of the models, about one of the documents with its text where the run has any.
+    pub fn call(&self, model: &ModelSpec, document: Option<(&DocumentSpec, &str)>) -> Call {
+        let mut messages = self.messages.clone();
+        if let (Some((document, text)), Some(last)) = (document, messages.last_mut()) {
+            last.content = self.with_document(&last.content, &frame(&document.name, text));
+        }
         Call {
             provider: model.provider.clone(),
             model: model.model.clone(),
             provider_key: model.provider_key_id,
             system: self.system.clone(),
-            messages: self.messages.clone(),
+            messages,
             sampling: model.sampling,
             max_output_tokens: model.max_output_tokens,
             timeout: std::time::Duration::from_secs(u64::from(self.timeout_seconds)),
             max_retries: self.max_retries,
             expects: None,
+        }
+    }
+
+    /// How much such a call says, known without the document's text.
+    pub fn call_size(&self, document: Option<&DocumentSpec>) -> CallSize {
+        let mut size = CallSize::of(self.system.as_deref(), &self.messages);
+        if let (Some(document), Some(last)) = (document, self.messages.last()) {
+            let around = self.with_document(&last.content, "").len() - last.content.len();
+            size.bytes += around as u64 + framed_bytes(&document.name, document.bytes);
+        }
+        size
+    }
+
+    /// The last message with a document in its place.
+    fn with_document(&self, content: &str, framed: &str) -> String {
+        // A place that is none, in a stored specification, is the end.
+        let (before, after) = self.document_at.and_then(|at| content.split_at_checked(at)).unwrap_or((content, ""));
+        let mut whole = String::with_capacity(content.len() + framed.len() + 3);
+        whole.push_str(before);
+        // An empty line before it, where there is none.
+        let breaks = before.chars().rev().take_while(|letter| *letter == '\n').take(2).count();
+        if !before.is_empty() {
+            whole.push_str(&"\n\n"[breaks..]);
+        }
+        whole.push_str(framed);
+        if !after.is_empty() {
+            whole.push('\n');
+        }
+        whole.push_str(after);
+        whole
+    }
+
+    /// SHA-256 of what the run does, in JSON with sorted names: the same for two runs that do the same, whichever preset they came from.
+    pub fn hash(&self) -> ContentHash {
+        let mut json = serde_json::to_value(self).unwrap_or_default();
+        if let Some(object) = json.as_object_mut() {
+            object.remove("preset");
+        }
+        ContentHash::of(json.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::run::{Material, NewRun};
+
+    fn spec(body: serde_json::Value) -> RunSpec {
+        serde_json::from_value::<NewRun>(body).unwrap().compile(&Prices::built_in()).unwrap()
+    }
+
+    #[test]
+    fn the_hash_is_that_of_what_is_done() {
+        let body = json!({"prompt": "hi", "models": ["sandbox/echo"], "documents": [{"name": "a", "text": "b"}]});
+        let one = spec(body.clone());
+        let preset = PresetRef { id: crate::ids::PresetId::generate(), version: 3 };
+        let material = Material { preset: Some(preset), ..Material::default() };
+        let from_preset: NewRun = serde_json::from_value(body).unwrap();
+        let from_preset = from_preset.compile_with(&Prices::built_in(), &material).unwrap();
+        assert_eq!((from_preset.preset, from_preset.hash()), (Some(preset), one.hash()));
+        let other =
+            spec(json!({"prompt": "hi", "models": ["sandbox/echo"], "documents": [{"name": "a", "text": "c"}]}));
+        assert_ne!(other.hash(), one.hash());
+    }
+
+    #[test]
+    fn a_specification_that_was_stored_before_there_were_documents_can_be_read() {
+        let mut stored = serde_json::to_value(spec(json!({"prompt": "hi", "models": ["sandbox/echo"]}))).unwrap();
+        for name in ["documents", "document_at", "preset"] {
+            assert!(stored.as_object_mut().unwrap().remove(name).is_none(), "{name} is written though there is none");
+        }
+        assert!(serde_json::from_value::<RunSpec>(stored).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn the_size_of_a_call_is_known_before_its_text(
+            prompt in "[a-zé]{1,20}", name in ".{1,20}", text in ".{0,50}", at in prop::option::of(0_usize..30),
+        ) {
+            let mut spec = spec(json!({"prompt": prompt, "models": ["sandbox/echo"], "system": "s"}));
+            spec.document_at = at;
+            let document = DocumentSpec {
+                id: crate::ids::DocumentId::generate(),
+                name,
+                hash: ContentHash::of(&text),
+                bytes: text.len() as u64,
+            };
+            let call = spec.call(&spec.models[0], Some((&document, &text)));
+            prop_assert_eq!(call.size(), spec.call_size(Some(&document)));
+            prop_assert_eq!(spec.call(&spec.models[0], None).size(), spec.call_size(None));
         }
     }
 }

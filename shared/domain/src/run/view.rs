@@ -6,9 +6,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Priority;
+use super::document::DocumentRef;
+use super::material::PresetRef;
 use super::status::{Requested, RunStatus, TaskStatus};
 use super::totals::{Progress, Totals};
 use crate::call::{CostSource, ErrorClass, FinishReason, Usage};
+use crate::content_hash::ContentHash;
 use crate::ids::RunId;
 use crate::money::Usd;
 use crate::standing::QueuePlace;
@@ -37,6 +40,10 @@ pub struct TaskError {
 pub struct Task {
     /// Unique in the run and the same at every resume, such as `generate/prompt/m0/1`.
     pub key: String,
+    /// The document that it is about; null for a run without documents.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub document: Option<DocumentRef>,
     /// `provider/model`.
     pub model: String,
     /// Counted from 1.
@@ -152,6 +159,15 @@ pub struct Run {
     /// The ceiling that was asked for.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub max_cost_usd: Option<Usd>,
+    /// The preset that it was started from.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub preset: Option<PresetRef>,
+    /// SHA-256 of what the run does, in JSON with sorted names: two runs with the same one ask the same models the same. Null
+    /// for runs of versions that did not note it.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub spec_hash: Option<ContentHash>,
     /// The caller's notes.
     pub metadata: BTreeMap<String, String>,
     /// The caller's tags.

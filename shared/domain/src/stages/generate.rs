@@ -1,4 +1,4 @@
-//! `generate`: every model is asked, `iterations` times each. A failed task leaves the others alone.
+//! `generate`: every model is asked, about each document where there are any, `iterations` times each. A failed task leaves the others alone.
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -10,37 +10,61 @@ use crate::run::RunSpec;
 pub(super) const STAGE: Stage = Stage { name: "generate", plan, run };
 
 fn plan(spec: &RunSpec) -> Vec<PlannedTask> {
-    let tasks_of = |model_index| {
+    documents(spec).flat_map(|document| plan_of(spec, document)).collect()
+}
+
+/// The documents by index, or one time none.
+fn documents(spec: &RunSpec) -> impl Iterator<Item = Option<usize>> + use<> {
+    let alone = spec.documents.is_empty().then_some(None);
+    alone.into_iter().chain((0..spec.documents.len()).map(Some))
+}
+
+/// The tasks about one document, or about the prompt alone.
+fn plan_of(spec: &RunSpec, document_index: Option<usize>) -> impl Iterator<Item = PlannedTask> {
+    let about = document_index.map_or_else(|| "prompt".to_owned(), |index| spec.documents[index].id.to_string());
+    (0..spec.models.len()).flat_map(move |model_index| {
+        let about = about.clone();
         (1..=spec.iterations).map(move |iteration| PlannedTask {
-            key: TaskKey::new(STAGE.name, "prompt", model_index, iteration),
+            key: TaskKey::new(STAGE.name, &about, model_index, iteration),
+            document_index,
             model_index,
             iteration,
         })
-    };
-    (0..spec.models.len()).flat_map(tasks_of).collect()
+    })
 }
 
 fn run<'a>(journal: &'a dyn Journal, spec: &'a RunSpec) -> BoxFuture<'a, Result<(), Stopped>> {
-    let calls = plan(spec).into_iter().map(move |task| {
-        async move {
-            match journal.call(task.key, spec.call(&spec.models[task.model_index])).await {
-                Ok(_) | Err(TaskFailure::Failed(_)) => Ok(()),
-                Err(TaskFailure::Stopped) => Err(Stopped),
+    // The text of a document is read when the first of its calls begins, and let go after the last, so that few are held at a time.
+    let calls = documents(spec).flat_map(move |document| {
+        let text = document.map(|index| journal.text(spec.documents[index].hash).shared());
+        plan_of(spec, document).map(move |task| {
+            let text = text.clone();
+            async move {
+                let text = match text {
+                    Some(text) => Some(text.await?),
+                    None => None,
+                };
+                let document = document.map(|index| &spec.documents[index]).zip(text.as_deref());
+                match journal.call(task.key, spec.call(&spec.models[task.model_index], document)).await {
+                    Ok(_) | Err(TaskFailure::Failed(_)) => Ok(()),
+                    Err(TaskFailure::Stopped) => Err(Stopped),
+                }
             }
-        }
-        .boxed()
+            .boxed()
+        })
     });
     stream::iter(calls).buffer_unordered(spec.concurrency as usize).try_collect::<()>().boxed()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use futures_util::FutureExt;
 
     use super::*;
     use crate::call::{Call, ErrorClass, FinishReason};
+    use crate::content_hash::ContentHash;
     use crate::journal::TaskAnswer;
     use crate::prices::Prices;
     use crate::run::NewRun;
@@ -59,10 +83,22 @@ mod tests {
             };
             std::future::ready(answer).boxed()
         }
+
+        fn text(&self, hash: ContentHash) -> BoxFuture<'_, Result<Arc<str>, Stopped>> {
+            self.0.lock().unwrap().push(format!("text {hash}"));
+            let text = ["one", "two"].into_iter().find(|text| ContentHash::of(text) == hash);
+            std::future::ready(text.map(Arc::from).ok_or(Stopped)).boxed()
+        }
     }
 
     fn spec(models: &[&str]) -> RunSpec {
-        let body = serde_json::json!({"prompt": "hi", "models": models, "iterations": 2, "concurrency": 1});
+        spec_about(models, &serde_json::json!([]))
+    }
+
+    fn spec_about(models: &[&str], documents: &serde_json::Value) -> RunSpec {
+        let body = serde_json::json!({
+            "prompt": "hi", "models": models, "iterations": 2, "concurrency": 1, "documents": documents,
+        });
         serde_json::from_value::<NewRun>(body).unwrap().compile(&Prices::built_in()).unwrap()
     }
 
@@ -82,5 +118,23 @@ mod tests {
         let journal = Recorder::default();
         assert_eq!(run(&journal, &spec(&["sandbox/stops", "sandbox/echo"])).now_or_never(), Some(Err(Stopped)));
         assert_eq!(journal.0.into_inner().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn every_document_is_asked_about_by_itself_and_read_once() {
+        let journal = Recorder::default();
+        let documents = serde_json::json!([{"name": "a", "text": "one"}, {"name": "b", "text": "two"}]);
+        let spec = spec_about(&["sandbox/fails", "sandbox/echo"], &documents);
+        assert_eq!(run(&journal, &spec).now_or_never(), Some(Ok(())));
+        let asked = journal.0.into_inner().unwrap();
+        let mut expected = Vec::new();
+        for document in &spec.documents {
+            expected.push(format!("text {}", document.hash));
+            for (model, iteration) in [(0, 1), (0, 2), (1, 1), (1, 2)] {
+                expected.push(format!("generate/{}/m{model}/{iteration}", document.id));
+            }
+        }
+        assert_eq!(asked, expected);
+        assert_eq!(plan(&spec).len(), 8);
     }
 }

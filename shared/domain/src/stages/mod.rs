@@ -12,6 +12,8 @@ use crate::run::RunSpec;
 pub struct PlannedTask {
     /// Its key.
     pub key: TaskKey,
+    /// Which of the run's documents it is about, where the run has any.
+    pub document_index: Option<usize>,
     /// Which of the run's models it asks.
     pub model_index: usize,
     /// Counted from 1.

@@ -24,5 +24,5 @@ pub use logging::{LogFormat, LogLevel};
 pub use reference::reference;
 pub use role::Role;
 pub use secret_url::SecretUrl;
-pub use sections::{Config, Database, Http, Lanes, Limits, Log, Mode, Outbound, Queue, Worker};
+pub use sections::{Config, Database, Http, Lanes, Library, Limits, Log, Mode, Outbound, Queue, Worker};
 pub use urls::{BrokerUrl, DatabaseUrl};

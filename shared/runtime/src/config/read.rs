@@ -11,7 +11,7 @@ use super::logging::{LogFormat, LogLevel};
 use super::names;
 use super::parse;
 use super::reader::Reader;
-use super::sections::{Config, Database, Http, Lanes, Limits, Log, Mode, Outbound, Queue, Worker};
+use super::sections::{Config, Database, Http, Lanes, Library, Limits, Log, Mode, Outbound, Queue, Worker};
 use super::settings::{self, Setting};
 use super::urls;
 
@@ -86,6 +86,10 @@ fn take_all(reader: &mut Reader) -> Option<Config> {
     let database = database(reader);
     let broker = reader.value(settings::BROKER_URL, urls::broker);
     let http = http(reader);
+    let library = Library {
+        upload_limit: bytes(reader, settings::UPLOAD_LIMIT, KIB, 64 * MIB),
+        text_limit: bytes(reader, settings::TEXT_LIMIT, KIB, 64 * MIB),
+    };
     let worker = Worker {
         runs: count(reader, settings::RUNS, 10_000),
         calls: count(reader, settings::CALLS, 100_000),
@@ -114,6 +118,7 @@ fn take_all(reader: &mut Reader) -> Option<Config> {
         database,
         broker: broker?,
         http,
+        library,
         worker,
         queue,
         lanes,

@@ -29,6 +29,8 @@ pub struct Config {
     pub broker: BrokerUrl,
     /// The HTTP server.
     pub http: Http,
+    /// Limits of the library.
+    pub library: Library,
     /// What this process does at a time.
     pub worker: Worker,
     /// How tenants share the queue.
@@ -86,6 +88,15 @@ pub struct Http {
     pub concurrency: usize,
     /// How long requests are still taken after the process was asked to end.
     pub drain: Duration,
+}
+
+/// Limits of the library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Library {
+    /// Largest upload in bytes.
+    pub upload_limit: usize,
+    /// Most text of a document in bytes.
+    pub text_limit: usize,
 }
 
 /// What this process does at a time.

@@ -97,6 +97,10 @@ settings! {
         DRAIN = Setting::new("ACM2_HTTP__DRAIN_SECONDS", "0", "How long a process that was asked to end still takes requests while `/readyz` answers 503, so that a load balancer turns away from it first, in seconds (0 to 600). A few times the interval at which it is asked.");
         CONCURRENCY = Setting::new("ACM2_HTTP__CONCURRENCY", "1024", "Requests in progress at a time; more are answered 503 (1 to 100000).");
     }
+    "Library" {
+        UPLOAD_LIMIT = Setting::new("ACM2_LIBRARY__UPLOAD_LIMIT", "16MiB", "Largest request that uploads a document, also after decompression: bytes, or a number with `KiB` or `MiB` (1KiB to 64MiB).");
+        TEXT_LIMIT = Setting::new("ACM2_LIBRARY__TEXT_LIMIT", "4MiB", "Most text that a document may hold: bytes, or a number with `KiB` or `MiB` (1KiB to 64MiB).");
+    }
     "Worker" {
         RUNS = Setting::new("ACM2_WORKER__RUNS", "64", "Runs in progress in this process (1 to 10000).");
         CALLS = Setting::new("ACM2_WORKER__CALLS", "512", "Provider calls under way in this process (1 to 100000).");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use acm2_domain::content_hash::ContentHash;
 use acm2_domain::ids::{ApiKeyId, JobId, RunId, WorkerId};
 use acm2_domain::money::Usd;
 use acm2_domain::run::machine::Standing;
@@ -10,7 +11,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::EntityTrait;
 
 use super::run_entity::{Entity, Model};
-use crate::column::{from_json, from_word, unsigned};
+use crate::column::{from_hash, from_json, from_word, unsigned};
 use crate::{StoreError, TenantTx};
 
 /// A run as it is stored.
@@ -72,6 +73,8 @@ pub struct RunRow {
     pub retry_claim: i64,
     /// Tasks that commands have left out.
     pub skips: u32,
+    /// The hash of what it does; `None` for runs of versions that did not note it.
+    pub spec_hash: Option<ContentHash>,
 }
 
 impl RunRow {
@@ -123,6 +126,7 @@ impl TryFrom<Model> for RunRow {
             deadline_at: row.deadline_at,
             retry_claim: row.retry_claim,
             skips: count(row.skips),
+            spec_hash: row.spec_hash.map(|hash| from_hash("runs.spec_hash", &hash)).transpose()?,
         })
     }
 }

@@ -38,6 +38,7 @@ pub struct Model {
     pub deadline_at: ChronoDateTimeUtc,
     pub retry_claim: i64,
     pub skips: i32,
+    pub spec_hash: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

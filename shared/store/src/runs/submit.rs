@@ -94,6 +94,7 @@ fn queued(run: &NewRunRow, now: DateTime<Utc>) -> Model {
         deadline_at: run.deadline(now),
         retry_claim: 0,
         skips: 0,
+        spec_hash: Some(run.spec.hash().to_string()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use acm2_domain::call::ErrorClass;
 use acm2_domain::run::{
-    Missing, ModelSpec, Progress, Run, RunStatus, Task, TaskError, TaskStatus, Totals, display_cost,
+    DocumentRef, Missing, ModelSpec, Progress, Run, RunStatus, Task, TaskError, TaskStatus, Totals, display_cost,
 };
 use acm2_domain::stages::{self, PlannedTask};
 
@@ -41,6 +41,8 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
         known_cost_usd: row.spent,
         in_doubt_usd: (row.unknown_doubts == 0).then_some(row.in_doubt),
         max_cost_usd: row.spec.max_cost_usd,
+        preset: row.spec.preset,
+        spec_hash: row.spec_hash,
         metadata: row.metadata.clone(),
         tags: row.tags.clone(),
         problem: row.problem.clone(),
@@ -55,6 +57,7 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
 fn task(run: &RunRow, planned: &PlannedTask, settled: Option<&TaskRow>) -> Task {
     let mut task = Task {
         key: planned.key.to_string(),
+        document: planned.document_index.map(|index| DocumentRef::from(&run.spec.documents[index])),
         model: run.spec.models[planned.model_index].full_name(),
         iteration: planned.iteration,
         status: TaskStatus::Pending,

@@ -15,5 +15,6 @@ mod provider_keys;
 mod runs;
 mod sqlite;
 mod tenants;
+mod texts;
 mod webhooks;
 mod workers;

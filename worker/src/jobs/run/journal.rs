@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use acm2_domain::call::{Call, CallError, ErrorClass};
+use acm2_domain::content_hash::ContentHash;
 use acm2_domain::ids::{DeliveryId, TenantId};
-use acm2_domain::journal::{Journal, TaskAnswer, TaskFailure, TaskKey};
+use acm2_domain::journal::{Journal, Stopped, TaskAnswer, TaskFailure, TaskKey};
 use acm2_domain::retry::{self, Limits, Verdict};
 use acm2_domain::run::OnInDoubt;
 use acm2_store::control::TenantRow;
@@ -27,6 +28,7 @@ use super::lane::{self, Admitted};
 use super::late;
 use super::route::Refusal;
 use super::settle;
+use super::texts;
 use super::waits::{LongWait, Waits};
 use super::writer::{Write, Writer, Written};
 use crate::call_permits::{CallPermit, TenantPermits};
@@ -164,6 +166,10 @@ impl Journal for RunJournal {
             Err(TaskFailure::Stopped)
         }
         .boxed()
+    }
+
+    fn text(&self, hash: ContentHash) -> BoxFuture<'_, Result<Arc<str>, Stopped>> {
+        texts::read(&self.run, hash).boxed()
     }
 }
 

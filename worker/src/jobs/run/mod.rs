@@ -13,6 +13,7 @@ mod poison;
 mod route;
 mod settle;
 mod skips;
+mod texts;
 mod together;
 mod waits;
 mod writer;

@@ -1,0 +1,116 @@
+//! What a run names of the tenant's library: found before the run is compiled, and its texts named in the transaction that writes
+//! it. Called by `submit` and by the estimate. A run that names nothing of it costs no statement.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use acm2_domain::error::{Error, FieldError, Kind};
+use acm2_domain::ids::{PresetId, RunId};
+use acm2_domain::run::{
+    DocumentChoice, Material, NewRun, PresetRef, RunSpec, StoredDocument, StoredTemplate, storable,
+};
+use acm2_store::TenantTx;
+use acm2_store::library::items::{self, ItemKind};
+use acm2_store::library::{documents, versions};
+use acm2_store::runs;
+
+use crate::auth::{Caller, Scope};
+use crate::preset_body::PresetBody;
+use crate::problem::Failure;
+use crate::template_body::TemplateBody;
+
+/// A request that was compiled.
+#[derive(Debug)]
+pub(crate) struct Compiled<'a> {
+    /// The request, over its preset.
+    pub(crate) body: Cow<'a, NewRun>,
+    /// What it is compiled to.
+    pub(crate) spec: RunSpec,
+}
+
+/// Compiles a request with what it names of the library, for which the caller's key needs `library:read`.
+pub(crate) async fn compile<'a>(caller: &Caller, body: &'a NewRun) -> Result<Compiled<'a>, Failure> {
+    let (body, material) = gather(caller, body).await?;
+    let spec = body.compile_with(&caller.app.prices, &material).map_err(Error::invalid)?;
+    Ok(Compiled { body, spec })
+}
+
+/// Names the texts of a run that this transaction has written. On a failure nothing of it may be committed.
+pub(crate) async fn name_texts(tx: &TenantTx, run: RunId, body: &NewRun, spec: &RunSpec) -> Result<(), Failure> {
+    let given: Vec<Cow<'_, str>> = body
+        .documents
+        .iter()
+        .filter_map(|document| match document {
+            DocumentChoice::Inline(document) => Some(storable(&document.text)),
+            DocumentChoice::Stored(_) => None,
+        })
+        .collect();
+    let given: Vec<&str> = given.iter().map(AsRef::as_ref).collect();
+    let gone = runs::name_texts(tx, run, &spec.documents, &given).await?;
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let deleted = |index: usize| FieldError::new(format!("/documents/{index}"), "was deleted at this moment");
+    Err(Error::invalid(gone.into_iter().map(deleted).collect()).into())
+}
+
+async fn gather<'a>(caller: &Caller, body: &'a NewRun) -> Result<(Cow<'a, NewRun>, Material), Failure> {
+    let mut body = Cow::Borrowed(body);
+    if body.preset_id.is_none() && !names_library(&body) {
+        return Ok((body, Material::default()));
+    }
+    if !caller.scopes.allow(Scope::LibraryRead) {
+        let detail = format!("the API key lacks the scope {}, which this run's material needs", Scope::LibraryRead);
+        return Err(Error::new(Kind::Forbidden, "scope_missing", detail).into());
+    }
+    let tx = caller.store().begin().await?;
+    let mut preset = None;
+    if let Some(id) = body.preset_id {
+        let (found, base) = get_preset(&tx, id, body.preset_version).await?;
+        preset = Some(found);
+        body = Cow::Owned(body.into_owned().over(base));
+    }
+    let material = Material { preset, ..find(&tx, &body).await? };
+    tx.commit().await?;
+    Ok((body, material))
+}
+
+fn names_library(body: &NewRun) -> bool {
+    let is_stored = |document: &DocumentChoice| matches!(document, DocumentChoice::Stored(_));
+    body.template_id.is_some() || body.documents.iter().any(is_stored)
+}
+
+/// What there is of what a request names; its preset is not looked for.
+pub(crate) async fn find(tx: &TenantTx, body: &NewRun) -> Result<Material, Failure> {
+    let ids: BTreeSet<_> = body
+        .documents
+        .iter()
+        .filter_map(|document| match document {
+            DocumentChoice::Stored(id) => Some(*id),
+            DocumentChoice::Inline(_) => None,
+        })
+        .collect();
+    let found = documents::find_all(tx, &ids).await?;
+    let stored = found
+        .into_iter()
+        .map(|row| (row.id, StoredDocument { name: row.name, hash: row.text_hash, bytes: row.text_bytes }));
+    let template = match body.template_id {
+        Some(id) => items::find::<TemplateBody>(tx, ItemKind::Template, id.uuid()).await?,
+        None => None,
+    };
+    let template = template.map(|row| StoredTemplate { text: row.body.text, variables: row.body.variables });
+    Ok(Material { documents: stored.collect(), template, preset: None })
+}
+
+/// A preset and what it says, in the version that is wanted or the newest.
+async fn get_preset(tx: &TenantTx, id: PresetId, version: Option<u32>) -> Result<(PresetRef, NewRun), Failure> {
+    let wrong = |pointer: &str, detail: &str| Error::invalid(vec![FieldError::new(pointer, detail)]);
+    let newest = items::find::<PresetBody>(tx, ItemKind::Preset, id.uuid()).await?;
+    let newest = newest.ok_or_else(|| wrong("/preset_id", "there is no such preset"))?;
+    let Some(version) = version.filter(|version| *version != newest.version) else {
+        return Ok((PresetRef { id, version: newest.version }, newest.body.spec));
+    };
+    let older = versions::find::<PresetBody>(tx, id.uuid(), version).await?;
+    let older = older.ok_or_else(|| wrong("/preset_version", "the preset has no such version"))?;
+    Ok((PresetRef { id, version }, older.body.spec))
+}

@@ -1,0 +1,43 @@
+//! What stands in the way of a run that a preset would start: everything that a submission would be refused for, and the
+//! provider keys without which its calls would fail. Called by `presets`.
+
+use std::collections::BTreeSet;
+
+use acm2_domain::error::FieldError;
+use acm2_domain::ids::ProviderKeyId;
+use acm2_domain::providers::find_provider;
+use acm2_domain::run::{ModelSpec, NewRun};
+use acm2_store::{TenantTx, provider_keys};
+
+use crate::app::App;
+use crate::material;
+use crate::problem::Failure;
+
+/// What is missing; empty for a request that can be run as it is.
+pub(crate) async fn missing(tx: &TenantTx, app: &App, spec: &NewRun) -> Result<Vec<FieldError>, Failure> {
+    let found = material::find(tx, spec).await?;
+    let compiled = match spec.compile_with(&app.prices, &found) {
+        Ok(compiled) => compiled,
+        Err(errors) => return Ok(errors),
+    };
+    let mut missing = compiled.check_prices(&app.prices).err().map(|error| error.fields).unwrap_or_default();
+    let mut seen: BTreeSet<(&str, Option<ProviderKeyId>)> = BTreeSet::new();
+    for (index, model) in compiled.models.iter().enumerate() {
+        if seen.insert((&model.provider, model.provider_key_id)) && !has_key(tx, model).await? {
+            missing.push(FieldError::new(format!("/models/{index}"), no_key(model)));
+        }
+    }
+    Ok(missing)
+}
+
+async fn has_key(tx: &TenantTx, model: &ModelSpec) -> Result<bool, Failure> {
+    Ok(provider_keys::find_for_call(tx, &model.provider, model.provider_key_id).await?.is_some())
+}
+
+fn no_key(model: &ModelSpec) -> String {
+    let name = find_provider(&model.provider).map_or(&*model.provider, |provider| provider.name);
+    match model.provider_key_id {
+        Some(_) => format!("there is no such active key for {name}; name another or activate it"),
+        None => format!("there is no active default key for {name}"),
+    }
+}

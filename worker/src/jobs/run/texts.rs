@@ -1,0 +1,26 @@
+//! Reading the texts that a run is about, when their calls begin. Waits for a store that is away.
+
+use std::sync::Arc;
+
+use acm2_domain::content_hash::ContentHash;
+use acm2_domain::journal::Stopped;
+use acm2_store::library::texts;
+use futures_util::FutureExt;
+
+use super::journal::RunCalls;
+use crate::context::Trouble;
+
+/// One of the run's texts. Where it cannot be read the run stops.
+pub(super) async fn read(run: &RunCalls, hash: ContentHash) -> Result<Arc<str>, Stopped> {
+    let reading = run.context.stored(|_| {
+        async move {
+            let tx = run.context.store.tenant(run.tenant_id()).begin().await?;
+            Ok(texts::get(&tx, hash).await?)
+        }
+        .boxed()
+    });
+    reading.await.map(Arc::from).map_err(|trouble: Trouble| {
+        run.control.trouble(&trouble);
+        Stopped
+    })
+}
