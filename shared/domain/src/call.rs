@@ -235,8 +235,6 @@ pub enum ErrorClass {
     ProviderNetwork,
     /// The answer could not be understood.
     ProviderDecode,
-    /// The model answered, but not what was expected of it (scores, a winner), also when it was told so.
-    UnusableAnswer,
     /// The run's ceiling leaves no room for the call.
     CostCeiling,
     /// The run has a ceiling and the model no price.

@@ -8,6 +8,7 @@ pub mod content_hash;
 pub mod criteria;
 pub mod error;
 pub mod estimate;
+mod frame;
 pub mod ids;
 pub mod job;
 pub mod journal;

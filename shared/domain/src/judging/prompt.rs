@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::frame::frame;
 use crate::call::{Message, Role};
+use crate::frame::framed;
 
 /// What a judge is told where the tenant has no instructions of its own.
 pub const DEFAULT_SCORING: &str = "You are a strict and fair reviewer. Judge the answer by each criterion alone. 1 is worst, 3 is \
@@ -30,9 +30,9 @@ pub fn scoring(instructions: Option<&str>, criteria: &[Named<'_>], task: &str, a
     let names: Vec<&str> = criteria.iter().map(|criterion| criterion.name).collect();
     // Writing to a text cannot fail, here and below.
     let _ = writeln!(text, "Criteria: {}\n", serde_json::Value::from(names));
-    text.push_str(&frame("task", task));
+    text.push_str(&framed("The task", "task", task));
     text.push('\n');
-    text.push_str(&frame("answer", answer));
+    text.push_str(&framed("The answer", "answer", answer));
     text.push_str(
         "\nAnswer with nothing but one JSON object: {\"evaluations\": [{\"criterion\": \"…\", \"score\": 3, \"reason\": \"…\"}]}. \
          It has one entry for each criterion, in their order, with the criterion's name as it is written above, a whole number \
@@ -51,11 +51,11 @@ pub fn preference(
 ) -> Vec<Message> {
     let mut text = begin(instructions.unwrap_or(DEFAULT_PREFERENCE), criteria);
     text.push_str("Choose: A or B\n\n");
-    text.push_str(&frame("task", task));
+    text.push_str(&framed("The task", "task", task));
     text.push('\n');
-    text.push_str(&frame("answer A", first));
+    text.push_str(&framed("Answer A", "answer A", first));
     text.push('\n');
-    text.push_str(&frame("answer B", second));
+    text.push_str(&framed("Answer B", "answer B", second));
     text.push_str(
         "\nAnswer with nothing but one JSON object: {\"winner\": \"A\", \"reason\": \"…\"}. The winner is \"A\" or \"B\"; the \
          reason has one or two sentences.",

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use acm2_domain::call::{Answer, Call, CallError, ErrorClass};
+use acm2_domain::call::{Call, CallError, ErrorClass};
 use acm2_domain::ids::AttemptId;
 use acm2_domain::journal::{TaskAnswer, TaskKey};
-use acm2_domain::judging::Defect;
 use acm2_domain::money::Usd;
 use acm2_store::provider_keys::ProviderKeyRow;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +23,6 @@ pub(super) enum Attempted {
     Answered(TaskAnswer),
     /// The provider, or the way to it, failed; the attempt is still open.
     Failed(Box<OpenAttempt>, Box<CallError>),
-    /// The model answered, but not what was expected; the attempt is still open.
-    Unusable(Box<OpenAttempt>, Box<Answer>, Defect),
     /// Nothing was sent, and the task is settled as failed.
     Refused(ErrorClass),
     /// Nothing was sent: the key is no longer the one whose lane was asked, or the task's answer has come meanwhile.
@@ -97,10 +94,7 @@ pub(super) async fn make(
         pass.report(lane::report_of(&answer));
     }
     match answer {
-        Ok(answer) => match call.expects.as_ref().map_or(Ok(()), |expected| expected.check(&answer.text)) {
-            Ok(()) => Ok(Attempted::Answered(settle::answered(run, key, call, open, &answer, number))),
-            Err(defect) => Ok(Attempted::Unusable(Box::new(open), Box::new(answer), defect)),
-        },
+        Ok(answer) => Ok(Attempted::Answered(settle::answered(run, key, call, open, &answer, number))),
         Err(error) => Ok(Attempted::Failed(Box::new(open), Box::new(error))),
     }
 }

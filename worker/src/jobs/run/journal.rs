@@ -212,7 +212,7 @@ impl RunCalls {
     async fn attempts(
         self: &Arc<Self>,
         key: &TaskKey,
-        mut call: Arc<Call>,
+        call: Arc<Call>,
     ) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
         let skipped = self.control.skips.of(key);
         let mine = || self.past.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
@@ -225,10 +225,8 @@ impl RunCalls {
             intent::count(&self.unreserved, &counted);
             return self.settle_doubt(key, number).await;
         }
-        let is_unusable = |class: Option<ErrorClass>| class == Some(ErrorClass::UnusableAnswer);
-        let failed = counting().filter(|attempt| attempt.error_class.is_some() && !is_unusable(attempt.error_class));
-        let mut failures = u32::try_from(failed.count()).unwrap_or(0);
-        let mut was_unusable = counting().any(|attempt| is_unusable(attempt.error_class));
+        let mut failures =
+            u32::try_from(counting().filter(|attempt| attempt.error_class.is_some()).count()).unwrap_or(0);
         // A task that is left out leaves its share of the ceiling to the others.
         let gone = || {
             if skipped.is_cancelled() {
@@ -268,19 +266,6 @@ impl RunCalls {
                     continue;
                 }
                 Attempted::Failed(attempt, error) => (attempt, error),
-                Attempted::Unusable(attempt, answer, defect) => {
-                    drop(permit);
-                    // One answer that cannot be used is asked for again, beside the retries.
-                    let gives_up = std::mem::replace(&mut was_unusable, true);
-                    settle::unusable(self, key, &call, *attempt, (&answer, &defect), number, gives_up).await?;
-                    if gives_up {
-                        return Ok(Err(TaskFailure::Failed(ErrorClass::UnusableAnswer)));
-                    }
-                    if let Some(expected) = &call.expects {
-                        call = Arc::new(expected.repair(&call, &answer.text, &defect));
-                    }
-                    continue;
-                }
             };
             drop(permit);
             failures += 1;

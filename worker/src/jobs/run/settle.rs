@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use acm2_domain::call::{Answer, Call, CallError, Cost, ErrorClass};
+use acm2_domain::call::{Answer, Call, CallError, ErrorClass};
 use acm2_domain::journal::{TaskAnswer, TaskKey};
-use acm2_domain::judging::Defect;
 use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, NewEvent, TaskError};
 use acm2_store::runs::{self, AttemptOutcome, Change, NewTask, Orders, StoredAnswer, TaskOutcome};
@@ -78,13 +77,22 @@ pub(super) fn answered(
     let cost = run.context.prices.cost(&call.provider, &call.model, answer);
     let stored = StoredAnswer::of(answer, cost);
     let seen = TaskAnswer { text: stored.text.clone(), finish_reason: stored.finish_reason };
+    let reserved = attempt.reserved.map_or(0, Usd::pico);
     let settling = Arc::new(Settling {
         outcome: AttemptOutcome {
             provider_request_id: stored.provider_request_id.clone(),
             cost: cost.amount,
             ..AttemptOutcome::default()
         },
-        change: Change { completed: 1, ..paid(&attempt, cost) },
+        change: Change {
+            spent: cost.amount.map_or(0, Usd::pico),
+            reserved: -reserved,
+            // Of an answer whose cost nobody knows the ceiling goes on counting the worst case.
+            in_doubt: if cost.amount.is_none() { reserved } else { 0 },
+            completed: 1,
+            unknown_costs: u32::from(cost.amount.is_none()),
+            ..Change::default()
+        },
         event: Some(completed_event(key, call, &stored)),
         task: Some(NewTask { key: key.clone(), outcome: TaskOutcome::Answered(stored), attempts: number }),
         attempt,
@@ -107,19 +115,6 @@ pub(super) fn answered(
         }
     });
     seen
-}
-
-/// How an answered call moves the run's money.
-fn paid(attempt: &OpenAttempt, cost: Cost) -> Change {
-    let reserved = attempt.reserved.map_or(0, Usd::pico);
-    Change {
-        spent: cost.amount.map_or(0, Usd::pico),
-        reserved: -reserved,
-        // Of an answer whose cost nobody knows the ceiling goes on counting the worst case.
-        in_doubt: if cost.amount.is_none() { reserved } else { 0 },
-        unknown_costs: u32::from(cost.amount.is_none()),
-        ..Change::default()
-    }
 }
 
 /// Commits what was handed in, and does what the run's row tells.
@@ -288,46 +283,6 @@ pub(super) async fn failed(
         }
         Err(trouble) => Err(trouble),
     }
-}
-
-/// Commits an answer that is not what was expected: it is paid for all the same. Unless this `gives_up`, it is asked for again.
-pub(super) async fn unusable(
-    run: &RunCalls,
-    key: &TaskKey,
-    call: &Call,
-    attempt: OpenAttempt,
-    (answer, defect): (&Answer, &Defect),
-    number: u32,
-    gives_up: bool,
-) -> Result<(), Trouble> {
-    let cost = run.context.prices.cost(&call.provider, &call.model, answer);
-    let class = ErrorClass::UnusableAnswer;
-    let event = NewEvent::new(
-        if gives_up { EventType::TaskFailed } else { EventType::AttemptFailed },
-        json!({
-            "task_key": key.as_str(),
-            "attempt": number,
-            "class": class,
-            "message": defect.0,
-            "cost_usd": cost.amount,
-        }),
-    );
-    let error = TaskError { class, message: defect.0.clone(), http_status: None, provider_code: None };
-    let settling = Arc::new(Settling {
-        change: Change { failed: u32::from(gives_up), ..paid(&attempt, cost) },
-        attempt,
-        outcome: AttemptOutcome {
-            error_class: Some(class),
-            error_message: Some(defect.0.clone()),
-            provider_request_id: answer.provider_request_id.clone(),
-            cost: cost.amount,
-            ..AttemptOutcome::default()
-        },
-        event: Some(event),
-        task: gives_up.then(|| NewTask { key: key.clone(), outcome: TaskOutcome::Failed(error), attempts: number }),
-    });
-    let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
-    write(run, &settling, handed_in).await
 }
 
 /// Commits that a task failed before anything was sent. By itself: it moves no money, and nothing rests on its order.
