@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::{
+    judge::Judge,
     plan::{Effect, Failure, FailureKind, Shape, Text},
     rate::Rate,
     reply::Finish,
@@ -196,6 +197,60 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         read: |part| (part == "unknown-finish").then_some(Effect::Finish(Finish::Unknown)),
     },
     Behaviour {
+        name: "judge",
+        examples: &["judge"],
+        effect: "judges what the request's schema, or else its prompt, asks for (see below); anything else it echoes",
+        read: |part| judge(part, "judge", Judge::Fair),
+    },
+    Behaviour {
+        name: "judge-<n>",
+        examples: &["judge-1", "judge-2"],
+        effect: "another judge with opinions of its own",
+        read: |part| number(part, "judge-", "").map(|_| Effect::Text(Text::Judge(Judge::Fair))),
+    },
+    Behaviour {
+        name: "judge-first",
+        examples: &["judge-first"],
+        effect: "of two answers prefers the one that is shown first; scores as `judge`",
+        read: |part| judge(part, "judge-first", Judge::First),
+    },
+    Behaviour {
+        name: "judge-low",
+        examples: &["judge-low"],
+        effect: "as `judge`, but gives no score above 2",
+        read: |part| judge(part, "judge-low", Judge::Low),
+    },
+    Behaviour {
+        name: "judge-high",
+        examples: &["judge-high"],
+        effect: "as `judge`, but gives no score below 4",
+        read: |part| judge(part, "judge-high", Judge::High),
+    },
+    Behaviour {
+        name: "judge-gap",
+        examples: &["judge-gap"],
+        effect: "as `judge`, but leaves out the last criterion",
+        read: |part| judge(part, "judge-gap", Judge::Gap),
+    },
+    Behaviour {
+        name: "judge-fenced",
+        examples: &["judge-fenced"],
+        effect: "as `judge`, but puts its JSON in a code fence between sentences",
+        read: |part| judge(part, "judge-fenced", Judge::Fenced),
+    },
+    Behaviour {
+        name: "judge-malformed",
+        examples: &["judge-malformed"],
+        effect: "as `judge`, but stops in the middle of its JSON",
+        read: |part| judge(part, "judge-malformed", Judge::Malformed),
+    },
+    Behaviour {
+        name: "judge-malformed-then-ok",
+        examples: &["judge-malformed-then-ok"],
+        effect: "the first answer to this key, model and question is as `judge-malformed`, later ones as `judge`, also where a message that asks to mend it follows the question",
+        read: |part| judge(part, "judge-malformed-then-ok", Judge::MalformedThenFair),
+    },
+    Behaviour {
         name: "cached",
         examples: &["cached"],
         effect: "half of the input tokens (rounded down) are reported as read from the cache",
@@ -247,6 +302,10 @@ fn fail(status: u64, kind: FailureKind, times: Option<u32>) -> Option<Effect> {
 
 fn shape(part: &str, name: &str, shape: Shape) -> Option<Effect> {
     (part == name).then_some(Effect::Shape(shape))
+}
+
+fn judge(part: &str, name: &str, judge: Judge) -> Option<Effect> {
+    (part == name).then_some(Effect::Text(Text::Judge(judge)))
 }
 
 #[cfg(test)]

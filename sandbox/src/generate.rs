@@ -11,9 +11,10 @@ use crate::{
     brand::{About, Brand},
     connection::Connections,
     fault::Fault,
+    judge::{Judge, question_of},
     key::{Key, Standing, fingerprint, hex},
     log::{Arrival, CallLog, now},
-    plan::{FailureKind, Plan, Repeats},
+    plan::{FailureKind, Plan, Repeats, Text},
     rate::{Counted, Rates},
     reply::{Asked, Reply},
     send::{self, Outgoing},
@@ -156,6 +157,14 @@ async fn settle(
     if counted.is_some_and(|counted| counted.retry_after.is_some()) {
         return Err(Refused(Fault::Status { status: 429, passes: true }, counted));
     }
+    // A call that fails is no answer, so it does not count as the malformed one.
+    let plan = if failure.is_none() && plan.text() == Text::Judge(Judge::MalformedThenFair) {
+        let question = fingerprint(&format!("judged\n{}", question_of(&asked)));
+        let times = service.repeats.count((key.fingerprint(), asked.model.clone(), question));
+        plan.judging(if times == 1 { Judge::Malformed } else { Judge::Fair })
+    } else {
+        plan
+    };
     if !plan.wait().is_zero() {
         tokio::time::sleep(plan.wait()).await;
     }

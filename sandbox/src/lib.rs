@@ -10,6 +10,7 @@ mod brand;
 mod connection;
 mod fault;
 mod generate;
+mod judge;
 mod key;
 mod log;
 mod own_pages;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{behaviour::effect_of, rate::Rate, reply::Finish};
+use crate::{behaviour::effect_of, judge::Judge, rate::Rate, reply::Finish};
 
 /// What one behaviour changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,7 @@ pub(crate) enum Text {
         bytes: usize,
     },
     Empty,
+    Judge(Judge),
 }
 
 /// An error answer, for ever or for the first `times` calls.
@@ -109,6 +110,11 @@ impl Plan {
         self.text.unwrap_or_default()
     }
 
+    /// The same plan with another judge.
+    pub(crate) fn judging(self, judge: Judge) -> Self {
+        Self { text: Some(Text::Judge(judge)), ..self }
+    }
+
     pub(crate) fn wait(&self) -> Duration {
         self.wait.unwrap_or_default()
     }
@@ -126,10 +132,10 @@ impl Plan {
     }
 }
 
-/// Key fingerprint, model and prompt fingerprint: what `fail-…-then-ok` counts by.
+/// Key fingerprint, model and prompt fingerprint: what `fail-…-then-ok` and `judge-malformed-then-ok` count by.
 pub(crate) type Sameness = (String, String, String);
 
-/// Counts the calls that are the same, for the failures that end after some calls.
+/// Counts the calls that are the same, for what ends after some calls.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats(Mutex<Counts>);
 

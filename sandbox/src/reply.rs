@@ -3,8 +3,12 @@
 //! caller can work out tokens and cost beforehand. It must not know wires or HTTP.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::plan::{Plan, Text};
+use crate::{
+    judge,
+    plan::{Plan, Text},
+};
 
 /// Why the answer ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,12 +56,19 @@ pub(crate) struct Asked {
     pub(crate) model: String,
     /// Text of every message, system text included, in order.
     pub(crate) texts: Vec<String>,
-    /// Text of the last message of the user.
-    pub(crate) prompt: String,
+    /// Text of every message of the user, in order.
+    pub(crate) questions: Vec<String>,
+    /// What the answer is to fit, where the request has a JSON schema.
+    pub(crate) schema: Option<Value>,
     pub(crate) stream: bool,
 }
 
 impl Asked {
+    /// Text of the last message of the user.
+    pub(crate) fn prompt(&self) -> &str {
+        self.questions.last().map_or("", String::as_str)
+    }
+
     fn words(&self) -> u64 {
         self.texts.iter().map(|text| words(text)).sum()
     }
@@ -106,8 +117,10 @@ impl Reply {
 }
 
 fn text(plan: &Plan, asked: &Asked) -> String {
+    let echo = || format!("Echo: {}", asked.prompt());
     let whole = match plan.text() {
-        Text::Echo => format!("Echo: {}", asked.prompt),
+        Text::Echo => echo(),
+        Text::Judge(judge) => judge::answer(judge, asked).unwrap_or_else(echo),
         Text::Size { bytes } => "sandbox ".chars().cycle().take(bytes).collect(),
         Text::Empty => String::new(),
     };
@@ -140,7 +153,8 @@ mod tests {
         let asked = Asked {
             model: model.to_owned(),
             texts: vec!["be brief".to_owned(), "one two three".to_owned()],
-            prompt: "one two three".to_owned(),
+            questions: vec!["one two three".to_owned()],
+            schema: None,
             stream: false,
         };
         Reply::new(&Plan::of(model).unwrap(), &asked, "1".to_owned(), 0)

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Form, Question, Wire, list, text_of};
+use super::{Form, Question, Wire, list, schema, text_of};
 use crate::{
     brand::{Brand, anthropic},
     fault::Fault,
@@ -33,7 +33,9 @@ fn read(question: &Question<'_>) -> Result<Asked, Fault> {
         }
     }
     let system = &question.body["system"];
-    question.asked(messages, (!system.is_null()).then(|| text_of(system)))
+    let format = &question.body["output_config"]["format"];
+    let schema = if format.is_null() { None } else { Some(schema::strict(format, "output_config.format")?) };
+    question.asked(messages, (!system.is_null()).then(|| text_of(system)), schema)
 }
 
 fn answer(reply: &Reply) -> Value {

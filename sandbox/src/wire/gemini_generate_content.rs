@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Form, Question, Wire, list, text_of};
+use super::{Form, Question, Wire, list, schema, text_of};
 use crate::{
     brand::Brand,
     fault::Fault,
@@ -18,7 +18,8 @@ fn read(question: &Question<'_>) -> Result<Asked, Fault> {
     let messages = contents.iter().map(|item| (item["role"].as_str(), text_of(&item["parts"]))).collect();
     // Google's JSON takes both spellings of a field.
     let system = ["systemInstruction", "system_instruction"].iter().find_map(|field| question.body.get(field));
-    question.asked(messages, system.map(|system| text_of(&system["parts"])))
+    let schema = schema::with_mime_type(&question.body["generationConfig"])?;
+    question.asked(messages, system.map(|system| text_of(&system["parts"])), schema)
 }
 
 fn answer(reply: &Reply) -> Value {

@@ -6,6 +6,7 @@ mod anthropic_messages;
 mod gemini_generate_content;
 mod openai_chat;
 mod openai_responses;
+mod schema;
 
 use poem::http::HeaderMap;
 use serde::{Deserialize, Serialize};
@@ -78,13 +79,18 @@ impl Question<'_> {
     }
 
     /// The question of these messages, each a role and a text.
-    fn asked(&self, messages: Vec<(Option<&str>, String)>, before: Option<String>) -> Result<Asked, Fault> {
-        let prompt =
-            messages.iter().rev().find(|(role, _)| matches!(role, None | Some("user"))).map(|(_, text)| text.clone());
+    fn asked(
+        &self,
+        messages: Vec<(Option<&str>, String)>,
+        before: Option<String>,
+        schema: Option<Value>,
+    ) -> Result<Asked, Fault> {
+        let by_user = messages.iter().filter(|(role, _)| matches!(role, None | Some("user")));
         Ok(Asked {
             model: self.model()?,
-            prompt: prompt.unwrap_or_default(),
+            questions: by_user.map(|(_, text)| text.clone()).collect(),
             texts: before.into_iter().chain(messages.into_iter().map(|(_, text)| text)).collect(),
+            schema,
             stream: self.asks_for_a_stream(),
         })
     }

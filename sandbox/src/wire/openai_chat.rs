@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Form, Question, Wire, list, text_of};
+use super::{Form, Question, Wire, list, schema, text_of};
 use crate::{
     brand::Brand,
     fault::Fault,
@@ -20,7 +20,12 @@ fn read(question: &Question<'_>) -> Result<Asked, Fault> {
         };
         messages.push((Some(role), text_of(&message["content"])));
     }
-    question.asked(messages, None)
+    let format = &question.body["response_format"];
+    let schema = match format["type"].as_str() {
+        Some("json_schema") => Some(schema::named(&format["json_schema"], "response_format.json_schema")?),
+        _ => None,
+    };
+    question.asked(messages, None, schema)
 }
 
 fn answer(reply: &Reply, brand: Brand) -> Value {

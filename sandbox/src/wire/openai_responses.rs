@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Form, Question, Wire, list, openai_chat::add_cost, text_of};
+use super::{Form, Question, Wire, list, openai_chat::add_cost, schema, text_of};
 use crate::{
     brand::Brand,
     fault::Fault,
@@ -20,7 +20,12 @@ fn read(question: &Question<'_>) -> Result<Asked, Fault> {
     } else {
         list(question.body, "input")?.iter().map(|item| (item["role"].as_str(), text_of(&item["content"]))).collect()
     };
-    question.asked(messages, instructions)
+    let format = &question.body["text"]["format"];
+    let schema = match format["type"].as_str() {
+        Some("json_schema") => Some(schema::named(format, "text.format")?),
+        _ => None,
+    };
+    question.asked(messages, instructions, schema)
 }
 
 fn answer(reply: &Reply) -> Value {

@@ -5,5 +5,6 @@ mod client;
 mod connections;
 mod errors;
 mod finishes;
+mod judges;
 mod log;
 mod wires;

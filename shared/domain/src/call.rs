@@ -7,6 +7,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ProviderKeyId;
+use crate::judging::Expectation;
 use crate::money::Usd;
 pub use crate::rates::{RateHints, RateWindow};
 
@@ -64,6 +65,8 @@ pub struct Call {
     pub timeout: Duration,
     /// How often a failed attempt may be followed by another.
     pub max_retries: u32,
+    /// What the answer must be; anything where `None`.
+    pub expects: Option<Expectation>,
 }
 
 /// How much a call says.
@@ -94,9 +97,11 @@ impl CallSize {
 }
 
 impl Call {
-    /// How much it says.
+    /// How much it says, with the schema of the answer: providers that are told it count it as input.
     pub fn size(&self) -> CallSize {
-        CallSize::of(self.system.as_deref(), &self.messages)
+        let schema = self.expects.as_ref().map_or(0, |expected| expected.schema().to_string().len() as u64);
+        let said = CallSize::of(self.system.as_deref(), &self.messages);
+        CallSize { bytes: said.bytes + schema, ..said }
     }
 
     /// A number of input tokens that the prompt cannot exceed.

@@ -8,9 +8,11 @@ pub mod content_hash;
 pub mod criteria;
 pub mod error;
 pub mod estimate;
+mod frame;
 pub mod ids;
 pub mod job;
 pub mod journal;
+pub mod judging;
 pub mod money;
 #[cfg(feature = "openapi")]
 mod openapi;

@@ -67,6 +67,9 @@ pub struct Provider {
     pub key_hint: &'static str,
     /// Where people get a key.
     pub keys_url: &'static str,
+    /// Whether it takes a JSON schema that the answer must fit, by its documentation with all of its current text models: where
+    /// only some take one, the others refuse the whole call.
+    pub takes_schema: bool,
     /// How it differs.
     pub quirks: Quirks,
 }
@@ -80,6 +83,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Fixed("https://api.openai.com/v1"),
         key_hint: "sk-proj-…",
         keys_url: "https://platform.openai.com/api-keys",
+        takes_schema: true,
         quirks: Quirks { attempt_header: Some("x-client-request-id"), ..USUAL },
     },
     Provider {
@@ -89,6 +93,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Fixed("https://api.anthropic.com/v1"),
         key_hint: "sk-ant-…",
         keys_url: "https://platform.claude.com/settings/keys",
+        takes_schema: true,
         quirks: USUAL,
     },
     Provider {
@@ -98,6 +103,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Fixed("https://generativelanguage.googleapis.com/v1beta"),
         key_hint: "AQ.… or AIza…",
         keys_url: "https://aistudio.google.com/apikey",
+        takes_schema: true,
         quirks: Quirks { key_test_path: "models?pageSize=1", ..USUAL },
     },
     Provider {
@@ -107,6 +113,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Fixed("https://openrouter.ai/api/v1"),
         key_hint: "sk-or-v1-…",
         keys_url: "https://openrouter.ai/settings/keys",
+        takes_schema: false,
         quirks: Quirks { key_test_path: "key", reports_cost: true, ..USUAL },
     },
     Provider {
@@ -116,6 +123,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Fixed("https://api.mistral.ai/v1"),
         key_hint: "32 letters and digits",
         keys_url: "https://console.mistral.ai/api-keys",
+        takes_schema: true,
         quirks: USUAL,
     },
     Provider {
@@ -125,6 +133,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Fixed("https://api.groq.com/openai/v1"),
         key_hint: "gsk_…",
         keys_url: "https://console.groq.com/keys",
+        takes_schema: false,
         quirks: Quirks { max_tokens_field: "max_completion_tokens", ..USUAL },
     },
     Provider {
@@ -134,6 +143,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Fixed("https://api.deepseek.com"),
         key_hint: "sk-…",
         keys_url: "https://platform.deepseek.com/api_keys",
+        takes_schema: false,
         quirks: USUAL,
     },
     Provider {
@@ -143,6 +153,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Fixed("https://api.x.ai/v1"),
         key_hint: "xai-…",
         keys_url: "https://console.x.ai",
+        takes_schema: true,
         quirks: Quirks { reasoning_on_top: true, key_test_path: "api-key", ..USUAL },
     },
     Provider {
@@ -152,6 +163,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Fixed("https://api.together.ai/v1"),
         key_hint: "64 letters and digits",
         keys_url: "https://api.together.ai/settings/api-keys",
+        takes_schema: false,
         quirks: USUAL,
     },
     Provider {
@@ -161,6 +173,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::PerKey,
         key_hint: "whatever the server takes",
         keys_url: "",
+        takes_schema: false,
         quirks: USUAL,
     },
     Provider {
@@ -170,6 +183,7 @@ pub const PROVIDERS: &[Provider] = &[
         base_url: BaseUrl::Operator,
         key_hint: "anything",
         keys_url: "",
+        takes_schema: true,
         quirks: Quirks {
             // The wire of OpenRouter, where the list of models is public and proves nothing.
             key_test_path: "key",

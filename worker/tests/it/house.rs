@@ -121,6 +121,7 @@ impl House {
             max_output_tokens: None,
             timeout: Duration::from_secs(10),
             max_retries: 0,
+            expects: None,
         };
         let outbound = Outbound::new(self.outbound_options()).unwrap();
         outbound.call(&target, secret.into(), &call, AttemptId::generate(), call.timeout).await.unwrap();

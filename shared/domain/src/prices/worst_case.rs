@@ -35,6 +35,7 @@ mod tests {
 
     use super::*;
     use crate::call::{Message, Role, Sampling};
+    use crate::judging::Expectation;
 
     fn call(max_output_tokens: Option<u32>) -> Call {
         Call {
@@ -47,6 +48,7 @@ mod tests {
             max_output_tokens,
             timeout: Duration::from_secs(1),
             max_retries: 0,
+            expects: None,
         }
     }
 
@@ -71,6 +73,13 @@ mod tests {
         }
         assert_eq!(worst_case(&call(Some(5)), None), WorstCase { output_tokens: Some(5), amount: None });
         assert_eq!(worst_case(&call(None), Some(&price(None))), WorstCase { output_tokens: None, amount: None });
+    }
+
+    #[test]
+    fn the_schema_of_the_answer_counts_as_a_part_of_the_prompt() {
+        let judging = Call { expects: Some(Expectation::Preference), ..call(Some(100)) };
+        let schema = Expectation::Preference.schema().to_string().len() as u64;
+        assert_eq!(judging.input_tokens_at_most(), call(Some(100)).input_tokens_at_most() + schema);
     }
 
     #[test]

@@ -140,6 +140,7 @@ impl RunSpec {
             max_output_tokens: model.max_output_tokens,
             timeout: std::time::Duration::from_secs(u64::from(self.timeout_seconds)),
             max_retries: self.max_retries,
+            expects: None,
         }
     }
 

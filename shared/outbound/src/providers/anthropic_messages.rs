@@ -11,7 +11,7 @@ use url::Url;
 
 use super::http_request::HttpRequest;
 use super::openai_chat::role;
-use super::{Format, UnusableKey, failure, headers, json, usage};
+use super::{Format, UnusableKey, enforced, failure, headers, json, usage};
 
 /// The wire requires a limit; this is sent where a call names none. Every current model allows it, and a judge's or an
 /// author's answer seldom exceeds it.
@@ -24,7 +24,7 @@ fn authorize(headers: &mut HeaderMap, key: &SecretString) -> Result<(), Unusable
     headers::insert_key(headers, HeaderName::from_static("x-api-key"), "", key)
 }
 
-fn encode(_: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
+fn encode(provider: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
     let turns = call.messages.iter();
     let messages: Vec<Value> =
         turns.map(|message| json!({"role": role(message.role), "content": message.content})).collect();
@@ -39,6 +39,10 @@ fn encode(_: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
     }
     if let Some(top_p) = call.sampling.top_p {
         body["top_p"] = json!(top_p);
+    }
+    // Generally available since Claude 4.5: no beta header (platform.claude.com/docs/en/build-with-claude/structured-outputs).
+    if let Some(expected) = enforced(provider, call) {
+        body["output_config"]["format"] = json!({"type": "json_schema", "schema": expected.schema()});
     }
     HttpRequest::post(base_url, ["messages"], &body)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::http_request::HttpRequest;
-use super::{Format, UnusableKey, failure, headers, json, usage};
+use super::{Format, UnusableKey, enforced, failure, headers, json, usage};
 
 pub(super) const FORMAT: Format = Format { encode, decode, authorize, fixed_headers: &[] };
 
@@ -18,7 +18,7 @@ fn authorize(headers: &mut HeaderMap, key: &SecretString) -> Result<(), Unusable
     headers::insert_key(headers, HeaderName::from_static("x-goog-api-key"), "", key)
 }
 
-fn encode(_: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
+fn encode(provider: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
     let turns = call.messages.iter();
     let contents: Vec<Value> = turns
         .map(|message| {
@@ -41,6 +41,13 @@ fn encode(_: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
     }
     if let Some(top_p) = call.sampling.top_p {
         body["generationConfig"]["topP"] = json!(top_p);
+    }
+    if let Some(expected) = enforced(provider, call) {
+        // `responseSchema` is no JSON Schema: it refuses `additionalProperties` and numbers in an `enum`. This one is to give way to
+        // `responseFormat`, whose documented MIME type servers are reported to refuse; Google's own client (google-genai 3.6) still
+        // sends these two to this API.
+        body["generationConfig"]["responseMimeType"] = json!("application/json");
+        body["generationConfig"]["responseJsonSchema"] = expected.schema();
     }
     // Google's listings write `models/gemini-…`.
     let model = call.model.strip_prefix("models/").unwrap_or(&call.model);

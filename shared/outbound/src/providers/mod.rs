@@ -15,6 +15,7 @@ mod rates;
 mod usage;
 
 use acm2_domain::call::{Answer, Call, CallError};
+use acm2_domain::judging::Expectation;
 use acm2_domain::providers::{Provider, Wire};
 use http::{HeaderMap, StatusCode};
 use secrecy::SecretString;
@@ -51,6 +52,12 @@ pub fn encode(provider: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
 /// The cheap request that shows whether a key is accepted, without the key.
 pub fn encode_key_test(provider: &Provider, base_url: &Url) -> HttpRequest {
     with_fixed_headers(HttpRequest::get(base_url, provider.quirks.key_test_path), provider)
+}
+
+/// What the provider is asked to hold the answer to. Where it takes no schema, nothing is sent: the prompt says what is wanted,
+/// and the answer is read tolerantly.
+fn enforced<'a>(provider: &Provider, call: &'a Call) -> Option<&'a Expectation> {
+    call.expects.as_ref().filter(|_| provider.takes_schema)
 }
 
 fn with_fixed_headers(mut request: HttpRequest, provider: &Provider) -> HttpRequest {

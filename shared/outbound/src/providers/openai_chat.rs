@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::http_request::HttpRequest;
-use super::{Format, UnusableKey, failure, headers, json, usage};
+use super::{Format, UnusableKey, enforced, failure, headers, json, usage};
 
 pub(super) const FORMAT: Format = Format { encode, decode, authorize, fixed_headers: &[] };
 
@@ -32,6 +32,10 @@ fn encode(provider: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
     }
     if let Some(top_p) = call.sampling.top_p {
         body["top_p"] = json!(top_p);
+    }
+    if let Some(expected) = enforced(provider, call) {
+        let schema = json!({"name": expected.name(), "strict": true, "schema": expected.schema()});
+        body["response_format"] = json!({"type": "json_schema", "json_schema": schema});
     }
     HttpRequest::post(base_url, ["chat", "completions"], &body)
 }

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::http_request::HttpRequest;
-use super::{Format, failure, headers, json, openai_chat, usage};
+use super::{Format, enforced, failure, headers, json, openai_chat, usage};
 
 pub(super) const FORMAT: Format = Format { encode, decode, authorize: openai_chat::authorize, fixed_headers: &[] };
 
-fn encode(_: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
+fn encode(provider: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
     let turns = call.messages.iter();
     let input: Vec<Value> =
         turns.map(|message| json!({"role": openai_chat::role(message.role), "content": message.content})).collect();
@@ -30,6 +30,10 @@ fn encode(_: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
     }
     if let Some(top_p) = call.sampling.top_p {
         body["top_p"] = json!(top_p);
+    }
+    if let Some(expected) = enforced(provider, call) {
+        body["text"]["format"] =
+            json!({"type": "json_schema", "name": expected.name(), "strict": true, "schema": expected.schema()});
     }
     HttpRequest::post(base_url, ["responses"], &body)
 }

@@ -4,6 +4,7 @@
 
 mod calls;
 mod guard;
+mod judging;
 mod key_tests;
 mod server;
 mod webhooks;

@@ -85,6 +85,7 @@ mod tests {
             max_output_tokens,
             timeout: Duration::from_secs(1),
             max_retries: 0,
+            expects: None,
         }
     }
 

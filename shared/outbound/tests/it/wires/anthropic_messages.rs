@@ -30,6 +30,13 @@ fn the_limit_that_the_wire_requires_has_a_default() {
 }
 
 #[test]
+fn an_expected_answer_is_asked_for_by_its_schema_and_without_a_beta_header() {
+    let format = json!({"type": "json_schema", "schema": scores_schema()});
+    assert_eq!(added_for_judging("anthropic"), json!({"output_config": {"format": format}}));
+    assert!(!request("anthropic", &judging_call("anthropic")).headers.contains_key("anthropic-beta"));
+}
+
+#[test]
 fn the_key_test_carries_the_version_too() {
     let request = encode_key_test(provider("anthropic"), &Url::parse("https://llm.example/v1").unwrap());
     assert_eq!((request.method.as_str(), request.url.as_str()), ("GET", "https://llm.example/v1/models"));

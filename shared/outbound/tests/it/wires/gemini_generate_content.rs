@@ -23,6 +23,14 @@ fn a_call_becomes_a_generate_content_request() {
 }
 
 #[test]
+fn an_expected_answer_is_asked_for_by_its_json_schema() {
+    let config = json!({"responseMimeType": "application/json", "responseJsonSchema": scores_schema()});
+    assert_eq!(added_for_judging("google"), json!({"generationConfig": config}));
+    let with_limit = Call { max_output_tokens: Some(300), ..judging_call("google") };
+    assert_eq!(body("google", &with_limit)["generationConfig"]["maxOutputTokens"], 300);
+}
+
+#[test]
 fn a_models_name_cannot_change_the_path() {
     let url = |model| request("google", &call("google", model)).url.to_string();
     assert_eq!(url("models/gemini-3"), "https://llm.example/v1/models/gemini-3:generateContent");

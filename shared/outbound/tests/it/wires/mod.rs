@@ -8,7 +8,8 @@ mod openai_responses;
 use std::time::Duration;
 
 use acm2_domain::call::{Answer, Call, CallError, ErrorClass, FinishReason, Message, Role, Sampling, Usage};
-use acm2_domain::providers::{Provider, find_provider};
+use acm2_domain::judging::{Expectation, Scoring};
+use acm2_domain::providers::{PROVIDERS, Provider, find_provider};
 use acm2_outbound::providers::{HttpRequest, authorize, decode, encode};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use secrecy::SecretString;
@@ -32,6 +33,7 @@ pub(crate) fn call(slug: &str, model: &str) -> Call {
         max_output_tokens: None,
         timeout: Duration::from_mins(10),
         max_retries: 2,
+        expects: None,
     }
 }
 
@@ -43,6 +45,39 @@ fn full_call(slug: &str, model: &str) -> Call {
         max_output_tokens: Some(300),
         ..call(slug, model)
     }
+}
+
+/// A call whose answer must be scores.
+fn judging_call(slug: &str) -> Call {
+    let criteria = vec!["Clarity".to_owned(), "Depth".to_owned()];
+    Call { expects: Some(Expectation::Scores(Scoring { criteria })), ..call(slug, "m") }
+}
+
+/// The schema of its answer, written out as the providers take it.
+fn scores_schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": {"evaluations": {"type": "array", "items": {
+            "type": "object",
+            "properties": {
+                "criterion": {"type": "string", "enum": ["Clarity", "Depth"]},
+                "score": {"type": "integer", "enum": [1, 2, 3, 4, 5]},
+                "reason": {"type": "string"},
+            },
+            "required": ["criterion", "score", "reason"],
+            "additionalProperties": false,
+        }}},
+        "required": ["evaluations"],
+        "additionalProperties": false,
+    })
+}
+
+/// The body of a call whose answer must be scores, without what the same call has that expects nothing.
+fn added_for_judging(slug: &str) -> Value {
+    let plain = body(slug, &call(slug, "m"));
+    let mut judging = body(slug, &judging_call(slug));
+    judging.as_object_mut().unwrap().retain(|name, value| plain.get(name) != Some(value));
+    judging
 }
 
 fn request(slug: &str, call: &Call) -> HttpRequest {
@@ -126,6 +161,23 @@ fn sampling_parameters_and_limits_are_sent_only_where_the_caller_set_them() {
             assert!(!text.contains(word), "{slug}: {word} in {text}");
         }
     }
+}
+
+#[test]
+fn no_schema_is_sent_to_a_provider_that_does_not_take_one_with_every_model() {
+    let plain: Vec<_> = PROVIDERS.iter().filter(|provider| !provider.takes_schema).map(|row| row.slug).collect();
+    assert_eq!(plain, ["openrouter", "groq", "deepseek", "together", "openai-compatible"]);
+    for slug in plain {
+        assert_eq!(added_for_judging(slug), json!({}), "{slug}");
+    }
+}
+
+#[test]
+fn the_schema_of_a_preference_is_sent_by_its_own_name() {
+    let call = Call { expects: Some(Expectation::Preference), ..call("openai", "m") };
+    let format = &body("openai", &call)["text"]["format"];
+    assert_eq!(format["name"], "preference");
+    assert_eq!(format["schema"]["properties"]["winner"], json!({"type": "string", "enum": ["A", "B"]}));
 }
 
 #[test]

@@ -32,6 +32,17 @@ fn the_limit_has_the_name_that_the_provider_gives_it() {
 }
 
 #[test]
+fn an_expected_answer_is_asked_for_by_its_strict_schema() {
+    let format = json!({
+        "type": "json_schema",
+        "json_schema": {"name": "scores", "strict": true, "schema": scores_schema()},
+    });
+    for slug in ["mistral", "xai", "sandbox"] {
+        assert_eq!(added_for_judging(slug), json!({"response_format": format}), "{slug}");
+    }
+}
+
+#[test]
 fn a_plain_answer_is_read() {
     let answer = answer("mistral", "openai_chat/success.json");
     assert_eq!((answer.text.as_str(), answer.finish_reason), ("Four.", FinishReason::Stop));

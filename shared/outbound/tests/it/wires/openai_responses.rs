@@ -22,6 +22,12 @@ fn a_call_becomes_a_response_that_openai_does_not_store() {
 }
 
 #[test]
+fn an_expected_answer_is_asked_for_by_its_strict_schema() {
+    let format = json!({"type": "json_schema", "name": "scores", "strict": true, "schema": scores_schema()});
+    assert_eq!(added_for_judging("openai"), json!({"text": {"format": format}}));
+}
+
+#[test]
 fn a_plain_answer_is_read() {
     let answer = answer("openai", "openai_responses/success.json");
     assert_eq!((answer.text.as_str(), answer.finish_reason), ("Four.", FinishReason::Stop));

@@ -1,0 +1,163 @@
+//! Judges: models that score an answer by criteria, or choose between two.
+//! `reply` asks for the text; `question` finds what is to be judged, `opinion` judges it. It must not know wires or HTTP, nor
+//! anything of those who ask but the forms that the README tells.
+
+mod opinion;
+mod question;
+
+use serde_json::{Value, json};
+
+use self::question::{Question, Wanted};
+use crate::reply::Asked;
+
+/// What kind of judge it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judge {
+    /// Answers what is asked.
+    Fair,
+    /// Prefers what is shown first.
+    First,
+    /// Gives no score above 2.
+    Low,
+    /// Gives no score below 4.
+    High,
+    /// Leaves out the last criterion.
+    Gap,
+    /// Puts its JSON in a code fence, between sentences.
+    Fenced,
+    /// Stops in the middle of its JSON.
+    Malformed,
+    /// The same the first time that it sees a question, and fair from then on: `generate` counts.
+    MalformedThenFair,
+}
+
+/// The part of the conversation that decides whether it is the same question, also where a repair message follows it.
+pub(crate) fn question_of(asked: &Asked) -> &str {
+    question::carrier(asked)
+}
+
+/// What the judge says; nothing where it is not asked to judge.
+pub(crate) fn answer(judge: Judge, asked: &Asked) -> Option<String> {
+    let question = Question::of(asked)?;
+    let model = asked.model.strip_prefix("sandbox/").unwrap_or(&asked.model);
+    let json = match &question.wanted {
+        Wanted::Scores(criteria) => scores(judge, model, criteria, &question.answer()),
+        Wanted::Preference => preference(judge, model, &question.pair()),
+    };
+    Some(match judge {
+        Judge::Fenced => format!("Here is my judgement:\n\n```json\n{json:#}\n```\n\nI hope that it helps."),
+        Judge::Malformed | Judge::MalformedThenFair => question::halves(&json.to_string()).0.to_owned(),
+        Judge::Fair | Judge::First | Judge::Low | Judge::High | Judge::Gap => json.to_string(),
+    })
+}
+
+fn scores(judge: Judge, model: &str, criteria: &[String], answer: &str) -> Value {
+    let judged = if judge == Judge::Gap { criteria.len().saturating_sub(1) } else { criteria.len() };
+    let evaluations: Vec<Value> = criteria[..judged]
+        .iter()
+        .map(|criterion| {
+            let score = opinion::score(model, criterion, answer);
+            let score = match judge {
+                Judge::Low => score.min(2),
+                Judge::High => score.max(4),
+                _ => score,
+            };
+            json!({"criterion": criterion, "score": score, "reason": format!("The sandbox gives {score} of 5.")})
+        })
+        .collect();
+    json!({"evaluations": evaluations})
+}
+
+fn preference(judge: Judge, model: &str, (first, second): &(String, String)) -> Value {
+    // Of two answers that are the same, the first: there is nothing else to go by.
+    let is_first = judge == Judge::First || opinion::merit(model, first.trim()) >= opinion::merit(model, second.trim());
+    let winner = if is_first { "A" } else { "B" };
+    json!({"winner": winner, "reason": format!("The sandbox prefers {winner}.")})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(model: &str, messages: &[&str]) -> Asked {
+        Asked {
+            model: model.to_owned(),
+            texts: messages.iter().map(|&text| text.to_owned()).collect(),
+            questions: messages.iter().map(|&text| text.to_owned()).collect(),
+            schema: None,
+            stream: false,
+        }
+    }
+
+    fn said(judge: Judge, prompt: &str) -> String {
+        answer(judge, &asked("judge", &[prompt])).unwrap()
+    }
+
+    fn given(judge: Judge, prompt: &str) -> Vec<u64> {
+        let answer: Value = serde_json::from_str(&said(judge, prompt)).unwrap();
+        answer["evaluations"].as_array().unwrap().iter().map(|entry| entry["score"].as_u64().unwrap()).collect()
+    }
+
+    fn winner(judge: Judge, first: &str, second: &str) -> String {
+        let prompt = format!(
+            "Which is better?\n----- answer A begins x1 -----\n{first}\n----- answer A ends x1 -----\n\
+             ----- answer B begins x2 -----\n{second}\n----- answer B ends x2 -----\nChoose: A or B"
+        );
+        let answer: Value = serde_json::from_str(&said(judge, &prompt)).unwrap();
+        answer["winner"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_fair_judge_prefers_the_same_text_in_both_orders_and_a_biased_one_the_first() {
+        let mut seen = Vec::new();
+        for number in 0..20 {
+            let texts = (format!("text {number}"), format!("another {number}"));
+            let [order, reverse] = [winner(Judge::Fair, &texts.0, &texts.1), winner(Judge::Fair, &texts.1, &texts.0)];
+            assert_ne!(order, reverse, "{texts:?}");
+            seen.push(order);
+            assert_eq!(winner(Judge::First, &texts.0, &texts.1), "A");
+            assert_eq!(winner(Judge::First, &texts.1, &texts.0), "A");
+        }
+        assert!(seen.contains(&"A".to_owned()) && seen.contains(&"B".to_owned()), "{seen:?}");
+    }
+
+    #[test]
+    fn judges_that_lean_do_and_one_leaves_a_gap() {
+        let prompt = |number| format!("Answer {number}\nCriteria: [\"a\",\"b\",\"c\"]");
+        let all = |judge| (0..30).flat_map(|number| given(judge, &prompt(number))).collect::<Vec<_>>();
+        assert_eq!((1..=5).map(|score| all(Judge::Fair).contains(&score)).collect::<Vec<_>>(), [true; 5]);
+        assert!(all(Judge::Low).iter().all(|score| (1..=2).contains(score)));
+        assert!(all(Judge::High).iter().all(|score| (4..=5).contains(score)));
+        assert_eq!(given(Judge::Gap, &prompt(0)), given(Judge::Fair, &prompt(0))[..2]);
+    }
+
+    #[test]
+    fn half_of_the_json_is_no_json_and_a_fence_keeps_all_of_it() {
+        for prompt in ["Criteria: [\"a\"]", "Criteria: [\"a\",\"b\"]", "Choose: A or B"] {
+            let fair: Value = serde_json::from_str(&said(Judge::Fair, prompt)).unwrap();
+            assert!(serde_json::from_str::<Value>(&said(Judge::Malformed, prompt)).is_err());
+            let fenced = said(Judge::Fenced, prompt);
+            let inside = fenced.split("```json\n").nth(1).unwrap().split("\n```").next().unwrap();
+            assert_eq!(serde_json::from_str::<Value>(inside).unwrap(), fair);
+        }
+    }
+
+    #[test]
+    fn the_opinion_after_a_repair_message_is_that_on_the_question() {
+        let question = "Criteria: [\"a\",\"b\"]\n----- answer begins x -----\ntext\n----- answer ends x -----";
+        let repaired = asked("judge", &[question, "Your answer cannot be used. Answer again."]);
+        assert_eq!(answer(Judge::Fair, &repaired), answer(Judge::Fair, &asked("judge", &[question])));
+        assert_eq!(question_of(&repaired), question);
+        assert_eq!(answer(Judge::Fair, &asked("judge", &["What is the time?"])), None);
+    }
+
+    #[test]
+    fn each_model_has_opinions_of_its_own_with_and_without_the_prefix() {
+        let of = |model: &str| {
+            let texts: Vec<_> = (0..20).map(|number| format!("{number}\nCriteria: [\"a\"]")).collect();
+            texts.iter().map(|text| answer(Judge::Fair, &asked(model, &[text]))).collect::<Vec<_>>()
+        };
+        assert_eq!(of("sandbox/judge-1"), of("judge-1"));
+        assert_ne!(of("judge-2"), of("judge-1"));
+    }
+}
