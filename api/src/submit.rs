@@ -68,7 +68,7 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
     let (inserted, written) = {
         let jobs = caller.app.store.jobs();
         let insert = pin!(jobs.insert(&job, caller.app.timing.job_due, Some(row.deadline(now))));
-        let write = pin!(write(caller, row, &body, idempotency, full, now));
+        let write = Box::pin(write(caller, row, &body, idempotency, full, now));
         // At the same time: what counts is that the job's row is committed before the run is. Once the job's is begun it is waited
         // for, whatever becomes of the run, so that it can be deleted.
         match select(insert, write).await {
