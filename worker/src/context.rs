@@ -26,6 +26,7 @@ use crate::lanes::Lanes;
 use crate::liveness::Liveness;
 use crate::progress::Progress;
 use crate::receivers::Receivers;
+use crate::text_room::TextRoom;
 
 /// What every job works with.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub(crate) struct Context {
     pub(crate) liveness: Arc<Liveness>,
     /// Calls that may be under way at once in this process.
     pub(crate) calls: CallPermits,
+    /// What the texts of documents may take.
+    pub(crate) text_room: TextRoom,
     /// Deliveries that may be under way at once to one receiver.
     pub(crate) receivers: Receivers,
     /// The lanes that its calls go in.

@@ -12,5 +12,6 @@ mod process;
 mod progress;
 mod receivers;
 mod sweeper;
+mod text_room;
 
 pub use process::{Parts, Permits, run};

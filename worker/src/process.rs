@@ -24,6 +24,7 @@ use crate::liveness::{Liveness, beat};
 use crate::progress::{self, Progress};
 use crate::receivers::Receivers;
 use crate::sweeper::{push_all, sweep};
+use crate::text_room::TextRoom;
 
 /// How much a worker process does at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,7 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
         me,
         liveness: Arc::clone(&liveness),
         calls: CallPermits::new(parts.permits.calls, parts.permits.calls_of_one_tenant),
+        text_room: TextRoom::default(),
         receivers: Receivers::new(parts.permits.deliveries, parts.timing.delivery_timeout),
         lanes,
         live_runs: Live::default(),

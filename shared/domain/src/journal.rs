@@ -51,14 +51,18 @@ pub enum TaskFailure {
     Stopped,
 }
 
+/// A text that several calls carry.
+pub type SharedText = Arc<dyn AsRef<str> + Send + Sync>;
+
 /// Makes calls durable. An answer may be handed out before it is stored: it is stored before, or together with, whatever is asked
 /// for after it and before the run ends, so a stage may rest further calls on it and nothing else.
 pub trait Journal: Send + Sync {
     /// The answer of the task `key`: the stored one if there is one, else by making `call`.
     fn call(&self, key: TaskKey, call: Call) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>>;
 
-    /// One of the texts that are stored beside the run.
-    fn text(&self, hash: ContentHash) -> BoxFuture<'_, Result<Arc<str>, Stopped>>;
+    /// One of the texts that are stored beside the run. `held`: how many bytes the text and the calls that carry it take at most
+    /// until it is dropped; where too many are held, this waits.
+    fn text(&self, hash: ContentHash, held: u64) -> BoxFuture<'_, Result<SharedText, Stopped>>;
 }
 
 /// The run stopped before the stage was through.

@@ -33,10 +33,16 @@ fn plan_of(spec: &RunSpec, document_index: Option<usize>) -> impl Iterator<Item 
     })
 }
 
+/// Bytes that a document's text takes at most: itself, and each call under way with it, once as it is asked and once as it is sent.
+fn held(spec: &RunSpec, document_index: usize) -> u64 {
+    let calls = (spec.models.len() as u64 * u64::from(spec.iterations)).min(u64::from(spec.concurrency));
+    spec.documents[document_index].bytes.saturating_mul(1 + 2 * calls)
+}
+
 fn run<'a>(journal: &'a dyn Journal, spec: &'a RunSpec) -> BoxFuture<'a, Result<(), Stopped>> {
     // The text of a document is read when the first of its calls begins, and let go after the last, so that few are held at a time.
     let calls = documents(spec).flat_map(move |document| {
-        let text = document.map(|index| journal.text(spec.documents[index].hash).shared());
+        let text = document.map(|index| journal.text(spec.documents[index].hash, held(spec, index)).shared());
         plan_of(spec, document).map(move |task| {
             let text = text.clone();
             async move {
@@ -44,7 +50,8 @@ fn run<'a>(journal: &'a dyn Journal, spec: &'a RunSpec) -> BoxFuture<'a, Result<
                     Some(text) => Some(text.await?),
                     None => None,
                 };
-                let document = document.map(|index| &spec.documents[index]).zip(text.as_deref());
+                let text = text.as_deref().map(AsRef::as_ref);
+                let document = document.map(|index| &spec.documents[index]).zip(text);
                 match journal.call(task.key, spec.call(&spec.models[task.model_index], document)).await {
                     Ok(_) | Err(TaskFailure::Failed(_)) => Ok(()),
                     Err(TaskFailure::Stopped) => Err(Stopped),
@@ -65,7 +72,7 @@ mod tests {
     use super::*;
     use crate::call::{Call, ErrorClass, FinishReason};
     use crate::content_hash::ContentHash;
-    use crate::journal::TaskAnswer;
+    use crate::journal::{SharedText, TaskAnswer};
     use crate::prices::Prices;
     use crate::run::NewRun;
 
@@ -84,10 +91,10 @@ mod tests {
             std::future::ready(answer).boxed()
         }
 
-        fn text(&self, hash: ContentHash) -> BoxFuture<'_, Result<Arc<str>, Stopped>> {
+        fn text(&self, hash: ContentHash, _held: u64) -> BoxFuture<'_, Result<SharedText, Stopped>> {
             self.0.lock().unwrap().push(format!("text {hash}"));
             let text = ["one", "two"].into_iter().find(|text| ContentHash::of(text) == hash);
-            std::future::ready(text.map(Arc::from).ok_or(Stopped)).boxed()
+            std::future::ready(text.map(|text| Arc::new(text) as SharedText).ok_or(Stopped)).boxed()
         }
     }
 

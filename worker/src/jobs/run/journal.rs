@@ -9,7 +9,7 @@ use std::time::Duration;
 use acm2_domain::call::{Call, CallError, ErrorClass};
 use acm2_domain::content_hash::ContentHash;
 use acm2_domain::ids::{DeliveryId, TenantId};
-use acm2_domain::journal::{Journal, Stopped, TaskAnswer, TaskFailure, TaskKey};
+use acm2_domain::journal::{Journal, SharedText, Stopped, TaskAnswer, TaskFailure, TaskKey};
 use acm2_domain::retry::{self, Limits, Verdict};
 use acm2_domain::run::OnInDoubt;
 use acm2_store::control::TenantRow;
@@ -168,8 +168,8 @@ impl Journal for RunJournal {
         .boxed()
     }
 
-    fn text(&self, hash: ContentHash) -> BoxFuture<'_, Result<Arc<str>, Stopped>> {
-        texts::read(&self.run, hash).boxed()
+    fn text(&self, hash: ContentHash, held: u64) -> BoxFuture<'_, Result<SharedText, Stopped>> {
+        texts::read(&self.run, hash, held).boxed()
     }
 }
 
