@@ -25,15 +25,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const RETRY_AFTER: u64 = 5;
 /// Files that this process has read at a time: each takes a processor and much memory.
 static TURNS: Semaphore = Semaphore::const_new(4);
+/// Files of one tenant that are read or wait: more are refused at once, since each lies in memory meanwhile.
+const IN_LINE: usize = 4;
 /// Those whose files are read or wait. One file of each at a time, so that nobody's files keep all those of others waiting.
 static LINES: Mutex<BTreeMap<TenantId, Arc<Semaphore>>> = Mutex::new(BTreeMap::new());
 
-/// The line in which a tenant's files wait for each other.
-fn line_of(tenant: TenantId) -> Arc<Semaphore> {
+/// A place in the line in which a tenant's files wait for each other; none where the line is long.
+fn line_of(tenant: TenantId) -> Option<Arc<Semaphore>> {
     let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     // Lines in which nobody stands go.
     lines.retain(|_, line| Arc::strong_count(line) > 1);
-    Arc::clone(lines.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(1))))
+    let line = lines.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(1)));
+    // The map's own is not one that stands in line.
+    (Arc::strong_count(line) <= IN_LINE).then(|| Arc::clone(line))
 }
 
 /// The text of a tenant's file, of at most `most` bytes.
@@ -47,7 +51,7 @@ pub(crate) async fn extract(
         let detail = "too many files are being read at the moment; upload it again";
         Error::new(Kind::Unavailable, "overloaded", detail).retry_after(RETRY_AFTER)
     };
-    let line = line_of(tenant);
+    let line = line_of(tenant).ok_or_else(busy)?;
     let turns = async { Ok::<_, AcquireError>((line.acquire().await?, TURNS.acquire().await?)) };
     let _turns = timeout(PATIENCE, turns).await.map_err(|_| busy())?.map_err(|_| busy())?;
     let mut child = start(file_type, most).map_err(|error| {
@@ -109,14 +113,24 @@ mod tests {
     #[tokio::test]
     async fn a_tenants_files_wait_for_each_other_and_not_for_those_of_others() {
         let (one, other) = (TenantId::generate(), TenantId::generate());
-        let first = line_of(one);
+        let first = line_of(one).unwrap();
         let held = first.acquire().await.unwrap();
-        assert!(line_of(one).try_acquire().is_err());
-        assert!(line_of(other).try_acquire().is_ok());
+        assert!(line_of(one).unwrap().try_acquire().is_err());
+        assert!(line_of(other).unwrap().try_acquire().is_ok());
         drop(held);
-        assert!(line_of(one).try_acquire().is_ok());
+        assert!(line_of(one).unwrap().try_acquire().is_ok());
         drop(first);
-        line_of(other);
+        drop(line_of(other));
         assert!(!LINES.lock().unwrap().contains_key(&one), "a line in which nobody stands stays");
+    }
+
+    #[test]
+    fn a_line_is_short() {
+        let (one, other) = (TenantId::generate(), TenantId::generate());
+        let mut places: Vec<_> = std::iter::from_fn(|| line_of(one)).collect();
+        assert_eq!(places.len(), IN_LINE);
+        assert!(line_of(other).is_some());
+        places.pop();
+        assert!(line_of(one).is_some());
     }
 }

@@ -66,29 +66,18 @@ impl Idempotency {
     pub async fn begin(&self, tx: &TenantTx, now: DateTime<Utc>) -> Result<Option<Earlier>, Failure> {
         let Some(named) = &self.0 else { return Ok(None) };
         let begun = idempotency::begin(tx, &named.key_hash, &named.fingerprint, now, now + named.kept_for).await;
-        match begun {
-            Ok(Begun::New) => {
-                // Every new row takes some old ones away, so that nobody has to walk through the tenants for that.
-                idempotency::purge(tx, now, EXPIRED_AT_ONCE).await?;
-                Ok(None)
-            }
-            Ok(Begun::Replay(SavedAnswer { body: Some(text), subject })) => Ok(Some(Earlier { subject, text })),
-            Ok(Begun::Replay(_)) => {
-                let detail = "an earlier request with this Idempotency-Key did it; its answer held a secret that is \
-                              shown once and is not given again";
-                Err(Error::new(Kind::Conflict, "secret_not_replayed", detail).into())
-            }
-            Ok(Begun::Mismatch) => {
-                let detail = "this Idempotency-Key was used with another body; use a new one";
-                Err(Error::new(Kind::Invalid, "idempotency_key_reused", detail).into())
-            }
-            // The transaction began, so the database is there: what takes too long is the first request's.
-            Ok(Begun::InProgress) | Err(StoreError::Unavailable(_)) => {
-                let detail = "an earlier request with this Idempotency-Key is still being worked on";
-                Err(Error::new(Kind::Conflict, "idempotency_in_progress", detail).retry_after(1).into())
-            }
-            Err(error) => Err(error.into()),
+        if matches!(begun, Ok(Begun::New)) {
+            // Every new row takes some old ones away, so that nobody has to walk through the tenants for that.
+            idempotency::purge(tx, now, EXPIRED_AT_ONCE).await?;
         }
+        earlier(begun)
+    }
+
+    /// Looks without taking the name, before work that an earlier request may have done already. `None` is no promise: `begin`
+    /// decides.
+    pub async fn look_up(&self, tx: &TenantTx, now: DateTime<Utc>) -> Result<Option<Earlier>, Failure> {
+        let Some(named) = &self.0 else { return Ok(None) };
+        earlier(idempotency::look_up(tx, &named.key_hash, &named.fingerprint, now).await)
     }
 
     /// Keeps the answer; `None` for one that holds a secret.
@@ -98,5 +87,28 @@ impl Idempotency {
             Error::new(Kind::Internal, "internal", format!("failed to keep an answer as JSON: {error}"))
         })?;
         Ok(idempotency::finish(tx, &named.key_hash, &SavedAnswer { body, subject }).await?)
+    }
+}
+
+/// What follows from what a name stands for.
+fn earlier(begun: Result<Begun, StoreError>) -> Result<Option<Earlier>, Failure> {
+    match begun {
+        Ok(Begun::New) => Ok(None),
+        Ok(Begun::Replay(SavedAnswer { body: Some(text), subject })) => Ok(Some(Earlier { subject, text })),
+        Ok(Begun::Replay(_)) => {
+            let detail = "an earlier request with this Idempotency-Key did it; its answer held a secret that is \
+                          shown once and is not given again";
+            Err(Error::new(Kind::Conflict, "secret_not_replayed", detail).into())
+        }
+        Ok(Begun::Mismatch) => {
+            let detail = "this Idempotency-Key was used with another body; use a new one";
+            Err(Error::new(Kind::Invalid, "idempotency_key_reused", detail).into())
+        }
+        // The transaction began, so the database is there: what takes too long is the first request's.
+        Ok(Begun::InProgress) | Err(StoreError::Unavailable(_)) => {
+            let detail = "an earlier request with this Idempotency-Key is still being worked on";
+            Err(Error::new(Kind::Conflict, "idempotency_in_progress", detail).retry_after(1).into())
+        }
+        Err(error) => Err(error.into()),
     }
 }

@@ -31,6 +31,10 @@ pub(crate) struct Compiled<'a> {
 /// Compiles a request with what it names of the library, for which the caller's key needs `library:read`.
 pub(crate) async fn compile<'a>(caller: &Caller, body: &'a NewRun) -> Result<Compiled<'a>, Failure> {
     let (body, material) = gather(caller, body).await?;
+    let long = long_documents(&body, caller.app.config.library.text_limit);
+    if !long.is_empty() {
+        return Err(Error::invalid(long).into());
+    }
     let spec = body.compile_with(&caller.app.prices, &material).map_err(Error::invalid)?;
     Ok(Compiled { body, spec })
 }
@@ -75,6 +79,18 @@ async fn gather<'a>(caller: &Caller, body: &'a NewRun) -> Result<(Cow<'a, NewRun
     Ok((body, material))
 }
 
+/// The documents given with their texts that are longer than one in the library may be.
+fn long_documents(body: &NewRun, most: usize) -> Vec<FieldError> {
+    let is_long = |document: &DocumentChoice| match document {
+        // What it is stored as may be longer: U+0000 becomes three bytes.
+        DocumentChoice::Inline(document) => storable(&document.text).len() > most,
+        DocumentChoice::Stored(_) => false,
+    };
+    let long = body.documents.iter().enumerate().filter(|(_, document)| is_long(document));
+    long.map(|(at, _)| FieldError::new(format!("/documents/{at}/text"), format!("has more than {most} bytes")))
+        .collect()
+}
+
 fn names_library(body: &NewRun) -> bool {
     let is_stored = |document: &DocumentChoice| matches!(document, DocumentChoice::Stored(_));
     body.template_id.is_some() || body.documents.iter().any(is_stored)
@@ -113,4 +129,24 @@ async fn get_preset(tx: &TenantTx, id: PresetId, version: Option<u32>) -> Result
     let older = versions::find::<PresetBody>(tx, id.uuid(), version).await?;
     let older = older.ok_or_else(|| wrong("/preset_version", "the preset has no such version"))?;
     Ok((PresetRef { id, version }, older.body.spec))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_text_given_with_a_run_is_no_longer_than_one_in_the_library() {
+        let texts = [json!({"name": "a", "text": "1234"}), json!({"name": "b", "text": "12345"})];
+        let texts =
+            [&texts[..], &[json!({"name": "c", "text": "12\0"}), json!(acm2_domain::ids::DocumentId::generate())]];
+        let run = json!({"prompt": "a", "models": ["sandbox/echo"], "documents": texts.concat()});
+        let long = long_documents(&serde_json::from_value(run).unwrap(), 4);
+        assert_eq!(
+            long.iter().map(|place| &*place.pointer).collect::<Vec<_>>(),
+            ["/documents/1/text", "/documents/2/text"]
+        );
+    }
 }

@@ -67,7 +67,11 @@ pub(crate) async fn read(caller: &Caller, file_type: FileType, bytes: Vec<u8>) -
             String::from_utf8(bytes).map_err(|_| unreadable("it is not text in UTF-8"))?
         }
         FileType::Packed(packed) => {
-            extraction::extract(caller.tenant, packed, bytes, caller.app.config.library.text_limit).await?
+            // Mostly it waits: for its turn, and for another process.
+            caller.in_flight.release();
+            let read = extraction::extract(caller.tenant, packed, bytes, caller.app.config.library.text_limit).await;
+            caller.in_flight.take_again().await;
+            read?
         }
     };
     finish(&caller.app, text)

@@ -1,5 +1,6 @@
-//! How many callers wait for runs in this process, or stream the events of one: each costs a look at the store now and then.
-//! Whoever is one too many is answered at once with what there is, or refused. Called by `waiting` and `event_stream`.
+//! How many callers wait for runs in this process, or stream the events of one: each costs a look at the store now and then; or
+//! upload a file, which costs memory. Whoever is one too many is answered at once with what there is, or refused. Called by
+//! `waiting`, `event_stream` and `middleware::bodies`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,7 @@ const MOST_OF_ONE: usize = 64;
 #[derive(Debug)]
 pub struct Waiters {
     most: usize,
+    most_of_one: usize,
     by_tenant: Arc<Mutex<HashMap<TenantId, usize>>>,
 }
 
@@ -26,7 +28,12 @@ pub struct Place {
 impl Waiters {
     /// Of all tenants at most `most`.
     pub fn new(most: usize) -> Self {
-        Self { most, by_tenant: Arc::default() }
+        Self::with_share(most, MOST_OF_ONE)
+    }
+
+    /// The same, of one tenant at most `most_of_one`.
+    pub fn with_share(most: usize, most_of_one: usize) -> Self {
+        Self { most, most_of_one, by_tenant: Arc::default() }
     }
 
     /// A place, if there is one.
@@ -36,7 +43,7 @@ impl Waiters {
             return None;
         }
         let count = by_tenant.entry(tenant).or_default();
-        if *count >= MOST_OF_ONE {
+        if *count >= self.most_of_one {
             return None;
         }
         *count += 1;

@@ -6,8 +6,10 @@ use std::marker::PhantomData;
 use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::{ApiKeyId, TenantId};
 use acm2_store::Tenant;
+use acm2_store::control::ApiKeyRow;
 use acm2_vault::api_key::ApiKeyToken;
 use chrono::{DateTime, TimeDelta, Utc};
+use poem::http::HeaderMap;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
@@ -47,19 +49,12 @@ impl Caller {
 
     async fn of(request: &Request) -> Result<Self, Failure> {
         let app = request.data::<App>().ok_or_else(crate::app::missing)?.clone();
-        let secret = credential::find(request.headers())?;
-        let token = ApiKeyToken::parse(secret.expose_secret()).map_err(|_| credential::invalid())?;
-        let found = app.store.api_keys().find_by_public_id(token.public_id()).await?;
-        let key = found.ok_or_else(credential::invalid)?;
+        let key = find_key(&app, request.headers()).await?;
         let now = app.clock.now();
-        let holds = key.revoked_at.is_none() && key.expires_at.is_none_or(|expires_at| now < expires_at);
-        if !app.verified.verify(&token, &key.hash) || !holds {
-            return Err(credential::invalid().into());
-        }
         if let Err(error) = app.store.api_keys().touch_last_used(&key, now, LAST_USED_STEP).await {
             tracing::warn!(%error, "the last use of an API key was not noted");
         }
-        // Already set only if a request were authenticated twice, and then to the same tenant.
+        // Already set only where a request is authenticated twice, and then to the same tenant.
         let _ = RequestContext::of(request).tenant.set(key.tenant);
         Ok(Self {
             app,
@@ -70,6 +65,28 @@ impl Caller {
             in_flight: InFlightPermit::of(request),
         })
     }
+}
+
+/// The tenant of the key in a request's headers, before anything of the request is taken.
+///
+/// # Errors
+/// Those of every request whose key does not hold.
+pub async fn tenant_of(app: &App, headers: &HeaderMap) -> Result<TenantId, Failure> {
+    find_key(app, headers).await.map(|key| key.tenant)
+}
+
+/// The row of the key in a request's headers, if that key holds now.
+async fn find_key(app: &App, headers: &HeaderMap) -> Result<ApiKeyRow, Failure> {
+    let secret = credential::find(headers)?;
+    let token = ApiKeyToken::parse(secret.expose_secret()).map_err(|_| credential::invalid())?;
+    let found = app.store.api_keys().find_by_public_id(token.public_id()).await?;
+    let key = found.ok_or_else(credential::invalid)?;
+    let now = app.clock.now();
+    let holds = key.revoked_at.is_none() && key.expires_at.is_none_or(|expires_at| now < expires_at);
+    if !app.verified.verify(&token, &key.hash) || !holds {
+        return Err(credential::invalid().into());
+    }
+    Ok(key)
 }
 
 /// A caller whose key has the scope `S`. As an argument of a handler it stands first: who may not do a thing learns nothing

@@ -5,7 +5,7 @@ mod caller;
 mod credential;
 mod scope;
 
-pub use caller::{Allowed, Caller};
+pub use caller::{Allowed, Caller, tenant_of};
 pub use scope::{
     ApiKeysRead, ApiKeysWrite, BudgetsRead, BudgetsWrite, ConversationsRead, ConversationsWrite, LibraryRead,
     LibraryWrite, Needs, ProviderKeysRead, ProviderKeysWrite, RunsRead, RunsWrite, Scope, Scopes, WebhooksRead,

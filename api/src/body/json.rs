@@ -1,4 +1,5 @@
-//! Strict JSON: a name that stands twice in an object is found instead of silently won by the last, and nesting is bounded.
+//! Strict JSON: a name that stands twice in an object is found instead of silently won by the last, nesting is bounded, and so is
+//! how many values there are: each takes far more memory than the bytes that it is written with.
 //! Called by `payload`. It knows no types and shows no values.
 
 use std::fmt;
@@ -9,15 +10,21 @@ use serde_json::{Map, Number, Value};
 
 /// No body of ours nests deeper than a handful of levels.
 const MAX_DEPTH: usize = 32;
+/// The most values in a body, names not counted.
+const MAX_VALUES: usize = 100_000;
+/// Names that stand twice: the rest of the body is not read for more.
+const MAX_DUPLICATES: usize = 20;
 
 /// Why a text is not taken as strict values.
 pub(super) enum Refusal<E> {
-    /// Names that stand twice: all of them.
+    /// Names that stand twice: all of them, or the first twenty.
     Duplicates(Vec<FieldError>),
     /// It nests too deeply at this place.
     TooDeep(String),
     /// It says more than it is long.
     TooMuch,
+    /// It holds too many values: what is wrong with it, for the caller.
+    TooMany(Error),
     /// It cannot be read.
     Syntax(E),
 }
@@ -29,13 +36,19 @@ pub(super) fn parse_with<E>(size: usize, read: impl FnOnce(Node<'_>) -> Result<V
     match read(Node(&mut state)) {
         Ok(value) if state.duplicates.is_empty() => Ok(value),
         Ok(_) => Err(Refusal::Duplicates(state.duplicates)),
+        // Reading stops at the last that is told.
+        Err(_) if state.duplicates.len() >= MAX_DUPLICATES => Err(Refusal::Duplicates(state.duplicates)),
         Err(_) if state.too_deep => Err(Refusal::TooDeep(state.pointer())),
+        Err(_) if state.values > MAX_VALUES => {
+            let place = FieldError::new("", format!("the body holds more than {MAX_VALUES} values"));
+            Err(Refusal::TooMany(Error::invalid(vec![place])))
+        }
         Err(_) if state.too_much => Err(Refusal::TooMuch),
         Err(error) => Err(Refusal::Syntax(error)),
     }
 }
 
-/// Reads a body. Not JSON, or nested too deeply: one error that tells the place. Names that stand twice: all of them.
+/// Reads a body. Not JSON, nested too deeply or with too many values: one error. Names that stand twice: all of them.
 pub(super) fn parse(bytes: &[u8]) -> Result<Value, Error> {
     let parsed = parse_with(bytes.len(), |node| {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
@@ -48,6 +61,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, Error> {
             let place = FieldError::new(place, format!("nests deeper than {MAX_DEPTH} levels"));
             Err(malformed("the body nests too deeply", place))
         }
+        Err(Refusal::TooMany(error)) => Err(error),
         // JSON repeats nothing.
         Err(Refusal::TooMuch) => Err(malformed("the body is too large", FieldError::new("", "says too much"))),
         Err(Refusal::Syntax(error)) => {
@@ -105,6 +119,8 @@ struct State {
     /// How many bytes the values may come to.
     room: usize,
     too_much: bool,
+    /// How many values were read.
+    values: usize,
 }
 
 impl State {
@@ -122,7 +138,16 @@ impl Node<'_> {
         self.deserialize(deserializer)
     }
 
-    /// Takes the room of a value.
+    /// Takes the room of a value: something also for one that has no bytes of its own, since reading it costs something.
+    fn value<E: de::Error>(&mut self, bytes: usize) -> Result<(), E> {
+        self.0.values += 1;
+        if self.0.values > MAX_VALUES {
+            return Err(E::custom("too many"));
+        }
+        self.take(bytes.saturating_add(1))
+    }
+
+    /// Takes room.
     fn take<E: de::Error>(&mut self, bytes: usize) -> Result<(), E> {
         let Some(room) = self.0.room.checked_sub(bytes) else {
             self.0.too_much = true;
@@ -157,40 +182,45 @@ impl<'de> Visitor<'de> for Node<'_> {
         f.write_str("JSON")
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+    fn visit_bool<E: de::Error>(mut self, value: bool) -> Result<Value, E> {
+        self.value(0)?;
         Ok(Value::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+    fn visit_i64<E: de::Error>(mut self, value: i64) -> Result<Value, E> {
+        self.value(0)?;
         Ok(Value::from(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+    fn visit_u64<E: de::Error>(mut self, value: u64) -> Result<Value, E> {
+        self.value(0)?;
         Ok(Value::from(value))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: de::Error>(mut self, value: f64) -> Result<Value, E> {
+        self.value(0)?;
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
     fn visit_str<E: de::Error>(mut self, value: &str) -> Result<Value, E> {
-        self.take(value.len())?;
+        self.value(value.len())?;
         Ok(Value::String(value.to_owned()))
     }
 
     fn visit_string<E: de::Error>(mut self, value: String) -> Result<Value, E> {
-        self.take(value.len())?;
+        self.value(value.len())?;
         Ok(Value::String(value))
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
+    fn visit_unit<E: de::Error>(mut self) -> Result<Value, E> {
+        self.value(0)?;
         Ok(Value::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Value, A::Error> {
+        self.value(0)?;
         let mut list = Vec::new();
         loop {
-            self.take(1)?;
             self.deeper(Step::Index(list.len()))?;
             let Some(item) = items.next_element_seed(Node(self.0))? else { break };
             self.0.path.pop();
@@ -201,13 +231,17 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut entries: A) -> Result<Value, A::Error> {
+        self.value(0)?;
         let mut map = Map::new();
         while let Some(name) = entries.next_key::<String>()? {
-            self.take(name.len())?;
+            self.take(name.len().saturating_add(1))?;
             self.deeper(Step::Key(name.clone()))?;
-            if map.contains_key(&name) && self.0.duplicates.len() < 20 {
+            if map.contains_key(&name) {
                 let place = FieldError::new(self.0.pointer(), "stands there twice");
                 self.0.duplicates.push(place);
+                if self.0.duplicates.len() >= MAX_DUPLICATES {
+                    return Err(de::Error::custom("too many duplicates"));
+                }
             }
             let value = entries.next_value_seed(Node(self.0))?;
             self.0.path.pop();
@@ -230,6 +264,24 @@ mod tests {
     #[test]
     fn names_that_stand_twice_are_all_found() {
         assert_eq!(pointers(r#"{"a": 1, "b": [{"c": 1, "c": 2}], "a": 2}"#), ["/b/0/c", "/a"]);
+    }
+
+    #[test]
+    fn after_twenty_names_that_stand_twice_nothing_more_is_read() {
+        let many = vec!["\"a\": 1"; 30].join(",");
+        assert_eq!(pointers(&format!("{{{many}, no JSON")), ["/a"; MAX_DUPLICATES]);
+    }
+
+    #[test]
+    fn a_body_holds_so_many_values_whatever_they_are() {
+        for value in ["0", "-1", "1.5", "null", "true", "\"\"", "[]", "{}"] {
+            // The array counts too.
+            let fits = format!("[{}]", vec![value; MAX_VALUES - 1].join(","));
+            assert!(parse(fits.as_bytes()).is_ok(), "{value}");
+            let error = parse(format!("[{value},{}", &fits[1..]).as_bytes()).unwrap_err();
+            assert_eq!(error.kind, Kind::Invalid, "{value}");
+            assert!(error.fields[0].detail.contains("100000 values"), "{error:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod upload;
 mod yaml;
 
 pub use payload::{Body, Check};
+pub(crate) use upload::is_form;
 pub use upload::{File, JsonOrFile};
 pub use yaml::JsonOrYaml;
 #[cfg(test)]

@@ -72,8 +72,7 @@ impl<'a, T: Type + DeserializeOwned + Check + Send> ApiExtractor<'a> for JsonOrF
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let essence = request.content_type().and_then(|text| text.split(';').next()).map(str::trim);
-        if essence.is_some_and(|essence| essence.eq_ignore_ascii_case(FORM)) {
+        if is_form(request.content_type()) {
             return Ok(Self::File(read_form(request, body).await?));
         }
         if payload::require_json(request.content_type()).is_err() {
@@ -85,6 +84,12 @@ impl<'a, T: Type + DeserializeOwned + Check + Send> ApiExtractor<'a> for JsonOrF
         let app = request.data::<App>().ok_or_else(|| poem::Error::from(crate::app::missing()))?;
         Ok(Self::Json(payload::read(&bytes, app).map_err(Failure::from)?))
     }
+}
+
+/// Whether a content type is that of a form.
+pub(crate) fn is_form(content_type: Option<&str>) -> bool {
+    let essence = content_type.and_then(|text| text.split(';').next()).map(str::trim);
+    essence.is_some_and(|essence| essence.eq_ignore_ascii_case(FORM))
 }
 
 fn form_schema() -> MetaSchema {

@@ -57,7 +57,12 @@ impl<'a, T: Type + DeserializeOwned + Check + Send> ApiExtractor<'a> for JsonOrY
         let bytes = body.take()?.into_bytes().await?;
         let app = request.data::<App>().ok_or_else(|| poem::Error::from(crate::app::missing()))?;
         let read = if is_yaml {
-            parse(&bytes).and_then(|parsed| payload::read_parsed(parsed, bytes.len(), app))
+            let size = bytes.len();
+            // Reading YAML is slow for its size, and others wait for this thread.
+            let parsed = tokio::task::spawn_blocking(move || parse(&bytes)).await.map_err(|error| {
+                Failure::from(Error::new(Kind::Internal, "internal", format!("reading YAML ended: {error}")))
+            })?;
+            parsed.and_then(|parsed| payload::read_parsed(parsed, size, app))
         } else {
             payload::read(&bytes, app)
         };
@@ -79,6 +84,7 @@ fn parse(bytes: &[u8]) -> Result<Value, Error> {
         match refusal {
             json::Refusal::Duplicates(places) => Error::invalid(places),
             json::Refusal::TooDeep(place) => malformed(&format!("nests too deeply at {place}")),
+            json::Refusal::TooMany(error) => error,
             json::Refusal::TooMuch => malformed("says more than it is long: write it without aliases"),
             json::Refusal::Syntax(error) => match error.location() {
                 Some(place) => malformed(&format!("is not YAML: see line {} column {}", place.line(), place.column())),
@@ -135,6 +141,19 @@ mod tests {
             writeln!(laughs, "a{level}: &a{level} [{names}]").unwrap();
         }
         let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 10_000].join(","));
+        // Each says much with values that have no bytes of their own.
+        let repeated = |value: &str| vec![format!("\"\": {value}"); 3_000].join(", ");
+        let twice = format!("x: &a {{{}}}\ny: &b {{{}}}\nz: {{{}}}\n", repeated("0"), repeated("*a"), repeated("*b"));
+        assert_eq!(parse(twice.as_bytes()).unwrap_err().fields.len(), 20);
+        let entries = |value: &str| (0..3_000).map(|at| format!("{at:x}: {value}")).collect::<Vec<_>>().join(", ");
+        let maps = format!("x: &a {{{}}}\ny: &b {{{}}}\nz: {{{}}}\n", entries("0"), entries("*a"), entries("*b"));
+        let only = |value: &str| format!("{{\"\": {value}}}");
+        let single = format!("x: &a {}\ny: [{}]\n", only(&only(&only(&only("~")))), vec!["*a"; 20_000].join(","));
+        let nothing = format!("x: &a []\ny: &b [{}]\nz: [{}]\n", vec!["*a"; 300].join(","), vec!["*b"; 300].join(","));
+        for many in [&maps, &single] {
+            assert!(parse(many.as_bytes()).is_err());
+        }
+        assert!(detail(&nothing).contains("alias"));
         for bomb in [laughs, long] {
             let began = std::time::Instant::now();
             assert!(detail(&bomb).contains("alias") || detail(&bomb).contains("YAML"), "{}", detail(&bomb));

@@ -5,18 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use acm2_domain::error::{Error, Kind};
+use acm2_runtime::config::Library;
 use flate2::read::MultiGzDecoder;
 use poem::error::ReadBodyError;
-use poem::http::header;
+use poem::http::{Method, header};
 use poem::{Endpoint, Request, Response, Result};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::in_flight::overloaded;
+use crate::app::App;
+use crate::auth;
+use crate::body::is_form;
 use crate::problem::Failure;
+use crate::waiters::{Place, Waiters};
 
 /// Uploads that may be on their way or read at once: they are larger than other bodies.
 const UPLOADS: usize = 32;
+/// Those of one tenant.
+const UPLOADS_OF_ONE: usize = 8;
+/// Bytes of a document in JSON that are not its text.
+const AROUND_A_TEXT: usize = 16 * 1024;
 /// Where documents are uploaded.
 const UPLOAD_PATH: &str = "/api/v1/documents";
 
@@ -28,35 +37,62 @@ const READERS: usize = 4;
 pub(super) struct Limits {
     most_bytes: usize,
     readers: Arc<Semaphore>,
-    most_upload_bytes: usize,
-    uploads: Arc<Semaphore>,
+    library: Library,
+    uploads: Arc<Waiters>,
     longest: Duration,
 }
 
 impl Limits {
-    /// `most_bytes`: as it comes and as it is after decompression; `most_upload_bytes` of an uploaded document. `longest`: how
-    /// long it may take to arrive.
-    pub(super) fn new(most_bytes: usize, most_upload_bytes: usize, concurrency: usize, longest: Duration) -> Self {
+    /// `most_bytes`: as it comes and as it is after decompression, of all but uploaded documents, whose limits are the library's.
+    /// `longest`: how long it may take to arrive.
+    pub(super) fn new(most_bytes: usize, library: Library, concurrency: usize, longest: Duration) -> Self {
         let readers = concurrency.saturating_mul(READERS).min(Semaphore::MAX_PERMITS);
-        let (readers, uploads) = (Arc::new(Semaphore::new(readers)), Arc::new(Semaphore::new(UPLOADS)));
-        Self { most_bytes, readers, most_upload_bytes, uploads, longest }
+        let uploads = Arc::new(Waiters::with_share(UPLOADS, UPLOADS_OF_ONE));
+        Self { most_bytes, readers: Arc::new(Semaphore::new(readers)), library, uploads, longest }
     }
 
-    /// What holds for a request: the most bytes, and who counts those that are read.
-    fn of(&self, request: &Request) -> (usize, &Semaphore) {
-        if request.uri().path() == UPLOAD_PATH {
-            (self.most_upload_bytes, &self.uploads)
+    /// The most bytes that a request may have.
+    fn most(&self, request: &Request) -> usize {
+        let Library { upload_limit, text_limit } = self.library;
+        if !is_upload(request) {
+            self.most_bytes
+        } else if is_form(request.content_type()) {
+            upload_limit
         } else {
-            (self.most_bytes, &self.readers)
+            // As JSON a text is a little longer than it is. Whatever else is in there takes many times its bytes when it is read.
+            upload_limit.min((text_limit / 5).saturating_mul(6).saturating_add(AROUND_A_TEXT))
+        }
+    }
+
+    /// A place among those whose bodies are read. One for an upload is a tenant's, so that nobody without a key takes one, and
+    /// it is kept until the upload is answered: what waits for its turn to be read lies in memory.
+    async fn place(&self, app: &App, request: &Request) -> Result<Held<'_>, Failure> {
+        if is_upload(request) {
+            let tenant = auth::tenant_of(app, request.headers()).await?;
+            self.uploads.enter(tenant).map(Held::Upload).ok_or_else(overloaded)
+        } else {
+            self.readers.try_acquire().map(Held::Reader).map_err(|_| overloaded())
         }
     }
 }
 
-pub(super) async fn limit<E>(next: Arc<E>, mut request: Request, limits: Limits) -> Result<Response>
+/// A place among those whose bodies are read.
+enum Held<'a> {
+    /// Until the body is read.
+    Reader(#[expect(dead_code, reason = "held for its drop")] SemaphorePermit<'a>),
+    /// Until the answer.
+    Upload(Place),
+}
+
+fn is_upload(request: &Request) -> bool {
+    request.method() == Method::POST && request.uri().path() == UPLOAD_PATH
+}
+
+pub(super) async fn limit<E>(next: Arc<E>, mut request: Request, app: App, limits: Limits) -> Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
-    let (limit, readers) = limits.of(&request);
+    let limit = limits.most(&request);
     let declared = request.header("content-length").and_then(|text| text.parse::<usize>().ok());
     if declared.is_some_and(|length| length > limit) {
         return Err(Failure::TooLarge { limit }.into());
@@ -66,7 +102,7 @@ where
     if body.is_empty() {
         return next.call(request).await;
     }
-    let reader = readers.try_acquire().map_err(|_| overloaded())?;
+    let place = limits.place(&app, &request).await?;
     let packed = match timeout(limits.longest, body.into_bytes_limit(limit)).await {
         Ok(Ok(bytes)) => bytes,
         Err(_) => return Err(Failure::TooSlow.into()),
@@ -81,7 +117,10 @@ where
             request.set_body(unpack(&packed, limit)?);
         }
     }
-    drop(reader);
+    let _until_the_answer = match place {
+        Held::Reader(_) => None,
+        Held::Upload(place) => Some(place),
+    };
     next.call(request).await
 }
 
@@ -141,6 +180,23 @@ mod tests {
         assert_eq!(unpack(&bomb, 1_000_000), Err(Failure::TooLarge { limit: 1_000_000 }));
         assert_eq!(unpack(&packed(b"{}"), 2), Ok(b"{}".to_vec()));
         assert_eq!(unpack(&packed(b"{ }"), 2), Err(Failure::TooLarge { limit: 2 }));
+    }
+
+    #[test]
+    fn only_a_form_may_have_as_much_as_a_file() {
+        let library = Library { upload_limit: 16 << 20, text_limit: 4 << 20 };
+        let limits = Limits::new(1 << 20, library, 1, Duration::from_secs(1));
+        let most = |method: Method, path: &str, content_type: &str| {
+            let request = Request::builder().method(method).uri_str(path).header("Content-Type", content_type);
+            limits.most(&request.finish())
+        };
+        assert_eq!(most(Method::POST, UPLOAD_PATH, "Multipart/Form-Data; boundary=x"), 16 << 20);
+        for content_type in ["application/json", "text/plain", "application/json; x=multipart/form-data"] {
+            let json = most(Method::POST, UPLOAD_PATH, content_type);
+            assert!(json > 4 << 20 && json < 6 << 20, "{content_type}: {json}");
+        }
+        assert_eq!(most(Method::PUT, UPLOAD_PATH, "multipart/form-data"), 1 << 20);
+        assert_eq!(most(Method::POST, "/api/v1/runs", "multipart/form-data"), 1 << 20);
     }
 
     #[test]

@@ -13,8 +13,9 @@ where
     E: Endpoint<Output = Response> + 'static,
 {
     let known_paths = Arc::new(known_paths);
-    let (http, library) = (&app.config.http, &app.config.library);
-    let limits = bodies::Limits::new(http.body_limit, library.upload_limit, http.concurrency, app.timing.body_read);
+    let (http, library) = (&app.config.http, app.config.library);
+    let limits = bodies::Limits::new(http.body_limit, library, http.concurrency, app.timing.body_read);
+    let keys = app.clone();
     let in_flight = in_flight::InFlight::new(app.config.http.concurrency);
     let cors = Arc::new(cors::Cors::new(&app.config.http.cors_origins));
     let metrics = Arc::clone(&app.metrics);
@@ -22,7 +23,7 @@ where
     routes
         .data(app.clone())
         .around(move |next, request| in_flight::limit(next, request, in_flight.clone()))
-        .around(move |next, request| bodies::limit(next, request, limits.clone()))
+        .around(move |next, request| bodies::limit(next, request, keys.clone(), limits.clone()))
         .around(move |next, request| paths::check(next, request, Arc::clone(&known_paths)))
         .around(problems::convert)
         .around(compress::gzip)

@@ -12,7 +12,7 @@ use super::page::Page;
 use crate::auth::{Allowed, LibraryRead, LibraryWrite};
 use crate::body::{Body, JsonOrFile};
 use crate::download::{Download, PlainText};
-use crate::idempotency::Idempotency;
+use crate::idempotency::{Earlier, Idempotency};
 use crate::problem::Failure;
 use crate::reply::{Created, NoContent, Reply};
 
@@ -36,6 +36,16 @@ impl Documents {
     ) -> Result<Created<Document>, Failure> {
         let name = idempotency_key.0;
         let idempotency = Idempotency::of(&caller, "documents.create", name.as_deref(), body.digest()).await?;
+        let now = caller.app.clock.now();
+        if idempotency.is_named() {
+            // Reading a file costs much: not for one that was read before.
+            let tx = caller.store().begin().await?;
+            let earlier = idempotency.look_up(&tx, now).await?;
+            tx.commit().await?;
+            if let Some(earlier) = earlier {
+                return Ok(again(earlier));
+            }
+        }
         let new = match body {
             JsonOrFile::Json(body) => document_bodies::of_json(&caller.app, body.value)?,
             JsonOrFile::File(file) => document_bodies::of_file(&caller, file).await?,
@@ -43,7 +53,7 @@ impl Documents {
         let now = caller.app.clock.now();
         let tx = caller.store().begin().await?;
         if let Some(earlier) = idempotency.begin(&tx, now).await? {
-            return Ok(Created::again(earlier.text).location(&path_of(DocumentId::from(earlier.subject))));
+            return Ok(again(earlier));
         }
         limits::refuse_beyond(store::count(&tx).await?, limits::DOCUMENTS, "documents")?;
         let document = Document::from(store::insert(&tx, &new, now).await?);
@@ -130,6 +140,11 @@ impl Documents {
         tx.commit().await?;
         Ok(NoContent)
     }
+}
+
+/// The answer that an earlier request with the same name was given.
+fn again(earlier: Earlier) -> Created<Document> {
+    Created::again(earlier.text).location(&path_of(DocumentId::from(earlier.subject)))
 }
 
 fn path_of(document: DocumentId) -> String {

@@ -13,6 +13,7 @@ const RUNS: &str = "/api/v1/runs";
 
 on_both! {
     bodies_that_do_not_come_keep_nobody_out_and_are_given_up,
+    uploads_that_do_not_come_keep_no_other_tenant_out,
     those_who_wait_keep_nobody_out_even_after_they_have_left,
     one_tenants_waits_are_bounded,
     a_small_body_does_not_lead_to_a_large_answer,
@@ -38,6 +39,31 @@ async fn bodies_that_do_not_come_keep_nobody_out_and_are_given_up(world: &World)
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"body_too_slow\""), "{answer}");
     }
+}
+
+async fn uploads_that_do_not_come_keep_no_other_tenant_out(world: &World) {
+    let (process, _tenant, client) = world.ready();
+    let document = json!({"name": "a", "text": "b"});
+    let many = world.tenant("many").key;
+    let send_of = |key: &str| {
+        let head =
+            format!("POST /api/v1/documents HTTP/1.1\r\nHost: x\r\n{key}Content-Type: multipart/form-data; boundary=x");
+        send(&process, &format!("{head}\r\nContent-Length: 100\r\n\r\n--x"))
+    };
+    // Without a key: answered before the body is waited for.
+    let began = std::time::Instant::now();
+    for mut stream in (0..40).map(|_| send_of("")).collect::<Vec<_>>() {
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 401");
+    }
+    assert!(began.elapsed() < Duration::from_secs(5));
+    // With one: a tenant has a share.
+    let slow: Vec<_> = (0..40).map(|_| send_of(&format!("X-API-Key: {many}\r\n"))).collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    world.client(&process, &many).post("/api/v1/documents", &document).await.problem(503, "overloaded");
+    client.post("/api/v1/documents", &document).await.expect(201);
+    drop(slow);
 }
 
 /// A run that nobody works on.

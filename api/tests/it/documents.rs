@@ -16,6 +16,7 @@ on_both! {
     hostile_texts_come_back_as_they_went_in,
     sizes_have_limits_that_are_settings,
     a_repeated_upload_makes_one_document,
+    a_repeated_upload_is_not_read_again,
     the_library_needs_its_own_scopes,
     lists_have_pages,
 }
@@ -134,6 +135,21 @@ async fn sizes_have_limits_that_are_settings(world: &World) {
         .post("/api/v1/runs", &json!({"prompt": "x".repeat(70_000), "models": []}))
         .await
         .problem(422, "validation_failed");
+}
+
+async fn a_repeated_upload_is_not_read_again(world: &World) {
+    let role = if world.is_shared() { "api" } else { "serve" };
+    let key = world.tenant("first").key;
+    let post = async |limit: &str, name: &str| {
+        let process = world.start_with(role, &[("ACM2_LIBRARY__TEXT_LIMIT", limit)]);
+        let request = world.client(&process, &key).request(Method::POST, DOCUMENTS).header("Idempotency-Key", name);
+        Answer::of(request.json(&json!({"name": "a", "text": "x".repeat(2_000)}))).await
+    };
+    let first = post("4KiB", "once").await.expect(201);
+    // Read again, it would be refused.
+    let again = post("1KiB", "once").await;
+    assert_eq!((again.header("idempotent-replayed"), again.expect(201)), ("true".to_owned(), first));
+    post("1KiB", "other").await.problem(422, "validation_failed");
 }
 
 async fn a_repeated_upload_makes_one_document(world: &World) {

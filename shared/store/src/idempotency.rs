@@ -64,10 +64,25 @@ pub async fn begin(
         // Deleted between the two statements by whoever removes expired rows.
         StoreError::Unavailable("the idempotency key expired at this moment".to_owned())
     })?;
+    Ok(taken(row, fingerprint))
+}
+
+/// What a key stands for, without taking it and without waiting: `New` also where another transaction has just taken it.
+pub async fn look_up(
+    tx: &TenantTx,
+    key_hash: &str,
+    fingerprint: &str,
+    now: DateTime<Utc>,
+) -> Result<Begun, StoreError> {
+    let row = Entity::find_by_id(key_hash).filter(Column::ExpiresAt.gt(now)).one(tx).await?;
+    Ok(row.map_or(Begun::New, |row| taken(row, fingerprint)))
+}
+
+fn taken(row: Model, fingerprint: &str) -> Begun {
     if row.fingerprint != fingerprint {
-        return Ok(Begun::Mismatch);
+        return Begun::Mismatch;
     }
-    Ok(saved(row).map_or(Begun::InProgress, Begun::Replay))
+    saved(row).map_or(Begun::InProgress, Begun::Replay)
 }
 
 /// Keeps the answer to a key's request.

@@ -98,8 +98,8 @@ settings! {
         CONCURRENCY = Setting::new("ACM2_HTTP__CONCURRENCY", "1024", "Requests in progress at a time; more are answered 503 (1 to 100000).");
     }
     "Library" {
-        UPLOAD_LIMIT = Setting::new("ACM2_LIBRARY__UPLOAD_LIMIT", "16MiB", "Largest request that uploads a document, also after decompression: bytes, or a number with `KiB` or `MiB` (1KiB to 64MiB).");
-        TEXT_LIMIT = Setting::new("ACM2_LIBRARY__TEXT_LIMIT", "4MiB", "Most text that a document may hold: bytes, or a number with `KiB` or `MiB` (1KiB to 64MiB).");
+        UPLOAD_LIMIT = Setting::new("ACM2_LIBRARY__UPLOAD_LIMIT", "16MiB", "Largest request that uploads a file in a form, also after decompression: bytes, or a number with `KiB` or `MiB` (1KiB to 64MiB). A process holds up to 32 of them in memory, 8 of one tenant, and reads up to 4 PDF, DOCX or HTML files at a time, each in a process that may take 1GiB of memory: leave room for these, up to 4GiB.");
+        TEXT_LIMIT = Setting::new("ACM2_LIBRARY__TEXT_LIMIT", "4MiB", "Most text that a document may hold, also one that is given with a run: bytes, or a number with `KiB` or `MiB` (1KiB to 64MiB). A request that uploads a document as JSON may have a fifth more and 16KiB.");
     }
     "Worker" {
         RUNS = Setting::new("ACM2_WORKER__RUNS", "64", "Runs in progress in this process (1 to 10000).");
