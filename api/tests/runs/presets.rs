@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::database::{Of, change_one, id_literal};
 use crate::harness::Client;
 use crate::house::{House, ended, on_both, run};
 
@@ -16,6 +17,7 @@ on_both!(
     a_run_keeps_what_its_preset_said,
     a_repeated_request_is_answered_also_when_the_preset_has_no_price_now,
     what_is_too_long_is_not_kept,
+    what_another_version_stored_stands_in_no_way_but_its_own,
 );
 
 fn path_of(preset: &Value) -> String {
@@ -201,4 +203,30 @@ async fn what_is_too_long_is_not_kept(house: &House) {
         let refused = client.patch(&path_of(&made), &json!({"spec": spec})).await;
         assert_eq!(refused.problem(422, "validation_failed"), [place]);
     }
+}
+
+async fn what_another_version_stored_stands_in_no_way_but_its_own(house: &House) {
+    let processes = house.open();
+    let (tenant, client) = house.tenant_and_client(&processes[0], "owner").await;
+    let made = preset(&client, "p", json!({"prompt": "hi", "models": ["sandbox/echo"]})).await;
+    for process in processes {
+        assert_eq!(process.stop(), Some(0));
+    }
+    let later = json!({"prompt": "hi", "models": ["sandbox/echo"], "of_a_later_version": [1]});
+    let id = id_literal(&house.world, made["id"].as_str().unwrap());
+    let statement = format!("UPDATE library_items SET body = '{}' WHERE id = {id}", json!({"spec": later}));
+    change_one(&house.world, Of::Tenant(&tenant), &statement).await;
+    let processes = house.open();
+    let client = house.world.client(&processes[0], &tenant.key);
+    assert_eq!(client.get(PRESETS).await.expect(200)["items"].as_array().unwrap().len(), 1);
+    let read = client.get(&path_of(&made)).await.expect(200);
+    assert_eq!((&read["spec"], &read["runnable"], places(&read)), (&later, &json!(false), vec![""]));
+    let refused = client.post(RUNS, &json!({"preset_id": made["id"]})).await;
+    assert_eq!(refused.problem(422, "validation_failed"), ["/preset_id"]);
+    // It can be renamed, older versions run, and it is mended by saving it again.
+    let renamed = client.patch(&path_of(&made), &json!({"name": "q"})).await.expect(200);
+    assert_eq!((&renamed["name"], &renamed["spec"]), (&json!("q"), &later));
+    run(&client, &json!({"preset_id": made["id"], "preset_version": 1})).await;
+    let spec = json!({"prompt": "hi", "models": ["sandbox/echo"]});
+    assert_eq!(client.patch(&path_of(&made), &json!({"spec": spec})).await.expect(200)["runnable"], true);
 }

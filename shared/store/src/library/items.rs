@@ -156,6 +156,9 @@ pub async fn lock<T: DeserializeOwned>(tx: &TenantTx, kind: ItemKind, id: Uuid) 
     row.ok_or(StoreError::NotFound(kind.what()))?.try_into()
 }
 
+/// The columns of a list: id, name, version, description, when it was made and changed.
+type Listed = (Uuid, String, i32, String, DateTime<Utc>, DateTime<Utc>);
+
 /// Items of the kind, newest first, made before `before`; what is in them is not read.
 pub async fn list(
     tx: &TenantTx,
@@ -172,7 +175,7 @@ pub async fn list(
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before));
     }
-    let rows: Vec<(Uuid, String, i32, String, DateTime<Utc>, DateTime<Utc>)> = query.into_tuple().all(tx).await?;
+    let rows: Vec<Listed> = query.into_tuple().all(tx).await?;
     let listed = rows.into_iter().map(|(id, name, version, description, created_at, updated_at)| {
         let version = u32::try_from(version).unwrap_or(0);
         ItemRow { id, name, version, description, body: (), created_at, updated_at }
