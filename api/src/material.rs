@@ -15,7 +15,7 @@ use acm2_store::library::{documents, versions};
 use acm2_store::runs;
 
 use crate::auth::{Caller, Scope};
-use crate::preset_body::PresetBody;
+use crate::preset_body::{KeptSpec, PresetBody};
 use crate::problem::Failure;
 use crate::template_body::TemplateBody;
 
@@ -123,12 +123,15 @@ async fn get_preset(tx: &TenantTx, id: PresetId, version: Option<u32>) -> Result
     let wrong = |pointer: &str, detail: &str| Error::invalid(vec![FieldError::new(pointer, detail)]);
     let newest = items::find::<PresetBody>(tx, ItemKind::Preset, id.uuid()).await?;
     let newest = newest.ok_or_else(|| wrong("/preset_id", "there is no such preset"))?;
-    let Some(version) = version.filter(|version| *version != newest.version) else {
-        return Ok((PresetRef { id, version: newest.version }, newest.body.spec));
+    let (version, body) = match version.filter(|version| *version != newest.version) {
+        None => (newest.version, newest.body),
+        Some(version) => {
+            let older = versions::find::<PresetBody>(tx, id.uuid(), version).await?;
+            (version, older.ok_or_else(|| wrong("/preset_version", "the preset has no such version"))?.body)
+        }
     };
-    let older = versions::find::<PresetBody>(tx, id.uuid(), version).await?;
-    let older = older.ok_or_else(|| wrong("/preset_version", "the preset has no such version"))?;
-    Ok((PresetRef { id, version }, older.body.spec))
+    let spec = body.spec.read().ok_or_else(|| wrong("/preset_id", KeptSpec::UNREADABLE))?;
+    Ok((PresetRef { id, version }, spec))
 }
 
 #[cfg(test)]

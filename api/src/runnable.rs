@@ -6,15 +6,26 @@ use std::collections::BTreeSet;
 use acm2_domain::error::FieldError;
 use acm2_domain::ids::ProviderKeyId;
 use acm2_domain::providers::find_provider;
-use acm2_domain::run::{ModelSpec, NewRun};
+use acm2_domain::run::ModelSpec;
 use acm2_store::{TenantTx, provider_keys};
 
 use crate::app::App;
 use crate::material;
+use crate::preset_body::KeptSpec;
 use crate::problem::Failure;
 
-/// What is missing; empty for a request that can be run as it is.
-pub(crate) async fn missing(tx: &TenantTx, app: &App, spec: &NewRun) -> Result<Vec<FieldError>, Failure> {
+/// The most that is told of one preset: whoever mends these sees the rest.
+const MOST: usize = 20;
+
+/// What is missing, 20 at most; empty for a request that can be run as it is.
+pub(crate) async fn missing(tx: &TenantTx, app: &App, spec: &KeptSpec) -> Result<Vec<FieldError>, Failure> {
+    let mut missing = all_missing(tx, app, spec).await?;
+    missing.truncate(MOST);
+    Ok(missing)
+}
+
+async fn all_missing(tx: &TenantTx, app: &App, spec: &KeptSpec) -> Result<Vec<FieldError>, Failure> {
+    let Some(spec) = &spec.read() else { return Ok(vec![FieldError::new("", KeptSpec::UNREADABLE)]) };
     let found = material::find(tx, spec).await?;
     let compiled = match spec.compile_with(&app.prices, &found) {
         Ok(compiled) => compiled,

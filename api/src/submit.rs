@@ -37,11 +37,14 @@ pub(crate) enum Submitted {
 
 /// Submits a run.
 pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempotency) -> Result<Submitted, Failure> {
-    let Compiled { body, spec } = match material::compile(caller, body).await {
+    let compiled = material::compile(caller, body).await.and_then(|compiled| {
+        compiled.spec.check_prices(&caller.app.prices)?;
+        Ok(compiled)
+    });
+    let Compiled { body, spec } = match compiled {
         Ok(compiled) => compiled,
         Err(failure) => return repeated(caller, idempotency, failure).await,
     };
-    spec.check_prices(&caller.app.prices)?;
     let load = load(caller).await;
     let full = refusal(caller, load.waiting);
     // A repeated request is told of the run that it made, also while the queue is full.
@@ -128,7 +131,7 @@ async fn write(
     Ok(Written::New(Box::new(run), tx))
 }
 
-/// A repeated request is told of the run that it made, also when what it names of the library has gone since; any other of its
+/// A repeated request is told of the run that it made, also when what it names of the library has gone or changed since; any other of its
 /// failure.
 async fn repeated(caller: &Caller, idempotency: &Idempotency, failure: Failure) -> Result<Submitted, Failure> {
     if !idempotency.is_named() || !matches!(&failure, Failure::Domain(error) if error.kind == Kind::Invalid) {

@@ -9,9 +9,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct TemplateBody {
     /// The text with its variables.
     pub(crate) text: String,
-    /// What it is for.
-    #[serde(default)]
-    pub(crate) description: String,
     /// Values of variables that are kept with it.
     #[serde(default)]
     pub(crate) variables: BTreeMap<String, String>,

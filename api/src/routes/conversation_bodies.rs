@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
 
+use super::library_texts::no_text;
 use super::listing::list_of;
 use crate::app::App;
 use crate::body::Check;
@@ -18,6 +19,8 @@ use crate::body::Check;
 const UNTITLED: &str = "untitled";
 /// The most messages of one request.
 const MAX_AT_ONCE: usize = 200;
+/// The longest message, in bytes.
+const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
 /// A conversation that shall be made.
 #[derive(Debug, Deserialize, Object)]
@@ -27,7 +30,7 @@ pub(super) struct NewConversation {
     #[serde(default = "untitled")]
     #[oai(default = "untitled")]
     pub title: String,
-    /// What has been said already, at most 200 messages.
+    /// What has been said already, at most 200 messages of at most 262144 bytes.
     #[serde(default)]
     #[oai(default)]
     pub messages: Vec<Message>,
@@ -49,7 +52,7 @@ pub(super) struct ConversationPatch {
 #[derive(Debug, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewMessages {
-    /// 1 to 200 messages, in their order.
+    /// 1 to 200 messages of at most 262144 bytes, in their order.
     pub messages: Vec<Message>,
 }
 
@@ -87,9 +90,8 @@ fn check_messages(errors: &mut Vec<FieldError>, messages: &[Message]) {
         errors.push(FieldError::new("/messages", format!("must have at most {MAX_AT_ONCE} messages")));
     }
     for (index, message) in messages.iter().enumerate().take(MAX_AT_ONCE) {
-        if message.content.trim().is_empty() || message.content.contains('\0') {
-            let pointer = format!("/messages/{index}/content");
-            errors.push(FieldError::new(pointer, "must not be empty nor contain the character U+0000"));
+        if let Some(defect) = no_text(&message.content, MAX_MESSAGE_BYTES) {
+            errors.push(FieldError::new(format!("/messages/{index}/content"), defect));
         }
     }
 }

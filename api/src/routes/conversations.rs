@@ -1,6 +1,7 @@
-//! `conversations`: turns of a person and a model, in order, under a title.
+//! `conversations`: turns of a person and a model, in order, under a title. An API key sees those that it made; one that may do
+//! everything sees all of the tenant.
 
-use acm2_domain::ids::ConversationId;
+use acm2_domain::ids::{ApiKeyId, ConversationId};
 use acm2_store::conversations::{self as store, ConversationRow, messages};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
@@ -13,11 +14,14 @@ use super::conversation_bodies::{
 };
 use super::limits;
 use super::page::Page;
-use crate::auth::{Allowed, ConversationsRead, ConversationsWrite};
+use crate::auth::{Allowed, Caller, ConversationsRead, ConversationsWrite, Scope};
 use crate::body::Body;
 use crate::idempotency::Idempotency;
 use crate::problem::Failure;
 use crate::reply::{Created, NoContent, Reply};
+
+/// How much text a page of messages may have.
+const PAGE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// `conversations`.
 pub(super) struct Conversations;
@@ -26,7 +30,7 @@ pub(super) struct Conversations;
 impl Conversations {
     /// Begin a conversation.
     ///
-    /// Needs the scope `conversations:write`. It belongs to the tenant; which API key made it is noted.
+    /// Needs the scope `conversations:write`. Only the API key that made it sees it, and keys with the scope `*`.
     #[oai(path = "/conversations", method = "post", operation_id = "conversations.create")]
     async fn create(
         &self,
@@ -37,7 +41,9 @@ impl Conversations {
         body: Body<NewConversation>,
     ) -> Result<Created<Conversation>, Failure> {
         let name = idempotency_key.0;
-        let idempotency = Idempotency::of(&caller, "conversations.create", name.as_deref(), &body.digest).await?;
+        // A name is one API key's, as the conversation is.
+        let operation = format!("conversations.create {}", caller.api_key);
+        let idempotency = Idempotency::of(&caller, &operation, name.as_deref(), &body.digest).await?;
         let NewConversation { title, messages: said } = body.value;
         let now = caller.app.clock.now();
         let tx = caller.store().begin().await?;
@@ -57,7 +63,7 @@ impl Conversations {
 
     /// List conversations.
     ///
-    /// Needs the scope `conversations:read`. Newest first, without their messages.
+    /// Needs the scope `conversations:read`. Newest first, without their messages; those of other API keys only with the scope `*`.
     #[oai(path = "/conversations", method = "get", operation_id = "conversations.list")]
     async fn list(
         &self,
@@ -69,7 +75,7 @@ impl Conversations {
     ) -> Result<Reply<ConversationList>, Failure> {
         let page = Page::new(cursor.0.as_deref(), limit.0)?;
         let tx = caller.store().begin().await?;
-        let mut rows = store::list(&tx, page.after.map(ConversationId::from), page.fetch()).await?;
+        let mut rows = store::list(&tx, owner(&caller), page.after.map(ConversationId::from), page.fetch()).await?;
         tx.commit().await?;
         let next_cursor = page.cut(&mut rows, |row| row.id.uuid());
         Ok(Reply::new(ConversationList { items: rows.into_iter().map(Conversation::from).collect(), next_cursor }))
@@ -85,7 +91,7 @@ impl Conversations {
         conversation_id: Path<ConversationId>,
     ) -> Result<Reply<Conversation>, Failure> {
         let tx = caller.store().begin().await?;
-        let row = store::get(&tx, conversation_id.0).await?;
+        let row = store::get(&tx, owner(&caller), conversation_id.0).await?;
         tx.commit().await?;
         Ok(Reply::new(row.into()))
     }
@@ -101,7 +107,8 @@ impl Conversations {
         body: Body<ConversationPatch>,
     ) -> Result<Reply<Conversation>, Failure> {
         let tx = caller.store().begin().await?;
-        let row = store::rename(&tx, conversation_id.0, &body.value.title, caller.app.clock.now()).await?;
+        let row =
+            store::rename(&tx, owner(&caller), conversation_id.0, &body.value.title, caller.app.clock.now()).await?;
         tx.commit().await?;
         Ok(Reply::new(row.into()))
     }
@@ -116,7 +123,7 @@ impl Conversations {
         conversation_id: Path<ConversationId>,
     ) -> Result<NoContent, Failure> {
         let tx = caller.store().begin().await?;
-        store::delete(&tx, conversation_id.0).await?;
+        store::delete(&tx, owner(&caller), conversation_id.0).await?;
         tx.commit().await?;
         Ok(NoContent)
     }
@@ -137,15 +144,16 @@ impl Conversations {
     ) -> Result<Created<ConversationMessageList>, Failure> {
         let id = conversation_id.0;
         let location = format!("{}/messages", path_of(id));
-        // A name is for one conversation: the same body for another one is another request.
-        let operation = format!("conversations.append {id}");
+        // A name is for one conversation: the same body for another one is another request. And it is one API key's: another one
+        // is not answered with what it may not see.
+        let operation = format!("conversations.append {id} {}", caller.api_key);
         let idempotency = Idempotency::of(&caller, &operation, idempotency_key.0.as_deref(), &body.digest).await?;
         let now = caller.app.clock.now();
         let tx = caller.store().begin().await?;
         if let Some(earlier) = idempotency.begin(&tx, now).await? {
             return Ok(Created::again(earlier.text).location(&location));
         }
-        let row = store::lock(&tx, id).await?;
+        let row = store::lock(&tx, owner(&caller), id).await?;
         let said = body.value.messages;
         let after = u64::from(row.last_message) + said.len() as u64;
         limits::refuse_longer(after, limits::MESSAGES, "messages in a conversation; begin another")?;
@@ -159,7 +167,7 @@ impl Conversations {
 
     /// List the messages of a conversation.
     ///
-    /// Needs the scope `conversations:read`. In their order, oldest first.
+    /// Needs the scope `conversations:read`. In their order, oldest first. A page ends early where its messages come to 4 MiB.
     #[oai(path = "/conversations/:conversation_id/messages", method = "get", operation_id = "conversations.messages")]
     async fn messages(
         &self,
@@ -172,15 +180,21 @@ impl Conversations {
     ) -> Result<Reply<ConversationMessageList>, Failure> {
         let page = Page::new(cursor.0.as_deref(), limit.0)?;
         let tx = caller.store().begin().await?;
-        let row = store::get(&tx, conversation_id.0).await?;
+        let row = store::get(&tx, owner(&caller), conversation_id.0).await?;
         // A message's place in the list is its number.
         let after = page.after.map_or(0, |after| u32::try_from(after.as_u128()).unwrap_or(u32::MAX));
-        let mut rows = messages::list(&tx, row.id, after, page.fetch()).await?;
+        let (rows, more) = messages::list(&tx, row.id, after, page.limit, PAGE_BYTES).await?;
         tx.commit().await?;
-        let next_cursor = page.cut(&mut rows, |row| Uuid::from_u128(u128::from(row.number)));
+        let last = rows.last().filter(|_| more);
+        let next_cursor = last.map(|row| Page::cursor_after(Uuid::from_u128(u128::from(row.number))));
         let items = rows.into_iter().map(ConversationMessage::from).collect();
         Ok(Reply::new(ConversationMessageList { items, next_cursor }))
     }
+}
+
+/// Whose conversations the caller sees; `None` for those of every key.
+fn owner(caller: &Caller) -> Option<ApiKeyId> {
+    (!caller.scopes.allow(Scope::All)).then_some(caller.api_key)
 }
 
 fn path_of(conversation: ConversationId) -> String {

@@ -46,9 +46,6 @@ pub(super) struct CriteriaSetPatch {
 /// What is kept of a criteria set beside its name.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct CriteriaSetBody {
-    /// What it is for.
-    #[serde(default)]
-    pub(super) description: String,
     /// Its criteria.
     pub(super) criteria: Vec<Criterion>,
 }
@@ -62,24 +59,33 @@ pub(super) struct CriteriaSet {
     pub name: String,
     /// What it is for.
     pub description: String,
-    /// Its criteria, in their order.
-    pub criteria: Vec<Criterion>,
+    /// Its criteria, in their order; null in lists.
+    #[oai(skip_serializing_if_is_none)]
+    pub criteria: Option<Vec<Criterion>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was changed last.
     pub updated_at: DateTime<Utc>,
 }
 
-impl From<ItemRow<CriteriaSetBody>> for CriteriaSet {
-    fn from(row: ItemRow<CriteriaSetBody>) -> Self {
+impl CriteriaSet {
+    /// As lists show it.
+    pub(super) fn in_list(row: ItemRow<()>) -> Self {
         Self {
             id: row.id.into(),
             name: row.name,
-            description: row.body.description,
-            criteria: row.body.criteria,
+            description: row.description,
+            criteria: None,
             created_at: row.created_at,
             updated_at: row.updated_at,
         }
+    }
+}
+
+impl From<ItemRow<CriteriaSetBody>> for CriteriaSet {
+    fn from(row: ItemRow<CriteriaSetBody>) -> Self {
+        let (CriteriaSetBody { criteria }, row) = row.split();
+        Self { criteria: Some(criteria), ..Self::in_list(row) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::CriteriaSetId;
-use acm2_store::library::items::{self as store, ItemKind};
+use acm2_store::library::items::{self as store, ItemKind, NewItem};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
@@ -50,8 +50,9 @@ impl CriteriaSets {
         }
         limits::refuse_beyond(store::count(&tx, KIND).await?, limits::LIBRARY_ITEMS, "criteria sets")?;
         let id = CriteriaSetId::generate();
-        let kept = CriteriaSetBody { description, criteria };
-        let row = store::insert(&tx, KIND, id.uuid(), &name, &kept, now).await.map_err(|error| taken(error, WHAT))?;
+        let body = &CriteriaSetBody { criteria };
+        let new = NewItem { kind: KIND, id: id.uuid(), name: &name, description: &description, body };
+        let row = store::insert(&tx, new, now).await.map_err(|error| taken(error, WHAT))?;
         let set = CriteriaSet::from(row);
         idempotency.finish(&tx, id.uuid(), Some(&set)).await?;
         tx.commit().await?;
@@ -60,7 +61,7 @@ impl CriteriaSets {
 
     /// List criteria sets.
     ///
-    /// Needs the scope `library:read`. Newest first.
+    /// Needs the scope `library:read`. Newest first, without their criteria.
     #[oai(path = "/criteria-sets", method = "get", operation_id = "criteriaSets.list")]
     async fn list(
         &self,
@@ -75,7 +76,7 @@ impl CriteriaSets {
         let mut rows = store::list(&tx, KIND, page.after, page.fetch()).await?;
         tx.commit().await?;
         let next_cursor = page.cut(&mut rows, |row| row.id);
-        Ok(Reply::new(CriteriaSetList { items: rows.into_iter().map(CriteriaSet::from).collect(), next_cursor }))
+        Ok(Reply::new(CriteriaSetList { items: rows.into_iter().map(CriteriaSet::in_list).collect(), next_cursor }))
     }
 
     /// Get a criteria set.
@@ -105,8 +106,8 @@ impl CriteriaSets {
         let tx = caller.store().begin().await?;
         let row = store::get::<CriteriaSetBody>(&tx, KIND, criteria_set_id.0.uuid()).await?;
         tx.commit().await?;
-        let CriteriaSetBody { description, criteria } = row.body;
-        to_yaml(&NewCriteriaSet { name: row.name, description, criteria }).map(Download::new)
+        let CriteriaSetBody { criteria } = row.body;
+        to_yaml(&NewCriteriaSet { name: row.name, description: row.description, criteria }).map(Download::new)
     }
 
     /// Change a criteria set.
@@ -123,7 +124,7 @@ impl CriteriaSets {
         let tx = caller.store().begin().await?;
         let mut row = store::lock::<CriteriaSetBody>(&tx, KIND, criteria_set_id.0.uuid()).await?;
         row.name = name.unwrap_or(row.name);
-        row.body.description = description.unwrap_or(row.body.description);
+        row.description = description.unwrap_or(row.description);
         row.body.criteria = criteria.unwrap_or(row.body.criteria);
         let row = store::update(&tx, row, caller.app.clock.now()).await.map_err(|error| taken(error, WHAT))?;
         tx.commit().await?;

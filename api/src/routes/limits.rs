@@ -15,8 +15,8 @@ pub(super) const BUDGETS: u64 = 500;
 pub(super) const DOCUMENTS: u64 = 10_000;
 /// Templates, and criteria sets, and presets: of each so many.
 pub(super) const LIBRARY_ITEMS: u64 = 1_000;
-/// Versions of one preset.
-pub(super) const PRESET_VERSIONS: u64 = 1_000;
+/// Versions of one preset; the oldest goes for one more.
+pub(super) const PRESET_VERSIONS: u32 = 1_000;
 /// Conversations.
 pub(super) const CONVERSATIONS: u64 = 10_000;
 /// Messages of one conversation.

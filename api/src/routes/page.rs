@@ -46,7 +46,12 @@ impl Page {
             return None;
         }
         items.truncate(limit);
-        items.last().map(|last| encode(id(last)))
+        items.last().map(|last| Self::cursor_after(id(last)))
+    }
+
+    /// The cursor of the page that begins after this item.
+    pub(super) fn cursor_after(id: Uuid) -> String {
+        encode(id)
     }
 }
 

@@ -13,7 +13,10 @@ use super::library_texts::check_description;
 use super::listing::list_of;
 use crate::app::App;
 use crate::body::Check;
-use crate::preset_body::PresetBody;
+use crate::preset_body::{KeptSpec, PresetBody};
+
+/// The most bytes that a specification may take as JSON: every change keeps another one.
+const MAX_SPEC_BYTES: usize = 256 * 1024;
 
 /// A preset that shall be made.
 #[derive(Debug, Deserialize, Object)]
@@ -25,7 +28,8 @@ pub(super) struct NewPreset {
     #[serde(default)]
     #[oai(default)]
     pub description: String,
-    /// What a run starts from: the body of a submission, of which anything may be absent or not exist yet.
+    /// What a run starts from: the body of a submission, of which anything may be absent or not exist yet; at most 262144 bytes,
+    /// and no list longer than that of a run.
     pub spec: NewRun,
 }
 
@@ -55,13 +59,13 @@ pub(super) struct Preset {
     pub description: String,
     /// Counts up from 1 at every change.
     pub version: u32,
-    /// What a run starts from; null in lists.
+    /// What a run starts from, as it was stored; null in lists.
     #[oai(skip_serializing_if_is_none)]
-    pub spec: Option<NewRun>,
+    pub spec: Option<KeptSpec>,
     /// Whether a run could be started from it at this moment with nothing added; null in lists.
     #[oai(skip_serializing_if_is_none)]
     pub runnable: Option<bool>,
-    /// What stands in the way, with its place in `spec`; null in lists.
+    /// What stands in the way, with its place in `spec`, 20 at most; null in lists.
     #[oai(skip_serializing_if_is_none)]
     pub missing: Option<Vec<FieldError>>,
     /// When it was made.
@@ -72,11 +76,11 @@ pub(super) struct Preset {
 
 impl Preset {
     /// As lists show it.
-    pub(super) fn in_list(row: ItemRow<PresetBody>) -> Self {
+    pub(super) fn in_list(row: ItemRow<()>) -> Self {
         Self {
             id: row.id.into(),
             name: row.name,
-            description: row.body.description,
+            description: row.description,
             version: row.version,
             spec: None,
             runnable: None,
@@ -88,7 +92,7 @@ impl Preset {
 
     /// The whole of it.
     pub(super) fn whole(row: ItemRow<PresetBody>, missing: Vec<FieldError>) -> Self {
-        let spec = row.body.spec.clone();
+        let (PresetBody { spec }, row) = row.split();
         Self { spec: Some(spec), runnable: Some(missing.is_empty()), missing: Some(missing), ..Self::in_list(row) }
     }
 }
@@ -111,9 +115,9 @@ pub(super) struct PresetVersion {
     pub created_at: DateTime<Utc>,
 }
 
-impl From<VersionRow<PresetBody>> for PresetVersion {
-    fn from(row: VersionRow<PresetBody>) -> Self {
-        Self { version: row.version, name: row.name, description: row.body.description, created_at: row.created_at }
+impl From<VersionRow<()>> for PresetVersion {
+    fn from(row: VersionRow<()>) -> Self {
+        Self { version: row.version, name: row.name, description: row.description, created_at: row.created_at }
     }
 }
 
@@ -141,6 +145,11 @@ fn check(name: Option<&str>, description: &str, spec: Option<&NewRun>) -> Vec<Fi
     }
     check_description(&mut errors, "/description", description);
     if let Some(spec) = spec {
+        let too_long = spec.check_lengths("/spec");
+        if too_long.is_empty() && KeptSpec::from(spec).bytes() > MAX_SPEC_BYTES {
+            errors.push(FieldError::new("/spec", format!("must have at most {MAX_SPEC_BYTES} bytes as JSON")));
+        }
+        errors.extend(too_long);
         for (pointer, there) in
             [("/spec/preset_id", spec.preset_id.is_some()), ("/spec/preset_version", spec.preset_version.is_some())]
         {

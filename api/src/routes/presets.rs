@@ -3,7 +3,7 @@
 use acm2_domain::error::Error;
 use acm2_domain::ids::PresetId;
 use acm2_store::TenantTx;
-use acm2_store::library::items::{self as store, ItemKind, ItemRow};
+use acm2_store::library::items::{self as store, ItemKind, ItemRow, NewItem};
 use acm2_store::library::versions;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
@@ -17,7 +17,7 @@ use super::preset_bodies::{NewPreset, Preset, PresetList, PresetPatch, PresetVer
 use crate::auth::{Allowed, Caller, LibraryRead, LibraryWrite};
 use crate::body::Body;
 use crate::idempotency::Idempotency;
-use crate::preset_body::PresetBody;
+use crate::preset_body::{KeptSpec, PresetBody};
 use crate::problem::Failure;
 use crate::reply::{Created, NoContent, Reply};
 use crate::runnable;
@@ -53,9 +53,10 @@ impl Presets {
         }
         limits::refuse_beyond(store::count(&tx, KIND).await?, limits::LIBRARY_ITEMS, "presets")?;
         let id = PresetId::generate();
-        let kept = PresetBody { description, spec };
-        let row = store::insert(&tx, KIND, id.uuid(), &name, &kept, now).await.map_err(|error| taken(error, WHAT))?;
-        versions::add(&tx, &row).await?;
+        let body = &PresetBody { spec: KeptSpec::from(&spec) };
+        let new = NewItem { kind: KIND, id: id.uuid(), name: &name, description: &description, body };
+        let row = store::insert(&tx, new, now).await.map_err(|error| taken(error, WHAT))?;
+        versions::add(&tx, &row, limits::PRESET_VERSIONS).await?;
         let preset = whole(&tx, &caller, row).await?;
         idempotency.finish(&tx, id.uuid(), Some(&preset)).await?;
         tx.commit().await?;
@@ -99,7 +100,14 @@ impl Presets {
         if let Some(version) = version.0.filter(|version| *version != row.version) {
             let older = versions::find::<PresetBody>(&tx, row.id, version).await?;
             let older = older.ok_or_else(|| Error::not_found("version of the preset"))?;
-            row = ItemRow { version, name: older.name, body: older.body, updated_at: older.created_at, ..row };
+            row = ItemRow {
+                version,
+                name: older.name,
+                description: older.description,
+                body: older.body,
+                updated_at: older.created_at,
+                ..row
+            };
         }
         let preset = whole(&tx, &caller, row).await?;
         tx.commit().await?;
@@ -123,7 +131,7 @@ impl Presets {
         let tx = caller.store().begin().await?;
         let row = store::get::<PresetBody>(&tx, KIND, preset_id.0.uuid()).await?;
         let before = page.after.map(|after| u32::try_from(after.as_u128()).unwrap_or(u32::MAX));
-        let mut rows = versions::list::<PresetBody>(&tx, row.id, before, page.fetch()).await?;
+        let mut rows = versions::list(&tx, row.id, before, page.fetch()).await?;
         tx.commit().await?;
         // A version's place in the list is its number.
         let next_cursor = page.cut(&mut rows, |row| Uuid::from_u128(u128::from(row.version)));
@@ -132,7 +140,7 @@ impl Presets {
 
     /// Change a preset.
     ///
-    /// Needs the scope `library:write`. Makes a new version; older ones stay as they are, and so do runs.
+    /// Needs the scope `library:write`. Makes a new version; the 1000 newest ones stay as they are, and so do all runs.
     #[oai(path = "/presets/:preset_id", method = "patch", operation_id = "presets.update")]
     async fn update(
         &self,
@@ -143,13 +151,11 @@ impl Presets {
         let PresetPatch { name, description, spec } = body.value;
         let tx = caller.store().begin().await?;
         let mut row = store::lock::<PresetBody>(&tx, KIND, preset_id.0.uuid()).await?;
-        let after = u64::from(row.version) + 1;
-        limits::refuse_longer(after, limits::PRESET_VERSIONS, "versions of a preset; make another preset")?;
         row.name = name.unwrap_or(row.name);
-        row.body.description = description.unwrap_or(row.body.description);
-        row.body.spec = spec.unwrap_or(row.body.spec);
+        row.description = description.unwrap_or(row.description);
+        row.body.spec = spec.as_ref().map_or(row.body.spec, KeptSpec::from);
         let row = store::update(&tx, row, caller.app.clock.now()).await.map_err(|error| taken(error, WHAT))?;
-        versions::add(&tx, &row).await?;
+        versions::add(&tx, &row, limits::PRESET_VERSIONS).await?;
         let preset = whole(&tx, &caller, row).await?;
         tx.commit().await?;
         Ok(Reply::new(preset))

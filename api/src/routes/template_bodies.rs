@@ -82,37 +82,54 @@ pub(super) struct Template {
     pub id: TemplateId,
     /// Its name.
     pub name: String,
-    /// The text with its variables.
-    pub text: String,
+    /// The text with its variables; null in lists.
+    #[oai(skip_serializing_if_is_none)]
+    pub text: Option<String>,
     /// What it is for.
     pub description: String,
-    /// Values of variables that are kept with it.
-    pub variables: BTreeMap<String, String>,
-    /// The variables that a run has to give values for.
-    pub missing_variables: Vec<String>,
-    /// Whether it says where the run's document belongs; then a run must have documents.
-    pub has_document: bool,
+    /// Values of variables that are kept with it; null in lists.
+    #[oai(skip_serializing_if_is_none)]
+    pub variables: Option<BTreeMap<String, String>>,
+    /// The variables that a run has to give values for; null in lists.
+    #[oai(skip_serializing_if_is_none)]
+    pub missing_variables: Option<Vec<String>>,
+    /// Whether it says where the run's document belongs; then a run must have documents. Null in lists.
+    #[oai(skip_serializing_if_is_none)]
+    pub has_document: Option<bool>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was changed last.
     pub updated_at: DateTime<Utc>,
 }
 
-impl From<ItemRow<TemplateBody>> for Template {
-    fn from(row: ItemRow<TemplateBody>) -> Self {
-        let TemplateBody { text, description, variables } = row.body;
-        let parsed = Parsed::parse(&text);
-        let missing = parsed.names().into_iter().filter(|name| !variables.contains_key(*name));
+impl Template {
+    /// As lists show it.
+    pub(super) fn in_list(row: ItemRow<()>) -> Self {
         Self {
             id: row.id.into(),
             name: row.name,
-            missing_variables: missing.map(str::to_owned).collect(),
-            has_document: parsed.names_document(),
-            text,
-            description,
-            variables,
+            text: None,
+            description: row.description,
+            variables: None,
+            missing_variables: None,
+            has_document: None,
             created_at: row.created_at,
             updated_at: row.updated_at,
+        }
+    }
+}
+
+impl From<ItemRow<TemplateBody>> for Template {
+    fn from(row: ItemRow<TemplateBody>) -> Self {
+        let (TemplateBody { text, variables }, row) = row.split();
+        let parsed = Parsed::parse(&text);
+        let missing = parsed.names().into_iter().filter(|name| !variables.contains_key(*name));
+        Self {
+            missing_variables: Some(missing.map(str::to_owned).collect()),
+            has_document: Some(parsed.names_document()),
+            text: Some(text),
+            variables: Some(variables),
+            ..Self::in_list(row)
         }
     }
 }
@@ -144,16 +161,19 @@ impl Check for NewPreview {
 }
 
 impl TemplatePatch {
-    /// Changes what is kept; the name is the caller's to set.
-    pub(super) fn apply(self, body: &mut TemplateBody) {
+    /// Changes what is kept.
+    pub(super) fn apply(self, row: &mut ItemRow<TemplateBody>) {
+        if let Some(name) = self.name {
+            row.name = name;
+        }
         if let Some(text) = self.text {
-            body.text = text;
+            row.body.text = text;
         }
         if let Some(description) = self.description {
-            body.description = description;
+            row.description = description;
         }
         if let Some(variables) = self.variables {
-            body.variables = variables;
+            row.body.variables = variables;
         }
     }
 }

@@ -3,7 +3,7 @@
 use acm2_domain::error::{Error, FieldError};
 use acm2_domain::ids::TemplateId;
 use acm2_domain::run::{DocumentChoice, InlineDocument, ModelChoice, NewRun};
-use acm2_store::library::items::{self as store, ItemKind};
+use acm2_store::library::items::{self as store, ItemKind, NewItem};
 use acm2_store::library::texts;
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
@@ -50,9 +50,9 @@ impl Templates {
         }
         limits::refuse_beyond(store::count(&tx, KIND).await?, limits::LIBRARY_ITEMS, "templates")?;
         let id = TemplateId::generate();
-        let kept = TemplateBody { text, description, variables };
-        let row =
-            store::insert(&tx, KIND, id.uuid(), &name, &kept, now).await.map_err(|error| taken(error, "template"))?;
+        let body = &TemplateBody { text, variables };
+        let new = NewItem { kind: KIND, id: id.uuid(), name: &name, description: &description, body };
+        let row = store::insert(&tx, new, now).await.map_err(|error| taken(error, "template"))?;
         let template = Template::from(row);
         idempotency.finish(&tx, id.uuid(), Some(&template)).await?;
         tx.commit().await?;
@@ -61,7 +61,7 @@ impl Templates {
 
     /// List templates.
     ///
-    /// Needs the scope `library:read`. Newest first.
+    /// Needs the scope `library:read`. Newest first, without their texts and variables.
     #[oai(path = "/templates", method = "get", operation_id = "templates.list")]
     async fn list(
         &self,
@@ -76,7 +76,7 @@ impl Templates {
         let mut rows = store::list(&tx, KIND, page.after, page.fetch()).await?;
         tx.commit().await?;
         let next_cursor = page.cut(&mut rows, |row| row.id);
-        Ok(Reply::new(TemplateList { items: rows.into_iter().map(Template::from).collect(), next_cursor }))
+        Ok(Reply::new(TemplateList { items: rows.into_iter().map(Template::in_list).collect(), next_cursor }))
     }
 
     /// Get a template.
@@ -104,13 +104,10 @@ impl Templates {
         template_id: Path<TemplateId>,
         body: Body<TemplatePatch>,
     ) -> Result<Reply<Template>, Failure> {
-        let mut patch = body.value;
+        let patch = body.value;
         let tx = caller.store().begin().await?;
         let mut row = store::lock::<TemplateBody>(&tx, KIND, template_id.0.uuid()).await?;
-        if let Some(name) = patch.name.take() {
-            row.name = name;
-        }
-        patch.apply(&mut row.body);
+        patch.apply(&mut row);
         let row = store::update(&tx, row, caller.app.clock.now()).await.map_err(|error| taken(error, "template"))?;
         tx.commit().await?;
         Ok(Reply::new(row.into()))

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use crate::harness::{Answer, Client, World, on_both};
 
 const CONVERSATIONS: &str = "/api/v1/conversations";
+/// The longest message, in bytes.
+const LONGEST: usize = 256 * 1024;
 
 on_both! {
     a_conversation_is_begun_continued_renamed_and_deleted,
@@ -14,6 +16,8 @@ on_both! {
     a_repeated_request_adds_once,
     what_cannot_be_said_is_refused_with_its_place,
     conversations_need_their_own_scopes,
+    a_key_sees_its_own_conversations,
+    a_page_of_long_messages_ends_early,
 }
 
 fn path_of(conversation: &Value) -> String {
@@ -113,6 +117,7 @@ async fn what_cannot_be_said_is_refused_with_its_place(world: &World) {
             vec!["/messages/0/content", "/messages/1/content"],
         ),
         (json!({"messages": [said("system", "x")]}), vec!["/messages/0/role"]),
+        (json!({"messages": [said("user", &"x".repeat(LONGEST + 1))]}), vec!["/messages/0/content"]),
         (json!({"messages": vec![said("user", "x"); 201]}), vec!["/messages"]),
     ] {
         assert_eq!(client.post(&path, &body).await.problem(422, "validation_failed"), places, "{body}");
@@ -134,12 +139,57 @@ async fn conversations_need_their_own_scopes(world: &World) {
     let other = world.client(&process, &world.key(&tenant, "runs:read,runs:write,library:read,library:write"));
     other.get(&path_of(&conversation)).await.problem(403, "scope_missing");
     other.post(CONVERSATIONS, &json!({})).await.problem(403, "scope_missing");
-    // It belongs to the tenant: another key of it may read it, and not write.
     let reader = world.client(&process, &world.key(&tenant, "conversations:read"));
-    assert_eq!(reader.get(&path_of(&conversation)).await.expect(200), conversation);
+    assert_eq!(reader.get(CONVERSATIONS).await.expect(200)["items"], json!([]));
     reader.delete(&path_of(&conversation)).await.problem(403, "scope_missing");
     reader
         .post(&format!("{}/messages", path_of(&conversation)), &json!({"messages": [said("user", "x")]}))
         .await
         .problem(403, "scope_missing");
+}
+
+async fn a_key_sees_its_own_conversations(world: &World) {
+    let (process, tenant, everyones) = world.ready();
+    let key = || world.client(&process, &world.key(&tenant, "conversations:read,conversations:write"));
+    let (one, other) = (key(), key());
+    let begin = async |client: &Client| {
+        Answer::of(client.request(Method::POST, CONVERSATIONS).header("Idempotency-Key", "same").json(&json!({}))).await
+    };
+    let conversation = begin(&one).await.expect(201);
+    let others = begin(&other).await.expect(201);
+    assert_ne!(conversation["id"], others["id"], "a name of one key is not one of another");
+    let (path, messages) = (path_of(&conversation), format!("{}/messages", path_of(&conversation)));
+    let more = json!({"messages": [said("user", "x")]});
+    for answer in [
+        other.get(&path).await,
+        other.patch(&path, &json!({"title": "mine"})).await,
+        other.delete(&path).await,
+        other.get(&messages).await,
+        other.post(&messages, &more).await,
+    ] {
+        answer.problem(404, "not_found");
+    }
+    assert_eq!(other.get(CONVERSATIONS).await.expect(200)["items"], json!([others]));
+    assert_eq!(one.get(CONVERSATIONS).await.expect(200)["items"], json!([conversation]));
+    // A key that may do everything sees all.
+    assert_eq!(everyones.get(CONVERSATIONS).await.expect(200)["items"], json!([others, conversation]));
+    everyones.post(&messages, &more).await.expect(201);
+    assert_eq!(contents(&one, &conversation).await.len(), 1);
+    one.delete(&path).await.expect(204);
+}
+
+async fn a_page_of_long_messages_ends_early(world: &World) {
+    let (_process, _tenant, client) = world.ready();
+    let conversation = client.post(CONVERSATIONS, &json!({})).await.expect(201);
+    let path = format!("{}/messages", path_of(&conversation));
+    let three = json!({"messages": vec![said("user", &"x".repeat(LONGEST)); 3]});
+    for _ in 0..6 {
+        client.post(&path, &three).await.expect(201);
+    }
+    let first = client.get(&format!("{path}?limit=100")).await.expect(200);
+    assert_eq!(first["items"].as_array().unwrap().len(), 16, "4 MiB");
+    let next = format!("{path}?limit=100&cursor={}", first["next_cursor"].as_str().unwrap());
+    let second = client.get(&next).await.expect(200);
+    assert_eq!((second["items"].as_array().unwrap().len(), &second["next_cursor"]), (2, &Value::Null));
+    assert_eq!(second["items"][1]["number"], 18);
 }

@@ -33,7 +33,11 @@ async fn a_template_is_kept_changed_and_deleted(world: &World) {
     assert_eq!(changed["description"], "short");
     let changed = client.patch(&path_of(&template), &json!({"name": "r", "text": "{{a}}", "variables": {}})).await;
     assert_eq!(changed.expect(200)["missing_variables"], json!(["a"]));
-    assert_eq!(client.get(TEMPLATES).await.expect(200)["items"], json!([changed.json()]));
+    let mut listed = changed.json();
+    for left_out in ["text", "variables", "missing_variables", "has_document"] {
+        listed[left_out] = Value::Null;
+    }
+    assert_eq!(client.get(TEMPLATES).await.expect(200)["items"], json!([listed]));
     // A name is taken once.
     let second = client.post(TEMPLATES, &json!({"name": "other", "text": "x"})).await.expect(201);
     client.post(TEMPLATES, &json!({"name": "r", "text": "x"})).await.problem(409, "name_taken");

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::database::{Of, change_one, id_literal};
 use crate::harness::Client;
 use crate::house::{House, ended, on_both, run};
 
@@ -14,6 +15,9 @@ on_both!(
     every_change_makes_a_version_and_old_ones_can_be_read_and_run,
     a_run_says_which_preset_it_is_from_and_what_it_does,
     a_run_keeps_what_its_preset_said,
+    a_repeated_request_is_answered_also_when_the_preset_has_no_price_now,
+    what_is_too_long_is_not_kept,
+    what_another_version_stored_stands_in_no_way_but_its_own,
 );
 
 fn path_of(preset: &Value) -> String {
@@ -160,4 +164,69 @@ async fn a_run_keeps_what_its_preset_said(house: &House) {
     assert_eq!(run["preset"], json!({"id": made["id"], "version": 1}));
     // The repetition of the request is told of the same run.
     assert_eq!(post().await.expect(202)["id"], first["id"]);
+}
+
+async fn a_repeated_request_is_answered_also_when_the_preset_has_no_price_now(house: &House) {
+    let processes = house.open();
+    let client = house.tenant(&processes[0], "owner").await;
+    let made = preset(&client, "p", json!({"prompt": "hi", "models": ["sandbox/echo"], "max_cost_usd": "1"})).await;
+    let post = async |name: &str| {
+        let request = client.request(reqwest::Method::POST, RUNS).header("Idempotency-Key", name);
+        crate::harness::Answer::of(request.json(&json!({"preset_id": made["id"]}))).await
+    };
+    let first = post("once").await.expect(202);
+    let unpriced = json!({"spec": {"prompt": "hi", "models": ["sandbox/no-such"], "max_cost_usd": "1"}});
+    client.patch(&path_of(&made), &unpriced).await.expect(200);
+    assert_eq!(post("once").await.expect(202), first);
+    post("another").await.problem(422, "price_unknown");
+}
+
+async fn what_is_too_long_is_not_kept(house: &House) {
+    let processes = house.open();
+    let client = house.tenant(&processes[0], "owner").await;
+    let map = |count: usize| -> Value { (0..count).map(|n| (format!("v{n}"), json!(""))).collect() };
+    let made =
+        preset(&client, "p", json!({"models": vec!["x"; 50], "tags": vec!["t"; 20], "variables": map(100)})).await;
+    assert_eq!(made["missing"].as_array().unwrap().len(), 20, "not all of them");
+    for (spec, place) in [
+        (json!({"models": vec![""; 51]}), "/spec/models"),
+        (json!({"models": vec![""; 200_000]}), "/spec/models"),
+        (json!({"documents": vec!["doc_01jd3v1m5zt0q8k6c2e4g6h8ja"; 101]}), "/spec/documents"),
+        (json!({"variables": map(101)}), "/spec/variables"),
+        (json!({"tags": vec!["t"; 21]}), "/spec/tags"),
+        (json!({"metadata": map(51)}), "/spec/metadata"),
+        (json!({"messages": vec![json!({"role": "user", "content": "x"}); 201]}), "/spec/messages"),
+        (json!({"system": "x".repeat(256 * 1024)}), "/spec"),
+    ] {
+        let refused = client.post(PRESETS, &json!({"name": "x", "spec": spec})).await;
+        assert_eq!(refused.problem(422, "validation_failed"), [place]);
+        let refused = client.patch(&path_of(&made), &json!({"spec": spec})).await;
+        assert_eq!(refused.problem(422, "validation_failed"), [place]);
+    }
+}
+
+async fn what_another_version_stored_stands_in_no_way_but_its_own(house: &House) {
+    let processes = house.open();
+    let (tenant, client) = house.tenant_and_client(&processes[0], "owner").await;
+    let made = preset(&client, "p", json!({"prompt": "hi", "models": ["sandbox/echo"]})).await;
+    for process in processes {
+        assert_eq!(process.stop(), Some(0));
+    }
+    let later = json!({"prompt": "hi", "models": ["sandbox/echo"], "of_a_later_version": [1]});
+    let id = id_literal(&house.world, made["id"].as_str().unwrap());
+    let statement = format!("UPDATE library_items SET body = '{}' WHERE id = {id}", json!({"spec": later}));
+    change_one(&house.world, Of::Tenant(&tenant), &statement).await;
+    let processes = house.open();
+    let client = house.world.client(&processes[0], &tenant.key);
+    assert_eq!(client.get(PRESETS).await.expect(200)["items"].as_array().unwrap().len(), 1);
+    let read = client.get(&path_of(&made)).await.expect(200);
+    assert_eq!((&read["spec"], &read["runnable"], places(&read)), (&later, &json!(false), vec![""]));
+    let refused = client.post(RUNS, &json!({"preset_id": made["id"]})).await;
+    assert_eq!(refused.problem(422, "validation_failed"), ["/preset_id"]);
+    // It can be renamed, older versions run, and it is mended by saving it again.
+    let renamed = client.patch(&path_of(&made), &json!({"name": "q"})).await.expect(200);
+    assert_eq!((&renamed["name"], &renamed["spec"]), (&json!("q"), &later));
+    run(&client, &json!({"preset_id": made["id"], "preset_version": 1})).await;
+    let spec = json!({"prompt": "hi", "models": ["sandbox/echo"]});
+    assert_eq!(client.patch(&path_of(&made), &json!({"spec": spec})).await.expect(200)["runnable"], true);
 }

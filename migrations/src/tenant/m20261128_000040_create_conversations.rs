@@ -34,6 +34,7 @@ impl MigrationTrait for Migration {
                     .col(integer("number"))
                     .col(string("role").check(Expr::col("role").is_in(["user", "assistant"])))
                     .col(text("content"))
+                    .col(integer("bytes"))
                     .col(timestamp_with_time_zone("created_at"))
                     .primary_key(Index::create().col("conversation_id").col("number"))
                     .foreign_key(

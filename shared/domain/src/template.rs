@@ -16,6 +16,8 @@ pub const MAX_RENDERED_BYTES: usize = 1024 * 1024;
 /// The name that stands for the run's document, and is given no value.
 pub const DOCUMENT: &str = "document";
 
+/// The most errors of one `fill`: whoever mends these sees the rest.
+const MAX_ERRORS: usize = 20;
 const LONGEST_NAME: usize = 64;
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
@@ -157,17 +159,18 @@ fn variable(text: &str) -> Option<(&str, &str)> {
 /// Fills in a template with what is kept with it and what is given for this time, which goes first.
 ///
 /// # Errors
-/// Every variable that has no value, and every given one that the template does not name; places are told under `/variables`.
+/// Variables that have no value, and given ones that the template does not name, 20 at most; places are told under `/variables`.
 pub fn fill(
     text: &str,
     kept: &BTreeMap<String, String>,
     given: &BTreeMap<String, String>,
 ) -> Result<Rendered, Vec<FieldError>> {
     let template = Template::parse(text);
-    let names = template.names();
+    let names: BTreeSet<&str> = template.names().into_iter().collect();
     let mut errors: Vec<FieldError> = given
         .keys()
-        .filter(|name| !names.contains(&name.as_str()))
+        .filter(|name| !names.contains(name.as_str()))
+        .take(MAX_ERRORS)
         .map(|name| FieldError::new(place(name), "the template has no such variable"))
         .collect();
     match template.render(|name| given.get(name).or_else(|| kept.get(name)).map(String::as_str)) {
@@ -175,7 +178,7 @@ pub fn fill(
         Ok(_) => {}
         Err(RenderError::Unresolved(names)) => {
             let missing = |name: &String| FieldError::new(place(name), "is missing: the template needs this variable");
-            errors.extend(names.iter().map(missing));
+            errors.extend(names.iter().take(MAX_ERRORS - errors.len()).map(missing));
         }
         Err(RenderError::DocumentTwice) => {
             errors.push(FieldError::new("/template_id", "the template names the document more than once"));
@@ -279,6 +282,15 @@ mod tests {
         let text = "{{a}}".repeat(MAX_TEXT_BYTES / 5);
         let errors = fill(&text, &BTreeMap::new(), &map(&[("a", &"x".repeat(MAX_VALUE_BYTES))])).unwrap_err();
         assert_eq!(errors[0].pointer, "/variables");
+    }
+
+    #[test]
+    fn a_template_full_of_variables_leads_to_few_errors() {
+        let text = (0..10_000).map(|number| format!("{{{{v{number}}}}}")).collect::<Vec<_>>().concat();
+        let given: BTreeMap<String, String> = (0..5).map(|number| (format!("g{number}"), String::new())).collect();
+        let errors = fill(&text, &BTreeMap::new(), &given).unwrap_err();
+        assert_eq!(errors.len(), MAX_ERRORS);
+        assert_eq!((errors[4].pointer.as_str(), errors[5].pointer.as_str()), ("/variables/g4", "/variables/v0"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::error::FieldError;
 use crate::template::{check_variables, fill};
 
 pub(super) const MAX_MESSAGES: usize = 200;
-const MAX_DOCUMENTS: usize = 100;
+pub(super) const MAX_DOCUMENTS: usize = 100;
 
 /// What the models are asked.
 #[derive(Debug, Default)]

@@ -1,11 +1,13 @@
 //! From what was asked for to a `RunSpec`: every check, every default. What the models are asked is put together in `asked`.
 
+use super::asked::{MAX_DOCUMENTS, MAX_MESSAGES};
 use super::material::Material;
 use super::new_run::NewRun;
 use super::spec::RunSpec;
 use crate::error::FieldError;
 use crate::money::Usd;
 use crate::prices::Prices;
+use crate::template::MAX_VARIABLES;
 use crate::webhook::check_webhook_url;
 
 const MAX_MODELS: usize = 50;
@@ -23,6 +25,25 @@ impl NewRun {
     /// All that can be told to be wrong without looking into the library.
     pub fn check(&self, prices: &Prices) -> Vec<FieldError> {
         self.build(prices, None).err().unwrap_or_default()
+    }
+
+    /// The lists that are longer than a run may have; places begin with `pointer`. What is kept without a check of what it says
+    /// needs at least this one: all else of a request is as long as its text.
+    pub fn check_lengths(&self, pointer: &str) -> Vec<FieldError> {
+        let lists = [
+            ("messages", self.messages.as_ref().map_or(0, Vec::len), MAX_MESSAGES),
+            ("variables", self.variables.len(), MAX_VARIABLES),
+            ("documents", self.documents.len(), MAX_DOCUMENTS),
+            ("models", self.models.len(), MAX_MODELS),
+            ("metadata", self.metadata.len(), MAX_METADATA),
+            ("tags", self.tags.len(), MAX_TAGS),
+        ];
+        let too_long = lists.into_iter().filter(|(_, length, most)| length > most);
+        too_long
+            .map(|(name, _, most)| {
+                FieldError::new(format!("{pointer}/{name}"), format!("must have at most {most} entries"))
+            })
+            .collect()
     }
 
     /// Checks everything and fills in what was left out; on failure, every wrong place. For a run that names nothing of the
@@ -59,7 +80,7 @@ impl NewRun {
         }
         let models = self.resolve_models(prices, open, &mut errors);
         let iterations = self.iterations.unwrap_or(1);
-        let calls = self.documents.len().max(1) * self.models.len() * iterations as usize;
+        let calls = self.documents.len().max(1).saturating_mul(self.models.len()).saturating_mul(iterations as usize);
         if calls > MAX_CALLS && errors.is_empty() {
             let detail = format!("documents, models and iterations may come to at most {MAX_CALLS} calls");
             errors.push(FieldError::new("/documents", detail));
@@ -147,7 +168,6 @@ fn range(errors: &mut Vec<FieldError>, pointer: &str, value: Option<u32>, least:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::asked::MAX_MESSAGES;
 
     fn compile(json: &str) -> Result<RunSpec, Vec<FieldError>> {
         serde_json::from_str::<NewRun>(json).unwrap().compile(&Prices::built_in())

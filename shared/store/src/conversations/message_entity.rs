@@ -14,6 +14,7 @@ pub struct Model {
     pub role: String,
     #[sea_orm(column_type = "Text")]
     pub content: String,
+    pub bytes: i32,
     pub created_at: ChronoDateTimeUtc,
 }
 

@@ -42,6 +42,7 @@ pub async fn append(
         number: Set(row.number as i32),
         role: Set(to_word(row.role)),
         content: Set(row.content.clone()),
+        bytes: Set(i32::try_from(row.content.len()).unwrap_or(i32::MAX)),
         created_at: Set(now),
     });
     Entity::insert_many(values).exec_without_returning(tx).await?;
@@ -49,21 +50,37 @@ pub async fn append(
     Ok(rows)
 }
 
-/// Messages of a conversation in their order, those after the number `after`.
+/// Messages of a conversation in their order, those after the number `after`: at most `limit`, and no more after the first than
+/// come to `most_bytes` of text; and whether there are more.
 pub async fn list(
     tx: &TenantTx,
     conversation: ConversationId,
     after: u32,
     limit: u64,
-) -> Result<Vec<MessageRow>, StoreError> {
-    let rows = Entity::find()
+    most_bytes: u64,
+) -> Result<(Vec<MessageRow>, bool), StoreError> {
+    let following = Entity::find()
         .filter(Column::ConversationId.eq(conversation.uuid()))
         .filter(Column::Number.gt(i32::try_from(after).unwrap_or(i32::MAX)))
-        .order_by_asc(Column::Number)
-        .limit(limit)
+        .order_by_asc(Column::Number);
+    // The sizes come first, so that no text is read that is not handed out.
+    let sizes: Vec<i32> = following
+        .clone()
+        .select_only()
+        .column(Column::Bytes)
+        .limit(limit.saturating_add(1))
+        .into_tuple()
         .all(tx)
         .await?;
-    rows.into_iter()
+    let fitting = sizes.iter().scan(0, |sum: &mut u64, bytes| {
+        *sum = sum.saturating_add(u64::try_from(*bytes).unwrap_or(0));
+        Some(*sum)
+    });
+    let fitting = fitting.take_while(|sum| *sum <= most_bytes).count().max(1) as u64;
+    let count = fitting.min(limit);
+    let rows = following.limit(count).all(tx).await?;
+    let rows: Result<Vec<MessageRow>, StoreError> = rows
+        .into_iter()
         .map(|row| {
             Ok(MessageRow {
                 number: u32::try_from(row.number).unwrap_or(0),
@@ -72,5 +89,6 @@ pub async fn list(
                 created_at: row.created_at,
             })
         })
-        .collect()
+        .collect();
+    Ok((rows?, sizes.len() as u64 > count))
 }

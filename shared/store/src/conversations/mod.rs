@@ -1,4 +1,5 @@
-//! Conversations: titled, with messages in order. They belong to the tenant; which API key made one is noted. Called by the api.
+//! Conversations: titled, with messages in order. Functions that look for one take the API key whose it must
+//! be; `None` finds those of every key. Called by the api.
 
 mod conversation_entity;
 mod message_entity;

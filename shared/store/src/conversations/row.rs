@@ -3,7 +3,9 @@
 use acm2_domain::ids::{ApiKeyId, ConversationId};
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, LockType};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::conversation_entity::{ActiveModel, Column, Entity, Model};
 use crate::{StoreError, TenantTx};
@@ -49,6 +51,11 @@ impl From<Model> for ConversationRow {
     }
 }
 
+/// Whose they are.
+fn of(owner: Option<ApiKeyId>) -> Condition {
+    Condition::all().add_option(owner.map(|owner| Column::ApiKeyId.eq(owner.uuid())))
+}
+
 const NONE: StoreError = StoreError::NotFound("conversation");
 
 /// Writes a new conversation without messages.
@@ -66,7 +73,7 @@ pub async fn insert(
         updated_at: Set(now),
     };
     Entity::insert(values).exec_without_returning(tx).await?;
-    get(tx, conversation.id).await
+    get(tx, None, conversation.id).await
 }
 
 /// How many conversations there are.
@@ -78,25 +85,26 @@ pub async fn count(tx: &TenantTx) -> Result<u64, StoreError> {
 ///
 /// # Errors
 /// `NotFound`.
-pub async fn get(tx: &TenantTx, id: ConversationId) -> Result<ConversationRow, StoreError> {
-    Ok(Entity::find_by_id(id.uuid()).one(tx).await?.ok_or(NONE)?.into())
+pub async fn get(tx: &TenantTx, owner: Option<ApiKeyId>, id: ConversationId) -> Result<ConversationRow, StoreError> {
+    Ok(Entity::find_by_id(id.uuid()).filter(of(owner)).one(tx).await?.ok_or(NONE)?.into())
 }
 
 /// A conversation, locked until the transaction ends.
 ///
 /// # Errors
 /// `NotFound`.
-pub async fn lock(tx: &TenantTx, id: ConversationId) -> Result<ConversationRow, StoreError> {
-    Ok(Entity::find_by_id(id.uuid()).lock(LockType::Update).one(tx).await?.ok_or(NONE)?.into())
+pub async fn lock(tx: &TenantTx, owner: Option<ApiKeyId>, id: ConversationId) -> Result<ConversationRow, StoreError> {
+    Ok(Entity::find_by_id(id.uuid()).filter(of(owner)).lock(LockType::Update).one(tx).await?.ok_or(NONE)?.into())
 }
 
 /// Conversations, newest first, made before `before`.
 pub async fn list(
     tx: &TenantTx,
+    owner: Option<ApiKeyId>,
     before: Option<ConversationId>,
     limit: u64,
 ) -> Result<Vec<ConversationRow>, StoreError> {
-    let mut query = Entity::find().order_by_desc(Column::Id).limit(limit);
+    let mut query = Entity::find().filter(of(owner)).order_by_desc(Column::Id).limit(limit);
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before.uuid()));
     }
@@ -109,6 +117,7 @@ pub async fn list(
 /// `NotFound`.
 pub async fn rename(
     tx: &TenantTx,
+    owner: Option<ApiKeyId>,
     id: ConversationId,
     title: &str,
     now: DateTime<Utc>,
@@ -117,9 +126,10 @@ pub async fn rename(
         .col_expr(Column::Title, Expr::value(title))
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .filter(Column::Id.eq(id.uuid()))
+        .filter(of(owner))
         .exec(tx)
         .await?;
-    get(tx, id).await
+    get(tx, owner, id).await
 }
 
 /// Notes the number of its last message.
@@ -142,7 +152,7 @@ pub(super) async fn set_last_message(
 ///
 /// # Errors
 /// `NotFound`.
-pub async fn delete(tx: &TenantTx, id: ConversationId) -> Result<(), StoreError> {
-    let deleted = Entity::delete_by_id(id.uuid()).exec(tx).await?;
+pub async fn delete(tx: &TenantTx, owner: Option<ApiKeyId>, id: ConversationId) -> Result<(), StoreError> {
+    let deleted = Entity::delete_by_id(id.uuid()).filter(of(owner)).exec(tx).await?;
     if deleted.rows_affected == 0 { Err(NONE) } else { Ok(()) }
 }

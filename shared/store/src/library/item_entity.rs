@@ -11,6 +11,8 @@ pub struct Model {
     pub name: String,
     pub version: i32,
     #[sea_orm(column_type = "Text")]
+    pub description: String,
+    #[sea_orm(column_type = "Text")]
     pub body: String,
     pub created_at: ChronoDateTimeUtc,
     pub updated_at: ChronoDateTimeUtc,

@@ -42,7 +42,22 @@ impl ItemKind {
     }
 }
 
-/// An item as it is stored.
+/// A new item.
+#[derive(Debug, Clone)]
+pub struct NewItem<'a, T> {
+    /// What sort it is.
+    pub kind: ItemKind,
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: &'a str,
+    /// What it is for.
+    pub description: &'a str,
+    /// What is in it.
+    pub body: &'a T,
+}
+
+/// An item as it is stored; in lists without what is in it, `()`, which may be long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ItemRow<T> {
     /// Its id.
@@ -51,12 +66,22 @@ pub struct ItemRow<T> {
     pub name: String,
     /// Counts up from 1 at every change.
     pub version: u32,
+    /// What it is for.
+    pub description: String,
     /// What is in it.
     pub body: T,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was changed last.
     pub updated_at: DateTime<Utc>,
+}
+
+impl<T> ItemRow<T> {
+    /// What is in it, and the rest.
+    pub fn split(self) -> (T, ItemRow<()>) {
+        let Self { id, name, version, description, body, created_at, updated_at } = self;
+        (body, ItemRow { id, name, version, description, body: (), created_at, updated_at })
+    }
 }
 
 impl<T: DeserializeOwned> TryFrom<Model> for ItemRow<T> {
@@ -67,6 +92,7 @@ impl<T: DeserializeOwned> TryFrom<Model> for ItemRow<T> {
             id: row.id,
             name: row.name,
             version: u32::try_from(row.version).unwrap_or(0),
+            description: row.description,
             body: from_json("library_items.body", &row.body)?,
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -80,17 +106,16 @@ impl<T: DeserializeOwned> TryFrom<Model> for ItemRow<T> {
 /// `Conflict` where one of its kind has this name.
 pub async fn insert<T: Serialize + DeserializeOwned>(
     tx: &TenantTx,
-    kind: ItemKind,
-    id: Uuid,
-    name: &str,
-    body: &T,
+    new: NewItem<'_, T>,
     now: DateTime<Utc>,
 ) -> Result<ItemRow<T>, StoreError> {
+    let NewItem { kind, id, name, description, body } = new;
     let values = ActiveModel {
         id: Set(id),
         kind: Set(kind.as_str().to_owned()),
         name: Set(name.to_owned()),
         version: Set(1),
+        description: Set(description.to_owned()),
         body: Set(to_json(body)),
         created_at: Set(now),
         updated_at: Set(now),
@@ -131,18 +156,31 @@ pub async fn lock<T: DeserializeOwned>(tx: &TenantTx, kind: ItemKind, id: Uuid) 
     row.ok_or(StoreError::NotFound(kind.what()))?.try_into()
 }
 
-/// Items of the kind, newest first, made before `before`.
-pub async fn list<T: DeserializeOwned>(
+/// The columns of a list: id, name, version, description, when it was made and changed.
+type Listed = (Uuid, String, i32, String, DateTime<Utc>, DateTime<Utc>);
+
+/// Items of the kind, newest first, made before `before`; what is in them is not read.
+pub async fn list(
     tx: &TenantTx,
     kind: ItemKind,
     before: Option<Uuid>,
     limit: u64,
-) -> Result<Vec<ItemRow<T>>, StoreError> {
-    let mut query = Entity::find().filter(Column::Kind.eq(kind.as_str())).order_by_desc(Column::Id).limit(limit);
+) -> Result<Vec<ItemRow<()>>, StoreError> {
+    let mut query = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::Name, Column::Version, Column::Description, Column::CreatedAt, Column::UpdatedAt])
+        .filter(Column::Kind.eq(kind.as_str()))
+        .order_by_desc(Column::Id)
+        .limit(limit);
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before));
     }
-    query.all(tx).await?.into_iter().map(ItemRow::try_from).collect()
+    let rows: Vec<Listed> = query.into_tuple().all(tx).await?;
+    let listed = rows.into_iter().map(|(id, name, version, description, created_at, updated_at)| {
+        let version = u32::try_from(version).unwrap_or(0);
+        ItemRow { id, name, version, description, body: (), created_at, updated_at }
+    });
+    Ok(listed.collect())
 }
 
 /// Writes the next version of an item that this transaction has locked, as it is in `changed`.
@@ -159,6 +197,7 @@ pub async fn update<T: Serialize>(
     Entity::update_many()
         .col_expr(Column::Name, Expr::value(&*changed.name))
         .col_expr(Column::Version, Expr::value(changed.version as i32))
+        .col_expr(Column::Description, Expr::value(&*changed.description))
         .col_expr(Column::Body, Expr::value(to_json(&changed.body)))
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .filter(Column::Id.eq(changed.id))

@@ -15,15 +15,18 @@ use crate::{StoreError, TenantTx};
 pub async fn keep(tx: &TenantTx, text: &str) -> Result<ContentHash, StoreError> {
     let hash = ContentHash::of(text);
     let row = ActiveModel { hash: Set(hash.to_string()), text: Set(text.to_owned()) };
-    // An update that changes nothing waits for whoever is dropping the same text, and keeps others from it.
-    let again = OnConflict::column(Column::Hash).update_column(Column::Hash).to_owned();
+    // An update that changes nothing waits for whoever is dropping the same text, and keeps others from it. It must not be of the
+    // key: then PostgreSQL takes the strongest lock of a row, which waits for all who hold the text, and two who hold it and keep
+    // it would wait for each other.
+    let same = Expr::col((Entity, Column::Text));
+    let again = OnConflict::column(Column::Hash).value(Column::Text, same).to_owned();
     Entity::insert(row).on_conflict(again).exec_without_returning(tx).await?;
     Ok(hash)
 }
 
 /// Holds texts until the transaction ends; those that are there.
 pub async fn hold(tx: &TenantTx, hashes: &BTreeSet<ContentHash>) -> Result<BTreeSet<ContentHash>, StoreError> {
-    // It conflicts with deleting only: those who hold and those who keep never wait for each other.
+    // It conflicts with deleting only: neither those who hold nor those who keep wait for whoever holds.
     locked(tx, hashes, LockType::KeyShare).await
 }
 

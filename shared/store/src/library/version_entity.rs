@@ -11,6 +11,8 @@ pub struct Model {
     pub version: i32,
     pub name: String,
     #[sea_orm(column_type = "Text")]
+    pub description: String,
+    #[sea_orm(column_type = "Text")]
     pub body: String,
     pub created_at: ChronoDateTimeUtc,
 }

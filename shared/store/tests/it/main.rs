@@ -11,6 +11,7 @@ mod doubt;
 mod fixture;
 mod idempotency;
 mod jobs;
+mod library;
 mod provider_keys;
 mod runs;
 mod sqlite;

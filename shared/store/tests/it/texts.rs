@@ -16,6 +16,7 @@ on_both!(
     a_text_is_there_as_long_as_it_is_named,
     a_text_that_went_is_not_named_by_a_new_run,
     a_submission_and_a_deletion_at_once_leave_every_run_its_text,
+    two_who_hold_a_text_and_keep_it_do_not_wait_for_each_other_forever,
 );
 
 async fn document(bench: &Bench<'_>, text: &str) -> DocumentId {
@@ -120,4 +121,19 @@ async fn a_submission_and_a_deletion_at_once_leave_every_run_its_text(fixture: &
         delete_run(&bench, &second).await;
         assert!(!is_there(&bench, &text).await);
     }
+}
+
+async fn two_who_hold_a_text_and_keep_it_do_not_wait_for_each_other_forever(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    document(&bench, "text").await;
+    let hold_and_keep = async || {
+        let tx = bench.begin().await;
+        let held = texts::hold(&tx, &[ContentHash::of("text")].into()).await.unwrap();
+        assert_eq!(held.len(), 1);
+        // Long enough for the other one to hold it too, where two can write at once.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        texts::keep(&tx, "text").await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    tokio::join!(hold_and_keep(), hold_and_keep());
 }
