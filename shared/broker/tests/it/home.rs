@@ -114,8 +114,9 @@ impl Home {
         keys
     }
 
+    /// The 2 is the version of the layout that this tests.
     pub(crate) fn key(&self, queue: Queue, name: &str) -> String {
-        format!("{}:{{{}}}:{name}", self.options.namespace, queue.as_str())
+        format!("{}:2:{{{}}}:{name}", self.options.namespace, queue.as_str())
     }
 
     pub(crate) fn server(&self) -> MultiplexedConnection {
