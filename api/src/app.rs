@@ -19,6 +19,7 @@ use acm2_vault::keyring::Keyring;
 use acm2_vault::verify_cache::VerifyCache;
 
 use crate::middleware::Metrics;
+use crate::plain_runs::PlainRuns;
 use crate::problem::Failure;
 use crate::timelines::Timelines;
 use crate::waiters::Waiters;
@@ -52,6 +53,8 @@ pub struct Parts {
     pub verified: VerifyCache,
     /// This process.
     pub me: WorkerId,
+    /// Runs that are being submitted.
+    pub plain_runs: PlainRuns,
     /// Those who wait for a run.
     pub waiters: Waiters,
     /// Those who stream events.

@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 
 use poem::http::{HeaderValue, StatusCode, header};
-use poem::{IntoResponse, Response};
+use poem::{IntoResponse, Response, ResponseBuilder};
 use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
 
@@ -52,16 +52,20 @@ impl<F> Download<F> {
     }
 }
 
+/// The beginning of an answer that is a file to be saved: no browser shows it, guesses at it or runs what is in it.
+pub(crate) fn as_file(content_type: &str, name: &str) -> ResponseBuilder {
+    let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""));
+    Response::builder()
+        .status(StatusCode::OK)
+        .content_type(content_type)
+        .header(header::CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")))
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox")
+}
+
 impl<F: Format> IntoResponse for Download<F> {
     fn into_response(self) -> Response {
-        let disposition = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", F::FILE_NAME));
-        Response::builder()
-            .status(StatusCode::OK)
-            .content_type(F::CONTENT_TYPE)
-            .header(header::CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")))
-            .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-            .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox")
-            .body(self.text)
+        as_file(F::CONTENT_TYPE, F::FILE_NAME).body(self.text)
     }
 }
 

@@ -4,12 +4,18 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use acm2_domain::ids::TenantId;
+use acm2_extract::FileType;
+use acm2_outbound::PageKind;
 use acm2_sandbox::{Options, Sandbox};
 use acm2_worker::consume::ShutdownTokens;
-use acm2_worker::{Parts, Permits};
+use acm2_worker::{PageReader, Parts, Permits};
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::app::App;
+use crate::extraction::{self, Unread};
 use crate::presence;
 use crate::start_error::StartError;
 
@@ -21,6 +27,7 @@ pub async fn work(app: App, role: &str, alone: bool) -> Result<(), StartError> {
         keyring: app.keyring.clone(),
         broker: app.broker.clone(),
         outbound: app.outbound.clone(),
+        page_reader: PageReader::new(|tenant, kind, body| read_page(tenant, kind, body).boxed()),
         prices: app.prices.clone(),
         clock: app.clock.clone(),
         timing: app.timing.clone(),
@@ -36,6 +43,26 @@ pub async fn work(app: App, role: &str, alone: bool) -> Result<(), StartError> {
     };
     let shutdown = ShutdownTokens { soft: app.shutdown.soft(), hard: app.shutdown.hard() };
     Ok(acm2_worker::run(parts, shutdown).await?)
+}
+
+/// The most bytes of a page's text before it is cut to what research takes of it.
+const MOST_PAGE_TEXT: usize = 4 * 1024 * 1024;
+
+/// Pages of all tenants that are read at a time: files that are uploaded find a turn beside them.
+static PAGES: Semaphore = Semaphore::const_new(2);
+
+/// The text of a page, found in a process of its own.
+async fn read_page(tenant: TenantId, kind: PageKind, body: Vec<u8>) -> Result<String, String> {
+    let file_type = match kind {
+        PageKind::Html => FileType::Html,
+        PageKind::Pdf => FileType::Pdf,
+        PageKind::Text => return Ok(String::from_utf8_lossy(&body).into_owned()),
+    };
+    let _turn = PAGES.acquire().await.map_err(|error| error.to_string())?;
+    extraction::extract(tenant, file_type, body, MOST_PAGE_TEXT).await.map_err(|unread| match unread {
+        Unread::Busy => "too many files are being read at the moment".to_owned(),
+        Unread::Unreadable(why) => why,
+    })
 }
 
 /// A running sandbox provider; it stops when dropped.

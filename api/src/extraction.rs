@@ -40,30 +40,50 @@ fn line_of(tenant: TenantId) -> Option<Arc<Semaphore>> {
     (Arc::strong_count(line) <= IN_LINE).then(|| Arc::clone(line))
 }
 
+/// Why there is no text.
+#[derive(Debug)]
+pub(crate) enum Unread {
+    /// No turn came.
+    Busy,
+    /// The file has none that can be found, for this reason.
+    Unreadable(String),
+}
+
+impl From<Unread> for Error {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Busy => {
+                let detail = "too many files are being read at the moment; upload it again";
+                Self::new(Kind::Unavailable, "overloaded", detail).retry_after(RETRY_AFTER)
+            }
+            Unread::Unreadable(why) => unreadable(&why),
+        }
+    }
+}
+
 /// The text of a tenant's file, of at most `most` bytes.
 pub(crate) async fn extract(
     tenant: TenantId,
     file_type: FileType,
     bytes: Vec<u8>,
     most: usize,
-) -> Result<String, Error> {
-    let busy = || {
-        let detail = "too many files are being read at the moment; upload it again";
-        Error::new(Kind::Unavailable, "overloaded", detail).retry_after(RETRY_AFTER)
-    };
-    let line = line_of(tenant).ok_or_else(busy)?;
+) -> Result<String, Unread> {
+    let unreadable = |why: &str| Unread::Unreadable(why.to_owned());
+    let line = line_of(tenant).ok_or(Unread::Busy)?;
     let turns = async { Ok::<_, AcquireError>((line.acquire().await?, TURNS.acquire().await?)) };
-    let _turns = timeout(PATIENCE, turns).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    let _turns = timeout(PATIENCE, turns).await.map_err(|_| Unread::Busy)?.map_err(|_| Unread::Busy)?;
     let mut child = start(file_type, most).map_err(|error| {
         tracing::error!(%error, "the process that reads files does not start");
-        busy()
+        Unread::Busy
     })?;
     // A child that is dropped is killed, here and where the caller goes away.
     match timeout(LONGEST, converse(&mut child, bytes, most)).await {
         Ok(Ok((Some(0), text))) => String::from_utf8(text).map_err(|_| unreadable(&Refusal::Damaged.to_string())),
         Ok(Ok((code, _))) => {
             let refusal = code.and_then(Refusal::of_exit_code);
-            Err(unreadable(&refusal.map_or_else(|| "reading it failed".to_owned(), |refusal| refusal.to_string())))
+            Err(Unread::Unreadable(
+                refusal.map_or_else(|| "reading it failed".to_owned(), |refusal| refusal.to_string()),
+            ))
         }
         Ok(Err(error)) => {
             tracing::warn!(%error, "the process that reads a file went away");

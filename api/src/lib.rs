@@ -6,13 +6,16 @@
 //! - [`spec`]: the OpenAPI document and the docs page
 
 pub mod admin;
+mod answers;
 mod api_keys;
 pub mod app;
+mod artifact_file;
 pub mod auth;
 pub mod body;
 pub mod cli;
 mod commands;
 mod connections;
+mod criteria_set_body;
 mod download;
 #[cfg(feature = "worker")]
 pub mod embedded;
@@ -20,6 +23,7 @@ pub mod embedded;
 #[path = "embedded_absent.rs"]
 pub mod embedded;
 mod event_stream;
+mod export_stream;
 mod extraction;
 pub mod first_start;
 pub mod idempotency;
@@ -28,6 +32,8 @@ mod key_test;
 mod material;
 pub mod middleware;
 pub mod open;
+mod outcome;
+pub mod plain_runs;
 mod poll_hint;
 mod presence;
 mod preset_body;
@@ -43,6 +49,7 @@ pub mod server;
 pub mod spec;
 mod spending;
 pub mod start_error;
+mod starter_presets;
 mod submit;
 mod tail;
 mod template_body;

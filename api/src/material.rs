@@ -2,22 +2,30 @@
 //! it. Called by `submit` and by the estimate. A run that names nothing of it costs no statement.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use acm2_domain::call::Message;
 use acm2_domain::error::{Error, FieldError, Kind};
-use acm2_domain::ids::{PresetId, RunId};
+use acm2_domain::ids::{ConversationId, PresetId, RunId};
 use acm2_domain::run::{
     DocumentChoice, Material, NewRun, PresetRef, RunSpec, StoredDocument, StoredTemplate, storable,
 };
-use acm2_store::TenantTx;
 use acm2_store::library::items::{self, ItemKind};
 use acm2_store::library::{documents, versions};
-use acm2_store::runs;
+use acm2_store::{StoreError, TenantTx, conversations, runs};
 
+use crate::answers;
 use crate::auth::{Caller, Scope};
+use crate::criteria_set_body::CriteriaSetBody;
 use crate::preset_body::{KeptSpec, PresetBody};
 use crate::problem::Failure;
+use crate::reading;
 use crate::template_body::TemplateBody;
+
+/// Of a conversation that a run goes on, so many messages at most are shown to the models.
+const MOST_TURNS: u64 = 199;
+/// And so many bytes of them: every task carries them.
+const MOST_HISTORY: u64 = 1024 * 1024;
 
 /// A request that was compiled.
 #[derive(Debug)]
@@ -30,6 +38,9 @@ pub(crate) struct Compiled<'a> {
 
 /// Compiles a request with what it names of the library, for which the caller's key needs `library:read`.
 pub(crate) async fn compile<'a>(caller: &Caller, body: &'a NewRun) -> Result<Compiled<'a>, Failure> {
+    if let Some(source) = body.answers_of {
+        return answers::compile(caller, body, source).await;
+    }
     let (body, material) = gather(caller, body).await?;
     let long = long_documents(&body, caller.app.config.library.text_limit);
     if !long.is_empty() {
@@ -60,12 +71,16 @@ pub(crate) async fn name_texts(tx: &TenantTx, run: RunId, body: &NewRun, spec: &
 
 async fn gather<'a>(caller: &Caller, body: &'a NewRun) -> Result<(Cow<'a, NewRun>, Material), Failure> {
     let mut body = Cow::Borrowed(body);
-    if body.preset_id.is_none() && !names_library(&body) {
+    let of_library = body.preset_id.is_some() || names_library(&body);
+    if !of_library && body.conversation_id.is_none() {
         return Ok((body, Material::default()));
     }
-    if !caller.scopes.allow(Scope::LibraryRead) {
-        let detail = format!("the API key lacks the scope {}, which this run's material needs", Scope::LibraryRead);
-        return Err(Error::new(Kind::Forbidden, "scope_missing", detail).into());
+    if of_library {
+        require(caller, Scope::LibraryRead)?;
+    }
+    if body.conversation_id.is_some() {
+        require(caller, Scope::ConversationsRead)?;
+        require(caller, Scope::ConversationsWrite)?;
     }
     let tx = caller.store().begin().await?;
     let mut preset = None;
@@ -74,9 +89,30 @@ async fn gather<'a>(caller: &Caller, body: &'a NewRun) -> Result<(Cow<'a, NewRun
         preset = Some(found);
         body = Cow::Owned(body.into_owned().over(base));
     }
-    let material = Material { preset, ..find(&tx, &body).await? };
+    let history = match body.conversation_id {
+        Some(id) => history(&tx, caller, id).await?,
+        None => None,
+    };
+    let material = Material { preset, history, ..find(&tx, &body).await? };
     tx.commit().await?;
     Ok((body, material))
+}
+
+pub(crate) fn require(caller: &Caller, scope: Scope) -> Result<(), Failure> {
+    if caller.scopes.allow(scope) {
+        return Ok(());
+    }
+    let detail = format!("the API key lacks the scope {scope}, which this run's material needs");
+    Err(Error::new(Kind::Forbidden, "scope_missing", detail).into())
+}
+
+/// The newest messages of a conversation that the caller sees.
+async fn history(tx: &TenantTx, caller: &Caller, id: ConversationId) -> Result<Option<Vec<Message>>, Failure> {
+    match conversations::get(tx, caller.conversations_of(), id).await {
+        Ok(row) => Ok(Some(conversations::messages::newest(tx, row.id, MOST_TURNS, MOST_HISTORY).await?)),
+        Err(StoreError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The documents given with their texts that are longer than one in the library may be.
@@ -87,16 +123,15 @@ fn long_documents(body: &NewRun, most: usize) -> Vec<FieldError> {
         DocumentChoice::Stored(_) => false,
     };
     let long = body.documents.iter().enumerate().filter(|(_, document)| is_long(document));
-    long.map(|(at, _)| FieldError::new(format!("/documents/{at}/text"), format!("has more than {most} bytes")))
-        .collect()
+    long.map(|(at, _)| FieldError::new(format!("/documents/{at}/text"), reading::too_long(most))).collect()
 }
 
-fn names_library(body: &NewRun) -> bool {
+pub(crate) fn names_library(body: &NewRun) -> bool {
     let is_stored = |document: &DocumentChoice| matches!(document, DocumentChoice::Stored(_));
-    body.template_id.is_some() || body.documents.iter().any(is_stored)
+    body.template_id.is_some() || body.stages.criteria_set_id().is_some() || body.documents.iter().any(is_stored)
 }
 
-/// What there is of what a request names; its preset is not looked for.
+/// What there is of what a request names; neither its preset nor its conversation is looked for.
 pub(crate) async fn find(tx: &TenantTx, body: &NewRun) -> Result<Material, Failure> {
     let ids: BTreeSet<_> = body
         .documents
@@ -115,7 +150,13 @@ pub(crate) async fn find(tx: &TenantTx, body: &NewRun) -> Result<Material, Failu
         None => None,
     };
     let template = template.map(|row| StoredTemplate { text: row.body.text, variables: row.body.variables });
-    Ok(Material { documents: stored.collect(), template, preset: None })
+    let mut criteria_sets = BTreeMap::new();
+    if let Some(id) = body.stages.criteria_set_id()
+        && let Some(row) = items::find::<CriteriaSetBody>(tx, ItemKind::CriteriaSet, id.uuid()).await?
+    {
+        criteria_sets.insert(id, row.body.criteria);
+    }
+    Ok(Material { documents: stored.collect(), template, criteria_sets, ..Material::default() })
 }
 
 /// A preset and what it says, in the version that is wanted or the newest.

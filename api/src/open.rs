@@ -20,6 +20,7 @@ use url::Url;
 
 use crate::app::{App, Parts, wrapped};
 use crate::middleware::Metrics;
+use crate::plain_runs::PlainRuns;
 use crate::server::most_waiting;
 use crate::start_error::StartError;
 use crate::timekeeping;
@@ -68,6 +69,7 @@ pub async fn open(
         metrics: Arc::new(metrics),
         verified: VerifyCache::new(VERIFIED_KEYS),
         me: WorkerId::generate(),
+        plain_runs: PlainRuns::default(),
         waiters: Waiters::new(most_waiting(&config)),
         streams: Waiters::new(most_waiting(&config)),
         timelines: Timelines::default(),

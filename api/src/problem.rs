@@ -24,10 +24,12 @@ pub enum Failure {
         allow: String,
     },
     /// The body is larger than allowed, perhaps only after decompression.
-    #[error("the body has more than {limit} bytes")]
+    #[error("the body has more than {limit} bytes; {way_out}")]
     TooLarge {
         /// In bytes.
         limit: usize,
+        /// What to do instead.
+        way_out: &'static str,
     },
     /// The body took too long to arrive.
     #[error("the body took too long to arrive")]
@@ -160,7 +162,11 @@ pub fn respond(failure: &Failure, request_id: RequestId) -> Response {
                 headers.insert(header::ALLOW, allow);
             }
         }
-        Failure::TooSlow | Failure::TooLarge { .. } | Failure::UnsupportedMediaType(_) => {}
+        // The rest of the body is not read, so the connection ends here: a client that was not told would send its next request on it.
+        Failure::TooSlow | Failure::TooLarge { .. } => {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Failure::UnsupportedMediaType(_) => {}
     }
     response
 }

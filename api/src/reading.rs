@@ -74,11 +74,11 @@ pub(crate) async fn read(caller: &Caller, file_type: FileType, bytes: Vec<u8>) -
             read?
         }
     };
-    finish(&caller.app, text)
+    finish(&caller.app, text, "/file")
 }
 
-/// The last step for every text: what cannot be stored is replaced, what is too long or empty refused.
-pub(crate) fn finish(app: &App, text: String) -> Result<String, Error> {
+/// The last step for every text: what cannot be stored is replaced, what is too long or empty refused. `pointer` is where it stood.
+pub(crate) fn finish(app: &App, text: String, pointer: &'static str) -> Result<String, Error> {
     let text = match text.strip_prefix('\u{feff}') {
         Some(rest) => rest.to_owned(),
         None => text,
@@ -89,10 +89,14 @@ pub(crate) fn finish(app: &App, text: String) -> Result<String, Error> {
     let text = storable(&text).into_owned();
     let most = app.config.library.text_limit;
     if text.len() > most {
-        let place = FieldError::new("/text", format!("has more than {most} bytes"));
-        return Err(Error::invalid(vec![place]));
+        return Err(Error::invalid(vec![FieldError::new(pointer, too_long(most))]));
     }
     Ok(text)
+}
+
+/// What is wrong with a text of more than `most` bytes as it is stored, where a U+0000 has three.
+pub(crate) fn too_long(most: usize) -> String {
+    format!("has more than {most} bytes of text; make several documents of it")
 }
 
 /// The refusal of a file that cannot be read.

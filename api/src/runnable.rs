@@ -33,9 +33,9 @@ async fn all_missing(tx: &TenantTx, app: &App, spec: &KeptSpec) -> Result<Vec<Fi
     };
     let mut missing = compiled.check_prices(&app.prices).err().map(|error| error.fields).unwrap_or_default();
     let mut seen: BTreeSet<(&str, Option<ProviderKeyId>)> = BTreeSet::new();
-    for (index, model) in compiled.models.iter().enumerate() {
+    for (pointer, model) in compiled.asked_models() {
         if seen.insert((&model.provider, model.provider_key_id)) && !has_key(tx, model).await? {
-            missing.push(FieldError::new(format!("/models/{index}"), no_key(model)));
+            missing.push(FieldError::new(pointer, no_key(model)));
         }
     }
     Ok(missing)

@@ -1,6 +1,8 @@
 //! What a run reserves in the budgets that apply to it (PROTOCOL rule 12): when it is submitted and when it is retried, in the
 //! transaction that does so. Called by `submit` and `commands`.
 
+use std::collections::BTreeSet;
+
 use acm2_domain::budget;
 use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::RunId;
@@ -28,7 +30,7 @@ pub(crate) async fn reserve(
     if applying.is_empty() {
         return Ok(None);
     }
-    let reservation = reservation(caller, run, spec, &stages::plan(spec), Usd::ZERO)?;
+    let reservation = reservation(caller, run, spec, &stages::to_do(spec), Usd::ZERO)?;
     reserve_in(tx, &applying, reservation, spec, "give a max_cost_usd that fits, ", now).await?;
     Ok(Some(reservation.amount))
 }
@@ -47,7 +49,11 @@ pub(crate) async fn reserve_anew(
     } else {
         let settled = runs::list_tasks(tx, before.id).await?;
         let mut missing = stages::plan(&before.spec);
-        missing.retain(|task| !settled.contains_key(task.key.as_str()));
+        // What rests on answers that are yet to come may be asked anew.
+        let outdated: BTreeSet<String> =
+            stages::outdated(&before.spec, |key| settled.contains_key(key)).into_iter().collect();
+        let is_settled = |key: &str| settled.contains_key(key) && !outdated.contains(key);
+        missing.retain(|task| !is_settled(task.key.as_str()));
         let reservation = reservation(caller, before.id, &before.spec, &missing, before.consumed())?;
         reserve_in(tx, &applying, reservation, &before.spec, "", now).await?;
         Some(reservation.baseline + reservation.amount)

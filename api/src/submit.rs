@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::Arc;
 
 use acm2_broker::dispatch::Load;
 use acm2_domain::error::{Error, FieldError, Kind};
@@ -17,8 +18,9 @@ use crate::auth::Caller;
 use crate::body::Check;
 use crate::idempotency::Idempotency;
 use crate::material::{self, Compiled};
+use crate::plain_runs::{self, PlainRun};
 use crate::problem::Failure;
-use crate::{spending, tail};
+use crate::{answers, spending, tail};
 
 impl Check for NewRun {
     fn check(&self, app: &crate::app::App) -> Vec<FieldError> {
@@ -68,9 +70,36 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
         weight: None,
     };
     let now = caller.app.clock.now();
+    let (row, job_row) = if !idempotency.is_named() && caller.app.plain_runs.may_take(caller.tenant, &row.spec) {
+        let plain = Arc::new(PlainRun { row, job, now });
+        match caller.app.plain_runs.write(&caller.app, caller.tenant, Arc::clone(&plain)).await {
+            Ok(plain_runs::Written::Run(written, job)) => {
+                let run = runs::assemble(&written, Some(&BTreeMap::new()));
+                tail::push(&caller.app, &[job]).await;
+                return Ok(Submitted::New(Box::new(run), load));
+            }
+            Ok(plain_runs::Written::Bound(job)) => {
+                (Arc::try_unwrap(plain).map_or_else(|plain| plain.row.clone(), |plain| plain.row), Some(job))
+            }
+            Err(error) => {
+                // Of a database that is away nobody knows what it did with a commit: then the sweeper finds out.
+                if !error.is_unavailable() {
+                    forget(caller, job.id).await;
+                }
+                return Err(error.into());
+            }
+        }
+    } else {
+        (row, None)
+    };
     let (inserted, written) = {
-        let jobs = caller.app.store.jobs();
-        let insert = pin!(jobs.insert(&job, caller.app.timing.job_due, Some(row.deadline(now))));
+        let deadline = row.deadline(now);
+        let insert = pin!(async {
+            match job_row {
+                Some(written) => Ok(Some(written)),
+                None => caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(deadline)).await,
+            }
+        });
         let write = Box::pin(write(caller, row, &body, idempotency, full, now));
         // At the same time: what counts is that the job's row is committed before the run is. Once the job's is begun it is waited
         // for, whatever becomes of the run, so that it can be deleted.
@@ -89,11 +118,16 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
         Ok(Written::Replay(run, answer)) => Ok(Submitted::Replayed(run, answer)),
         Err(failure) => Err(failure),
     };
-    // Nothing was written, so nothing is to be done. If this fails, the sweeper finds a job without a run.
-    if let Err(error) = caller.app.store.jobs().delete(job.id).await {
+    // Nothing was written, so nothing is to be done.
+    forget(caller, job.id).await;
+    outcome
+}
+
+/// Deletes the job's row of a run that was not written. If this fails, the sweeper finds a job without a run.
+async fn forget(caller: &Caller, job: JobId) {
+    if let Err(error) = caller.app.store.jobs().delete(job).await {
         tracing::warn!(%error, "the job of a refused run stays until it is swept");
     }
-    outcome
 }
 
 enum Written {
@@ -118,6 +152,7 @@ async fn write(
     if let Some(refusal) = full {
         return Err(refusal.into());
     }
+    answers::hold(&tx, &row.spec).await?;
     check_keys(&tx, &row.spec).await?;
     let written = if let Some(written) = runs::insert_unless_bound(&tx, &row, now).await? {
         written
@@ -125,6 +160,7 @@ async fn write(
         row.reserved = spending::reserve(&tx, caller, row.id, &row.spec, now).await?;
         runs::insert(&tx, &row, now).await?
     };
+    let written = runs::take_over(&tx, written, now).await?;
     material::name_texts(&tx, row.id, body, &row.spec).await?;
     let run = runs::assemble(&written, Some(&BTreeMap::new()));
     idempotency.finish(&tx, row.id.uuid(), Some(&run)).await?;
@@ -146,9 +182,9 @@ async fn repeated(caller: &Caller, idempotency: &Idempotency, failure: Failure) 
 /// A provider key that the caller names must be there, and of the provider that it is named for.
 async fn check_keys(tx: &TenantTx, spec: &RunSpec) -> Result<(), Failure> {
     let mut wrong = Vec::new();
-    for (index, model) in spec.models.iter().enumerate() {
+    for (place, model) in spec.asked_models() {
         let Some(id) = model.provider_key_id else { continue };
-        let pointer = format!("/models/{index}/provider_key_id");
+        let pointer = format!("{place}/provider_key_id");
         match provider_keys::get(tx, id).await {
             Err(StoreError::NotFound(_)) => wrong.push(FieldError::new(pointer, "there is no such provider key")),
             Err(error) => return Err(error.into()),

@@ -36,6 +36,7 @@ pub(crate) fn payload(now: DateTime<Utc>, style: PayloadStyle) -> String {
         started_at: Some(now),
         finished_at: Some(now),
         deadline_at: now,
+        answers_of: None,
     };
     let payload = WebhookPayload::new(EventType::RunCompleted, now, style, run);
     serde_json::to_string(&payload).unwrap_or_default()

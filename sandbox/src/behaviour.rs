@@ -11,6 +11,7 @@ use crate::{
     plan::{Effect, Failure, FailureKind, Shape, Text},
     rate::Rate,
     reply::Finish,
+    researcher::Researcher,
 };
 
 /// One row of the registry.
@@ -61,7 +62,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "size-<n>k",
         examples: &["size-1k", "size-64k"],
-        effect: "answers with a text of exactly n KiB (1 to 10240)",
+        effect: "answers with a text of exactly n KiB (1 to 10240), or an image of at least as many",
         read: |part| {
             let kib = usize::try_from(number(part, "size-", "k")?).ok()?;
             (1..=LARGEST_SIZE_KIB).contains(&kib).then_some(Effect::Text(Text::Size { bytes: kib * 1024 }))
@@ -211,7 +212,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "judge-first",
         examples: &["judge-first"],
-        effect: "of two answers prefers the one that is shown first; scores as `judge`",
+        effect: "of two answers prefers the one that is shown first, and ranks as shown; scores as `judge`",
         read: |part| judge(part, "judge-first", Judge::First),
     },
     Behaviour {
@@ -229,7 +230,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "judge-gap",
         examples: &["judge-gap"],
-        effect: "as `judge`, but leaves out the last criterion",
+        effect: "as `judge`, but leaves out the last criterion or label",
         read: |part| judge(part, "judge-gap", Judge::Gap),
     },
     Behaviour {
@@ -249,6 +250,42 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         examples: &["judge-malformed-then-ok"],
         effect: "the first answer to this key, model and question is as `judge-malformed`, later ones as `judge`, also where a message that asks to mend it follows the question",
         read: |part| judge(part, "judge-malformed-then-ok", Judge::MalformedThenFair),
+    },
+    Behaviour {
+        name: "image",
+        examples: &["image"],
+        effect: "as `echo`; the price list has a price for its images",
+        read: |part| (part == "image").then_some(Effect::Text(Text::Echo)),
+    },
+    Behaviour {
+        name: "image-html",
+        examples: &["image-html"],
+        effect: "where an image is wanted, a page of HTML that is said to be a PNG; elsewhere as `echo`",
+        read: |part| (part == "image-html").then_some(Effect::Text(Text::Page)),
+    },
+    Behaviour {
+        name: "researcher",
+        examples: &["researcher"],
+        effect: "plans queries, takes notes and writes reports, as its prompt asks (see below); anything else it echoes",
+        read: |part| (part == "researcher").then_some(Effect::Text(Text::Researcher(Researcher::Fair))),
+    },
+    Behaviour {
+        name: "researcher-few",
+        examples: &["researcher-few"],
+        effect: "as `researcher`, but plans one query only",
+        read: |part| (part == "researcher-few").then_some(Effect::Text(Text::Researcher(Researcher::Few))),
+    },
+    Behaviour {
+        name: "researcher-wild",
+        examples: &["researcher-wild"],
+        effect: "as `researcher`, but cites a source that there is not too",
+        read: |part| (part == "researcher-wild").then_some(Effect::Text(Text::Researcher(Researcher::Wild))),
+    },
+    Behaviour {
+        name: "researcher-mute",
+        examples: &["researcher-mute"],
+        effect: "as `researcher`, but cites nothing",
+        read: |part| (part == "researcher-mute").then_some(Effect::Text(Text::Researcher(Researcher::Mute))),
     },
     Behaviour {
         name: "cached",

@@ -14,11 +14,15 @@ mod judge;
 mod key;
 mod log;
 mod own_pages;
+mod picture;
 mod plan;
 mod rate;
 mod reply;
+mod researcher;
+mod search;
 mod send;
 mod server;
+mod web;
 mod wire;
 
 pub use behaviour::{BEHAVIOURS, Behaviour};

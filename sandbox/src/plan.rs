@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{behaviour::effect_of, judge::Judge, rate::Rate, reply::Finish};
+use crate::{behaviour::effect_of, judge::Judge, rate::Rate, reply::Finish, researcher::Researcher};
 
 /// What one behaviour changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,10 @@ pub(crate) enum Text {
         bytes: usize,
     },
     Empty,
+    /// Where an image is wanted, a page of HTML instead.
+    Page,
     Judge(Judge),
+    Researcher(Researcher),
 }
 
 /// An error answer, for ever or for the first `times` calls.

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::{
     judge,
+    picture::Picture,
     plan::{Plan, Text},
+    researcher,
 };
 
 /// Why the answer ended.
@@ -28,7 +30,7 @@ pub struct Usage {
     pub input: u64,
     /// Input tokens that came from the cache; part of `input`.
     pub cached: u64,
-    /// All output tokens, reasoning included: words of the answer, and of the reasoning.
+    /// All output tokens, reasoning included: words of the answer, or what the provider counts for an image, and the reasoning.
     pub output: u64,
     /// Reasoning tokens; part of `output`.
     pub reasoning: u64,
@@ -60,6 +62,8 @@ pub(crate) struct Asked {
     pub(crate) questions: Vec<String>,
     /// What the answer is to fit, where the request has a JSON schema.
     pub(crate) schema: Option<Value>,
+    /// The image that is wanted instead of a text.
+    pub(crate) picture: Option<Picture>,
     pub(crate) stream: bool,
 }
 
@@ -83,6 +87,8 @@ pub(crate) struct Reply {
     /// Seconds since 1970.
     pub(crate) created: i64,
     pub(crate) text: String,
+    /// The bytes of the image, where one is wanted; then there is no text.
+    pub(crate) picture: Option<Vec<u8>>,
     pub(crate) finish: Finish,
     pub(crate) reasoning: bool,
     pub(crate) usage: Option<Usage>,
@@ -92,13 +98,21 @@ pub(crate) struct Reply {
 impl Reply {
     /// The answer that `plan` gives to `asked`.
     pub(crate) fn new(plan: &Plan, asked: &Asked, id: String, created: i64) -> Self {
-        let text = text(plan, asked);
-        let usage = usage(plan, asked, words(&text));
+        let (text, picture) = match asked.picture {
+            None => (text(plan, asked), None),
+            Some(wanted) => (String::new(), picture(plan, asked, wanted)),
+        };
+        let made = match asked.picture {
+            None => words(&text),
+            Some(wanted) => picture.as_ref().map_or(0, |_| wanted.tokens),
+        };
+        let usage = usage(plan, asked, made);
         Self {
             id,
             model: asked.model.clone(),
             created,
             text,
+            picture,
             finish: plan.finish(),
             reasoning: plan.reasoning,
             usage: (!plan.no_usage).then_some(usage),
@@ -109,6 +123,7 @@ impl Reply {
     /// The same answer with a text of `words` words that the caller writes itself.
     pub(crate) fn with_text_of(mut self, plan: &Plan, asked: &Asked, text: &str, words: u64) -> Self {
         text.clone_into(&mut self.text);
+        self.picture = None;
         let usage = usage(plan, asked, words);
         self.usage = self.usage.map(|_| usage);
         self.cost_micro_usd = self.cost_micro_usd.map(|_| usage.cost_micro_usd());
@@ -116,11 +131,25 @@ impl Reply {
     }
 }
 
+/// The bytes of the image; nothing where a filter takes it.
+fn picture(plan: &Plan, asked: &Asked, wanted: Picture) -> Option<Vec<u8>> {
+    if matches!(plan.finish(), Finish::Filter | Finish::Refusal) {
+        return None;
+    }
+    match plan.text() {
+        Text::Empty => None,
+        Text::Page => Some(b"<!DOCTYPE html><html><body><script>alert(1)</script></body></html>".to_vec()),
+        Text::Size { bytes } => Some(wanted.png(asked.prompt(), bytes)),
+        Text::Echo | Text::Judge(_) | Text::Researcher(_) => Some(wanted.png(asked.prompt(), 0)),
+    }
+}
+
 fn text(plan: &Plan, asked: &Asked) -> String {
     let echo = || format!("Echo: {}", asked.prompt());
     let whole = match plan.text() {
-        Text::Echo => echo(),
+        Text::Echo | Text::Page => echo(),
         Text::Judge(judge) => judge::answer(judge, asked).unwrap_or_else(echo),
+        Text::Researcher(researcher) => researcher::answer(researcher, asked).unwrap_or_else(echo),
         Text::Size { bytes } => "sandbox ".chars().cycle().take(bytes).collect(),
         Text::Empty => String::new(),
     };
@@ -135,10 +164,11 @@ fn text(plan: &Plan, asked: &Asked) -> String {
     }
 }
 
-fn usage(plan: &Plan, asked: &Asked, answer_words: u64) -> Usage {
+/// `made`: what the answer takes without reasoning: its words, or what is counted for an image.
+fn usage(plan: &Plan, asked: &Asked, made: u64) -> Usage {
     let input = asked.words() + TOKENS_PER_CALL;
     let reasoning = if plan.reasoning { REASONING_TOKENS } else { 0 };
-    Usage { input, cached: if plan.cached { input / 2 } else { 0 }, output: answer_words + reasoning, reasoning }
+    Usage { input, cached: if plan.cached { input / 2 } else { 0 }, output: made + reasoning, reasoning }
 }
 
 fn words(text: &str) -> u64 {
@@ -155,6 +185,7 @@ mod tests {
             texts: vec!["be brief".to_owned(), "one two three".to_owned()],
             questions: vec!["one two three".to_owned()],
             schema: None,
+            picture: None,
             stream: false,
         };
         Reply::new(&Plan::of(model).unwrap(), &asked, "1".to_owned(), 0)

@@ -19,7 +19,9 @@ use crate::{
     own_pages,
     plan::Repeats,
     rate::Rates,
-    wire::{ANTHROPIC_MESSAGES, Form, GEMINI_GENERATE_CONTENT, OPENAI_CHAT, OPENAI_RESPONSES},
+    search::{self, Engine},
+    web,
+    wire::{ANTHROPIC_MESSAGES, Form, GEMINI_GENERATE_CONTENT, OPENAI_CHAT, OPENAI_IMAGES, OPENAI_RESPONSES},
 };
 
 /// How to start a sandbox.
@@ -109,6 +111,7 @@ fn routes(service: &Arc<Service>) -> impl Endpoint + use<> {
         routes
             .at(format!("{base}/chat/completions"), form(service, brand, OPENAI_CHAT))
             .at(format!("{base}/responses"), form(service, brand, OPENAI_RESPONSES))
+            .at(format!("{base}/images/generations"), form(service, brand, OPENAI_IMAGES))
             .at(format!("{base}/models"), models(service, brand))
     };
     let mut routes = Route::new();
@@ -125,6 +128,13 @@ fn routes(service: &Arc<Service>) -> impl Endpoint + use<> {
         .at("/openrouter/api/v1/key", get(sync(service, own_pages::openrouter_key)))
         .at("/anthropic/v1/messages", form(service, Brand::Anthropic, ANTHROPIC_MESSAGES))
         .at("/anthropic/v1/models", models(service, Brand::Anthropic))
+        .at("/exa/search", searched(service, Engine::Exa))
+        .at("/tavily/search", searched(service, Engine::Tavily))
+        .at("/tavily/usage", get(sync(service, |service, request| search::account(service, Engine::Tavily, request))))
+        .at("/serper/search", searched(service, Engine::Serper))
+        .at("/serper/account", get(sync(service, |service, request| search::account(service, Engine::Serper, request))))
+        .at("/robots.txt", get(sync(service, web::robots)))
+        .at("/pages/:name", page(service))
         .at("/sandbox/calls", get(sync(service, own_pages::calls)))
         .at("/sandbox/behaviours", get(sync(service, |_, _| own_pages::behaviours())))
         .at("/sandbox/redirect-target", sync(service, own_pages::redirect_target))
@@ -149,6 +159,22 @@ fn form(service: &Arc<Service>, brand: Brand, form: Form) -> RouteMethod {
     post(make(move |request: Request| {
         let service = Arc::clone(&service);
         async move { generate(&service, brand, form, InPath::default(), request).await }
+    }))
+}
+
+fn searched(service: &Arc<Service>, engine: Engine) -> RouteMethod {
+    let service = Arc::clone(service);
+    post(make(move |request: Request| {
+        let service = Arc::clone(&service);
+        async move { search::search(&service, engine, request).await }
+    }))
+}
+
+fn page(service: &Arc<Service>) -> RouteMethod {
+    let service = Arc::clone(service);
+    get(make(move |request: Request| {
+        let service = Arc::clone(&service);
+        async move { web::page(&service, &request).await }
     }))
 }
 

@@ -7,6 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use acm2_domain::ids::TenantId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// Calls for images that may be under way at once in this process. Each takes at most about 32 MiB (the body, its JSON, the image,
+/// and the statement that writes it), so all of them 512 MiB; a usual image takes a tenth of that.
+const IMAGES: usize = 16;
+/// Of these, one tenant's.
+const IMAGES_OF_ONE_TENANT: usize = IMAGES / 2;
+
 /// The permits of this process.
 #[derive(Debug)]
 pub(crate) struct CallPermits {
@@ -38,6 +44,11 @@ impl CallPermits {
             of_one_tenant: of_one_tenant.clamp(1, Semaphore::MAX_PERMITS),
             tenants: Mutex::default(),
         }
+    }
+
+    /// The permits for calls that want an image.
+    pub(crate) fn of_images() -> Self {
+        Self::new(IMAGES, IMAGES_OF_ONE_TENANT)
     }
 
     /// The permits of a tenant; the same for all its runs.

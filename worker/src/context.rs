@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use acm2_broker::Broker;
 use acm2_domain::clock::SharedClock;
-use acm2_domain::ids::{DeliveryId, RunId, WorkerId};
+use acm2_domain::ids::{DeliveryId, RunId, TenantId, WorkerId};
 use acm2_domain::prices::Prices;
 use acm2_domain::timing::Timing;
 use acm2_outbound::Outbound;
 use acm2_store::control::TenantRow;
 use acm2_store::runs::FenceError;
-use acm2_store::{Store, StoreError};
+use acm2_store::{Gather, Store, StoreError};
 use acm2_vault::data_key::{DataKey, WrappedDataKey};
 use acm2_vault::error::OpenError;
 use acm2_vault::keyring::Keyring;
@@ -21,9 +21,12 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::Accounts;
 use crate::call_permits::CallPermits;
+use crate::jobs::Started;
 use crate::lanes::Lanes;
 use crate::liveness::Liveness;
+use crate::page_reader::PageReader;
 use crate::progress::Progress;
 use crate::receivers::Receivers;
 use crate::text_room::TextRoom;
@@ -35,20 +38,27 @@ pub(crate) struct Context {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) broker: Broker,
     pub(crate) outbound: Arc<Outbound>,
+    pub(crate) page_reader: PageReader,
     pub(crate) prices: Arc<Prices>,
     pub(crate) clock: SharedClock,
     pub(crate) timing: Timing,
     /// This process.
     pub(crate) me: WorkerId,
+    /// The tenants that runs are worked on for.
+    pub(crate) accounts: Accounts,
     pub(crate) liveness: Arc<Liveness>,
     /// Calls that may be under way at once in this process.
     pub(crate) calls: CallPermits,
+    /// Of these, those that want an image.
+    pub(crate) image_calls: CallPermits,
     /// What the texts of documents may take.
     pub(crate) text_room: TextRoom,
     /// Deliveries that may be under way at once to one receiver.
     pub(crate) receivers: Receivers,
     /// The lanes that its calls go in.
     pub(crate) lanes: Lanes,
+    /// Claims of runs that nobody has claimed yet.
+    pub(crate) first_claims: Gather<TenantId, RunId, Option<Started>>,
     /// Runs that have a handler in this process right now.
     pub(crate) live_runs: Live<RunId>,
     /// Runs whose new events are still to be told of.

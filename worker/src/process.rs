@@ -10,17 +10,19 @@ use acm2_domain::prices::Prices;
 use acm2_domain::timing::Timing;
 use acm2_outbound::Outbound;
 use acm2_store::control::NewWorker;
-use acm2_store::{Store, StoreError};
+use acm2_store::{Gather, Store, StoreError};
 use acm2_vault::keyring::Keyring;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::accounts::Accounts;
 use crate::call_permits::CallPermits;
 use crate::consume::{ConsumerOptions, Handler, ShutdownTokens, consume};
 use crate::context::{Context, Live};
 use crate::jobs::Jobs;
 use crate::lanes::Lanes;
 use crate::liveness::{Liveness, beat};
+use crate::page_reader::PageReader;
 use crate::progress::{self, Progress};
 use crate::receivers::Receivers;
 use crate::sweeper::{push_all, sweep};
@@ -50,8 +52,10 @@ pub struct Parts {
     pub keyring: Arc<Keyring>,
     /// The fair queue and the signals.
     pub broker: Broker,
-    /// Calls providers and webhook endpoints.
+    /// Calls providers, webhook endpoints and pages.
     pub outbound: Arc<Outbound>,
+    /// Finds the text of pages.
+    pub page_reader: PageReader,
     /// What tokens cost.
     pub prices: Arc<Prices>,
     /// The time.
@@ -84,15 +88,19 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
         keyring: parts.keyring,
         broker: parts.broker,
         outbound: parts.outbound,
+        page_reader: parts.page_reader,
         prices: parts.prices,
         clock: parts.clock,
         timing: parts.timing.clone(),
         me,
         liveness: Arc::clone(&liveness),
         calls: CallPermits::new(parts.permits.calls, parts.permits.calls_of_one_tenant),
+        image_calls: CallPermits::of_images(),
         text_room: TextRoom::default(),
+        accounts: Accounts::new(parts.timing.command_poll),
         receivers: Receivers::new(parts.permits.deliveries, parts.timing.delivery_timeout),
         lanes,
+        first_claims: Gather::for_callers(),
         live_runs: Live::default(),
         progress: Progress::default(),
         live_deliveries: Live::default(),

@@ -28,11 +28,11 @@ pub enum Command {
         /// Whom.
         tenant: TenantId,
     },
-    /// Set the hosts with private addresses that a tenant's webhooks and base URLs may reach.
+    /// Set the hosts with private addresses that a tenant's webhooks, base URLs and research may reach.
     AllowHosts {
         /// Whom.
         tenant: TenantId,
-        /// `host` or `host:port`, for one use only after `webhook:` or `base-url:`; these are added.
+        /// `host` or `host:port`, for one use only after `webhook:`, `base-url:` or `page:`; these are added.
         add: Vec<String>,
         /// These are taken away.
         remove: Vec<String>,
@@ -239,7 +239,7 @@ fn check_host(host: &str) -> Result<(), Error> {
     if acm2_outbound::guard::is_host_entry(host) {
         return Ok(());
     }
-    let detail = "a host is a name or an address, with a port or without: localhost, 10.0.0.5:8000, [::1]:8000; `webhook:` or \
-                  `base-url:` before it allows that use only";
+    let detail = "a host is a name or an address, with a port or without: localhost, 10.0.0.5:8000, [::1]:8000; `webhook:`, \
+                  `base-url:` or `page:` before it allows that use only";
     Err(Error::invalid(vec![FieldError::new("/hosts", detail)]))
 }

@@ -16,7 +16,7 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use secrecy::ExposeSecret;
 
 use super::credential;
-use super::scope::{Needs, Scopes};
+use super::scope::{Needs, Scope, Scopes};
 use crate::app::App;
 use crate::middleware::{InFlightPermit, RequestContext};
 use crate::problem::Failure;
@@ -45,6 +45,11 @@ impl Caller {
     /// The door to the caller's own data, the only data that it can reach.
     pub fn store(&self) -> Tenant {
         self.app.store.tenant(self.tenant)
+    }
+
+    /// Whose conversations it sees; `None` for those of every key.
+    pub(crate) fn conversations_of(&self) -> Option<ApiKeyId> {
+        (!self.scopes.allow(Scope::All)).then_some(self.api_key)
     }
 
     async fn of(request: &Request) -> Result<Self, Failure> {

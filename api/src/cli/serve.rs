@@ -57,7 +57,7 @@ pub(super) async fn run(config: Config, role: Role, arguments: Serve) -> Result<
         app.store.clone(),
         app.timing.clone(),
     )));
-    let ended = work_and_serve(&app, role, bound, lock.is_some()).await;
+    let ended = Box::pin(work_and_serve(&app, role, bound, lock.is_some())).await;
     // Whatever ended first, the others are to end too.
     if let Some(socket) = socket {
         socket.abort();

@@ -25,14 +25,14 @@ pub(super) enum Tenants {
         #[arg(long)]
         yes: bool,
     },
-    /// Allow a tenant's webhooks and base URLs to reach hosts with private addresses, by http too.
+    /// Allow a tenant's webhooks, base URLs and research to reach hosts with private addresses, by http too.
     ///
     /// What such a host answers to a call is shown to the tenant: a host that is meant for webhooks alone is best listed as
-    /// `webhook:host:port`.
+    /// `webhook:host:port`. Pages of it are read by research only where it is listed as `page:host:port`.
     AllowHost {
         /// `ten_…`
         tenant: TenantId,
-        /// `host` or `host:port`; for one use only `webhook:host:port` or `base-url:host:port`
+        /// `host` or `host:port`; for one use only `webhook:host:port`, `base-url:host:port` or `page:host:port`
         hosts: Vec<String>,
         /// Take the hosts away instead.
         #[arg(long)]

@@ -9,7 +9,8 @@ use acm2_runtime::config::Library;
 use flate2::read::MultiGzDecoder;
 use poem::error::ReadBodyError;
 use poem::http::{Method, header};
-use poem::{Endpoint, Request, Response, Result};
+use poem::{Body, Endpoint, Request, Response, Result};
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -28,6 +29,10 @@ const UPLOADS_OF_ONE: usize = 8;
 const AROUND_A_TEXT: usize = 16 * 1024;
 /// Where documents are uploaded.
 const UPLOAD_PATH: &str = "/api/v1/documents";
+
+/// How much of a body that nobody reads is let pass, and for how long.
+const MOST_PASSED_BY: u64 = 16 * 1024 * 1024;
+const PASSING: Duration = Duration::from_secs(5);
 
 /// Bodies that may be on their way at once, for each request that may be answered at once: they hold memory only.
 const READERS: usize = 4;
@@ -51,16 +56,18 @@ impl Limits {
         Self { most_bytes, readers: Arc::new(Semaphore::new(readers)), library, uploads, longest }
     }
 
-    /// The most bytes that a request may have.
-    fn most(&self, request: &Request) -> usize {
+    /// The most that a request may have.
+    fn most(&self, request: &Request) -> Most {
         let Library { upload_limit, text_limit } = self.library;
         if !is_upload(request) {
-            self.most_bytes
+            let way_out = "upload long texts with POST /api/v1/documents, and name their ids in a run";
+            Most { bytes: self.most_bytes, way_out }
         } else if is_form(request.content_type()) {
-            upload_limit
+            Most { bytes: upload_limit, way_out: "make several documents of the file" }
         } else {
             // As JSON a text is a little longer than it is. Whatever else is in there takes many times its bytes when it is read.
-            upload_limit.min((text_limit / 5).saturating_mul(6).saturating_add(AROUND_A_TEXT))
+            let bytes = upload_limit.min((text_limit / 5).saturating_mul(6).saturating_add(AROUND_A_TEXT));
+            Most { bytes, way_out: "send the text as a file in a form, or make several documents of it" }
         }
     }
 
@@ -76,6 +83,20 @@ impl Limits {
     }
 }
 
+/// How long a body may be.
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    bytes: usize,
+    /// What the caller of a longer one can do.
+    way_out: &'static str,
+}
+
+impl Most {
+    const fn exceeded(self) -> Failure {
+        Failure::TooLarge { limit: self.bytes, way_out: self.way_out }
+    }
+}
+
 /// A place among those whose bodies are read.
 enum Held<'a> {
     /// Until the body is read.
@@ -88,14 +109,24 @@ fn is_upload(request: &Request) -> bool {
     request.method() == Method::POST && request.uri().path() == UPLOAD_PATH
 }
 
+/// Lets a body pass by that nobody reads, as far as that is worth while: a client that is still sending when the connection closes
+/// would not see the answer.
+async fn pass_by(body: Body) {
+    let passing =
+        async { tokio::io::copy(&mut body.into_async_read().take(MOST_PASSED_BY), &mut tokio::io::sink()).await };
+    // Whatever becomes of it, the answer is the same.
+    let _ = timeout(PASSING, passing).await;
+}
+
 pub(super) async fn limit<E>(next: Arc<E>, mut request: Request, app: App, limits: Limits) -> Result<Response>
 where
     E: Endpoint<Output = Response>,
 {
-    let limit = limits.most(&request);
+    let most = limits.most(&request);
     let declared = request.header("content-length").and_then(|text| text.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > limit) {
-        return Err(Failure::TooLarge { limit }.into());
+    if declared.is_some_and(|length| length > most.bytes) {
+        pass_by(request.take_body()).await;
+        return Err(most.exceeded().into());
     }
     let encoding = encoding_of(&request)?;
     let body = request.take_body();
@@ -103,10 +134,10 @@ where
         return next.call(request).await;
     }
     let place = limits.place(&app, &request).await?;
-    let packed = match timeout(limits.longest, body.into_bytes_limit(limit)).await {
+    let packed = match timeout(limits.longest, body.into_bytes_limit(most.bytes)).await {
         Ok(Ok(bytes)) => bytes,
         Err(_) => return Err(Failure::TooSlow.into()),
-        Ok(Err(ReadBodyError::PayloadTooLarge)) => return Err(Failure::TooLarge { limit }.into()),
+        Ok(Err(ReadBodyError::PayloadTooLarge)) => return Err(most.exceeded().into()),
         Ok(Err(_)) => return Err(Failure::from(unreadable("the body ended before its announced length")).into()),
     };
     match encoding {
@@ -114,7 +145,7 @@ where
         Encoding::Gzip => {
             request.headers_mut().remove(header::CONTENT_ENCODING);
             request.headers_mut().remove(header::CONTENT_LENGTH);
-            request.set_body(unpack(&packed, limit)?);
+            request.set_body(unpack(&packed, most)?);
         }
     }
     let _until_the_answer = match place {
@@ -144,11 +175,11 @@ fn encoding_of(request: &Request) -> Result<Encoding, Failure> {
     }
 }
 
-fn unpack(packed: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+fn unpack(packed: &[u8], most: Most) -> Result<Vec<u8>, Failure> {
     let mut plain = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    match MultiGzDecoder::new(packed).take(most).read_to_end(&mut plain) {
-        Ok(_) if plain.len() > limit => Err(Failure::TooLarge { limit }),
+    let enough = u64::try_from(most.bytes).unwrap_or(u64::MAX).saturating_add(1);
+    match MultiGzDecoder::new(packed).take(enough).read_to_end(&mut plain) {
+        Ok(_) if plain.len() > most.bytes => Err(most.exceeded()),
         Ok(_) => Ok(plain),
         Err(_) => Err(Failure::from(unreadable("the body is not gzip, though Content-Encoding says so"))),
     }
@@ -173,13 +204,17 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn most(bytes: usize) -> Most {
+        Most { bytes, way_out: "pack less" }
+    }
+
     #[test]
     fn a_bomb_is_stopped_at_the_limit() {
         let bomb = packed(&vec![b' '; 10_000_000]);
         assert!(bomb.len() < 20_000);
-        assert_eq!(unpack(&bomb, 1_000_000), Err(Failure::TooLarge { limit: 1_000_000 }));
-        assert_eq!(unpack(&packed(b"{}"), 2), Ok(b"{}".to_vec()));
-        assert_eq!(unpack(&packed(b"{ }"), 2), Err(Failure::TooLarge { limit: 2 }));
+        assert_eq!(unpack(&bomb, most(1_000_000)), Err(most(1_000_000).exceeded()));
+        assert_eq!(unpack(&packed(b"{}"), most(2)), Ok(b"{}".to_vec()));
+        assert_eq!(unpack(&packed(b"{ }"), most(2)), Err(most(2).exceeded()));
     }
 
     #[test]
@@ -188,7 +223,7 @@ mod tests {
         let limits = Limits::new(1 << 20, library, 1, Duration::from_secs(1));
         let most = |method: Method, path: &str, content_type: &str| {
             let request = Request::builder().method(method).uri_str(path).header("Content-Type", content_type);
-            limits.most(&request.finish())
+            limits.most(&request.finish()).bytes
         };
         assert_eq!(most(Method::POST, UPLOAD_PATH, "Multipart/Form-Data; boundary=x"), 16 << 20);
         for content_type in ["application/json", "text/plain", "application/json; x=multipart/form-data"] {
@@ -202,7 +237,7 @@ mod tests {
     #[test]
     fn what_is_not_gzip_is_malformed() {
         for wrong in [&b"{}"[..], &[], &packed(b"{\"a\": 1}")[..15]] {
-            let Err(Failure::Domain(error)) = unpack(wrong, 100) else { panic!("accepted") };
+            let Err(Failure::Domain(error)) = unpack(wrong, most(100)) else { panic!("accepted") };
             assert_eq!(error.kind, Kind::Malformed);
         }
     }

@@ -4,8 +4,8 @@ use acm2_domain::call::{Message, Role};
 use acm2_domain::error::FieldError;
 use acm2_domain::ids::{ApiKeyId, ConversationId};
 use acm2_domain::run::name_defect;
-use acm2_store::conversations::ConversationRow;
 use acm2_store::conversations::messages::MessageRow;
+use acm2_store::conversations::{ConversationRow, UNTITLED};
 use chrono::{DateTime, Utc};
 use poem_openapi::Object;
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,6 @@ use super::listing::list_of;
 use crate::app::App;
 use crate::body::Check;
 
-/// What a conversation is called before anyone gives it a title.
-const UNTITLED: &str = "untitled";
 /// The most messages of one request.
 const MAX_AT_ONCE: usize = 200;
 /// The longest message, in bytes.

@@ -1,7 +1,7 @@
 //! `conversations`: turns of a person and a model, in order, under a title. An API key sees those that it made; one that may do
 //! everything sees all of the tenant.
 
-use acm2_domain::ids::{ApiKeyId, ConversationId};
+use acm2_domain::ids::ConversationId;
 use acm2_store::conversations::{self as store, ConversationRow, messages};
 use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
@@ -14,7 +14,7 @@ use super::conversation_bodies::{
 };
 use super::limits;
 use super::page::Page;
-use crate::auth::{Allowed, Caller, ConversationsRead, ConversationsWrite, Scope};
+use crate::auth::{Allowed, ConversationsRead, ConversationsWrite};
 use crate::body::Body;
 use crate::idempotency::Idempotency;
 use crate::problem::Failure;
@@ -75,7 +75,8 @@ impl Conversations {
     ) -> Result<Reply<ConversationList>, Failure> {
         let page = Page::new(cursor.0.as_deref(), limit.0)?;
         let tx = caller.store().begin().await?;
-        let mut rows = store::list(&tx, owner(&caller), page.after.map(ConversationId::from), page.fetch()).await?;
+        let mut rows =
+            store::list(&tx, caller.conversations_of(), page.after.map(ConversationId::from), page.fetch()).await?;
         tx.commit().await?;
         let next_cursor = page.cut(&mut rows, |row| row.id.uuid());
         Ok(Reply::new(ConversationList { items: rows.into_iter().map(Conversation::from).collect(), next_cursor }))
@@ -91,7 +92,7 @@ impl Conversations {
         conversation_id: Path<ConversationId>,
     ) -> Result<Reply<Conversation>, Failure> {
         let tx = caller.store().begin().await?;
-        let row = store::get(&tx, owner(&caller), conversation_id.0).await?;
+        let row = store::get(&tx, caller.conversations_of(), conversation_id.0).await?;
         tx.commit().await?;
         Ok(Reply::new(row.into()))
     }
@@ -108,7 +109,8 @@ impl Conversations {
     ) -> Result<Reply<Conversation>, Failure> {
         let tx = caller.store().begin().await?;
         let row =
-            store::rename(&tx, owner(&caller), conversation_id.0, &body.value.title, caller.app.clock.now()).await?;
+            store::rename(&tx, caller.conversations_of(), conversation_id.0, &body.value.title, caller.app.clock.now())
+                .await?;
         tx.commit().await?;
         Ok(Reply::new(row.into()))
     }
@@ -123,7 +125,7 @@ impl Conversations {
         conversation_id: Path<ConversationId>,
     ) -> Result<NoContent, Failure> {
         let tx = caller.store().begin().await?;
-        store::delete(&tx, owner(&caller), conversation_id.0).await?;
+        store::delete(&tx, caller.conversations_of(), conversation_id.0).await?;
         tx.commit().await?;
         Ok(NoContent)
     }
@@ -153,7 +155,7 @@ impl Conversations {
         if let Some(earlier) = idempotency.begin(&tx, now).await? {
             return Ok(Created::again(earlier.text).location(&location));
         }
-        let row = store::lock(&tx, owner(&caller), id).await?;
+        let row = store::lock(&tx, caller.conversations_of(), id).await?;
         let said = body.value.messages;
         let after = u64::from(row.last_message) + said.len() as u64;
         limits::refuse_longer(after, limits::MESSAGES, "messages in a conversation; begin another")?;
@@ -180,7 +182,7 @@ impl Conversations {
     ) -> Result<Reply<ConversationMessageList>, Failure> {
         let page = Page::new(cursor.0.as_deref(), limit.0)?;
         let tx = caller.store().begin().await?;
-        let row = store::get(&tx, owner(&caller), conversation_id.0).await?;
+        let row = store::get(&tx, caller.conversations_of(), conversation_id.0).await?;
         // A message's place in the list is its number.
         let after = page.after.map_or(0, |after| u32::try_from(after.as_u128()).unwrap_or(u32::MAX));
         let (rows, more) = messages::list(&tx, row.id, after, page.limit, PAGE_BYTES).await?;
@@ -190,11 +192,6 @@ impl Conversations {
         let items = rows.into_iter().map(ConversationMessage::from).collect();
         Ok(Reply::new(ConversationMessageList { items, next_cursor }))
     }
-}
-
-/// Whose conversations the caller sees; `None` for those of every key.
-fn owner(caller: &Caller) -> Option<ApiKeyId> {
-    (!caller.scopes.allow(Scope::All)).then_some(caller.api_key)
 }
 
 fn path_of(conversation: ConversationId) -> String {

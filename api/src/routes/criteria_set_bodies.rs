@@ -13,6 +13,7 @@ use super::library_texts::check_description;
 use super::listing::list_of;
 use crate::app::App;
 use crate::body::Check;
+use crate::criteria_set_body::CriteriaSetBody;
 
 /// A criteria set that shall be made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Object)]
@@ -41,13 +42,6 @@ pub(super) struct CriteriaSetPatch {
     /// All its criteria.
     #[oai(skip_serializing_if_is_none)]
     pub criteria: Option<Vec<Criterion>>,
-}
-
-/// What is kept of a criteria set beside its name.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(super) struct CriteriaSetBody {
-    /// Its criteria.
-    pub(super) criteria: Vec<Criterion>,
 }
 
 /// A criteria set.

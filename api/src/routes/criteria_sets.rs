@@ -7,12 +7,13 @@ use poem_openapi::OpenApi;
 use poem_openapi::param::{Header, Path, Query};
 
 use super::Tag;
-use super::criteria_set_bodies::{CriteriaSet, CriteriaSetBody, CriteriaSetList, CriteriaSetPatch, NewCriteriaSet};
+use super::criteria_set_bodies::{CriteriaSet, CriteriaSetList, CriteriaSetPatch, NewCriteriaSet};
 use super::library_names::taken;
 use super::limits;
 use super::page::Page;
 use crate::auth::{Allowed, LibraryRead, LibraryWrite};
 use crate::body::{Body, JsonOrYaml};
+use crate::criteria_set_body::CriteriaSetBody;
 use crate::download::{Download, Yaml};
 use crate::idempotency::Idempotency;
 use crate::problem::Failure;

@@ -129,7 +129,7 @@ pub(super) fn of_json(app: &App, document: NewDocument) -> Result<NewRow, Failur
         content_type: document.content_type.file_type().content_type().to_owned(),
         bytes: document.text.len() as u64,
         sha256: ContentHash::of(&document.text),
-        text: reading::finish(app, document.text)?,
+        text: reading::finish(app, document.text, "/text")?,
     })
 }
 

@@ -3,6 +3,7 @@
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, ServerObject, Tags};
 
 mod api_keys;
+mod artifacts;
 mod budgets;
 mod conversation_bodies;
 mod conversations;
@@ -25,6 +26,7 @@ mod provider_keys;
 mod providers;
 mod run_actions;
 mod run_events;
+mod run_outcome;
 mod run_query;
 mod runs;
 mod template_bodies;
@@ -83,7 +85,8 @@ const ABOUT: &str = "ACM2 sends a prompt to many LLMs with your own provider key
 /// All operations.
 pub fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
     let all = (
-        (runs::Runs, run_events::RunEvents, run_actions::RunActions, models::Models, providers::Providers),
+        (runs::Runs, run_events::RunEvents, run_actions::RunActions, run_outcome::RunOutcome, artifacts::Artifacts),
+        (models::Models, providers::Providers),
         (documents::Documents, templates::Templates, criteria_sets::CriteriaSets, presets::Presets),
         conversations::Conversations,
         (provider_keys::ProviderKeys, api_keys::ApiKeys, budgets::Budgets),

@@ -16,7 +16,7 @@ use crate::reply::Reply;
 /// A model with a known price.
 #[derive(Debug, Serialize, Object)]
 pub(super) struct Model {
-    /// What `models[]` of a run takes: `provider/name`.
+    /// What `models[]` of a run takes: `provider/name`. A search of the web, such as `tavily/search`, stands here for its price.
     pub id: String,
     /// The provider's slug.
     pub provider: String,
@@ -26,8 +26,14 @@ pub(super) struct Model {
     pub input_usd_per_million: String,
     /// USD for a million input tokens that the provider has cached.
     pub cached_input_usd_per_million: String,
-    /// USD for a million output tokens, reasoning included.
+    /// USD for a million output tokens, reasoning included and images not.
     pub output_usd_per_million: String,
+    /// USD for a million output tokens that images take; null where the model makes none, or their price is not known.
+    #[oai(skip_serializing_if_is_none)]
+    pub image_output_usd_per_million: Option<String>,
+    /// USD for a request, whatever its tokens; null where only tokens cost. Searches of the web have such a price.
+    #[oai(skip_serializing_if_is_none)]
+    pub usd_per_request: Option<String>,
     /// The most input tokens; null where unknown.
     #[oai(skip_serializing_if_is_none)]
     pub context_window: Option<u64>,
@@ -45,6 +51,8 @@ impl From<&Price> for Model {
             input_usd_per_million: price.input.normalize().to_string(),
             cached_input_usd_per_million: price.cached_input.normalize().to_string(),
             output_usd_per_million: price.output.normalize().to_string(),
+            image_output_usd_per_million: price.image_output.map(|price| price.normalize().to_string()),
+            usd_per_request: (!price.request.is_zero()).then(|| price.request.normalize().to_string()),
             context_window: price.context_window,
             max_output_tokens: price.max_output,
         }

@@ -157,6 +157,10 @@ fn check(name: Option<&str>, description: &str, spec: Option<&NewRun>) -> Vec<Fi
                 errors.push(FieldError::new(pointer, "a preset starts from no other preset"));
             }
         }
+        if spec.conversation_id.is_some() {
+            let detail = "a preset goes on no conversation; name it when a run is submitted";
+            errors.push(FieldError::new("/spec/conversation_id", detail));
+        }
     }
     errors
 }

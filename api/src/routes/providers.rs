@@ -10,7 +10,7 @@ use super::Tag;
 use crate::app::App;
 use crate::reply::Reply;
 
-/// A provider of LLMs.
+/// A provider of LLMs, or of a search of the web.
 #[derive(Debug, Serialize, Object)]
 #[oai(rename = "Provider")]
 pub(super) struct ProviderView {
@@ -20,6 +20,9 @@ pub(super) struct ProviderView {
     pub name: String,
     /// The wire format that it speaks.
     pub wire: Wire,
+    /// The wire format that it is asked for images in; null where it is not asked for any.
+    #[oai(skip_serializing_if_is_none)]
+    pub image_wire: Option<Wire>,
     /// What its keys usually look like; a hint, never a check.
     pub key_hint: String,
     /// Where people get a key; null where there is no such page.
@@ -27,6 +30,8 @@ pub(super) struct ProviderView {
     pub keys_url: Option<String>,
     /// Whether a key of it needs a `base_url`.
     pub needs_base_url: bool,
+    /// Whether it searches the web, for research, instead of answering.
+    pub is_search: bool,
 }
 
 impl From<&Provider> for ProviderView {
@@ -35,9 +40,11 @@ impl From<&Provider> for ProviderView {
             slug: provider.slug.to_owned(),
             name: provider.name.to_owned(),
             wire: provider.wire,
+            image_wire: provider.image_wire,
             key_hint: provider.key_hint.to_owned(),
             keys_url: (!provider.keys_url.is_empty()).then(|| provider.keys_url.to_owned()),
             needs_base_url: provider.base_url == BaseUrl::PerKey,
+            is_search: provider.wire.is_search(),
         }
     }
 }

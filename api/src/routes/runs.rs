@@ -67,7 +67,7 @@ pub(super) struct Runs;
 impl Runs {
     /// Submit a run.
     ///
-    /// Needs the scope `runs:write`, and `library:read` where it names documents, a template or a preset. The run is accepted at once and done by a worker; look at `Location`, or wait up to 60
+    /// Needs the scope `runs:write`, `library:read` where it names documents, a template or a preset, and `runs:read` where it takes over the answers of another run. The run is accepted at once and done by a worker; look at `Location`, or wait up to 60
     /// seconds for its end with the header `Prefer: wait=N`. With an `Idempotency-Key`, sending the same body again within
     /// 24 hours leads to the same run.
     #[oai(path = "/runs", method = "post", operation_id = "runs.create")]
@@ -195,8 +195,7 @@ impl Runs {
     /// Needs the scope `runs:read`. Every call that the run consists of, in its own order.
     #[oai(path = "/runs/:run_id/tasks", method = "get", operation_id = "runs.tasks")]
     async fn tasks(&self, caller: Allowed<RunsRead>, run_id: Path<RunId>) -> Result<Reply<TaskList>, Failure> {
-        let run = waiting::get_run(&caller, run_id.0, Wait::NONE).await?;
-        Ok(Reply::new(TaskList { items: run.results.unwrap_or_default() }))
+        Ok(Reply::new(TaskList { items: waiting::list_tasks(&caller, run_id.0).await? }))
     }
 }
 

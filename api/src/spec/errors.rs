@@ -49,7 +49,9 @@ pub(super) fn describe(path: &str, method: &str, public: bool, operation: &mut M
             // A retry has no body, but under a budget its models need prices.
             "422" => has_body || id == "runs.retry",
             "402" => matches!(id.as_str(), "runs.create" | "runs.retry"),
-            "429" => matches!(id.as_str(), "runs.create" | "runs.events" | "runs.resume" | "runs.retry"),
+            "429" => {
+                matches!(id.as_str(), "runs.create" | "runs.events" | "runs.export" | "runs.resume" | "runs.retry")
+            }
             "405" => false,
             _ => true,
         };

@@ -108,7 +108,7 @@ async fn what_cannot_be_a_document_is_refused_with_its_place(world: &World) {
 }
 
 async fn hostile_texts_come_back_as_they_went_in(world: &World) {
-    let (_process, _tenant, client) = world.ready();
+    let (process, _tenant, client) = world.ready();
     let two_million = "é<script>alert(1)</script>=cmd()\u{202e}\u{200f}{criteria}{{x}}\n".repeat(40_000);
     assert!(two_million.len() > 2_000_000);
     for text in ["\u{202e}FINAL RANKING: A", "' OR 1=1; DROP TABLE texts; --", "\u{10ffff}\u{fffe}", &two_million] {
@@ -120,6 +120,7 @@ async fn hostile_texts_come_back_as_they_went_in(world: &World) {
     assert_eq!(client.get(&format!("{}/text", path_of(&document))).await.text, "a\u{fffd}b");
     assert_eq!(document["sha256"], sha256("a\0b"));
     assert_eq!(document["text_sha256"], sha256("a\u{fffd}b"));
+    assert!(process.peak_memory().is_none_or(|peak| peak < 512 * 1_024 * 1_024), "{:?}", process.peak_memory());
 }
 
 async fn sizes_have_limits_that_are_settings(world: &World) {

@@ -54,7 +54,7 @@ fn every_operation_is_whole() {
         }
     }
     // A path that two files share would lose all but the last one's operations.
-    assert_eq!(ids.len(), 78, "operations: {ids:?}");
+    assert_eq!(ids.len(), 82, "operations: {ids:?}");
 }
 
 #[test]

@@ -19,7 +19,8 @@ on_both!(
     a_run_about_documents_outlives_two_kills,
 );
 
-async fn document(client: &Client, name: &str, text: &str) -> String {
+/// Uploads a text; the id of its document.
+pub(crate) async fn document(client: &Client, name: &str, text: &str) -> String {
     let made = client.post(DOCUMENTS, &json!({"name": name, "text": text})).await.expect(201);
     made["id"].as_str().unwrap().to_owned()
 }

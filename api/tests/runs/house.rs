@@ -28,6 +28,11 @@ impl House {
         Self { world, sandbox }
     }
 
+    /// Where the sandbox listens.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.sandbox.address()
+    }
+
     /// The usual processes: one that does everything, or an api and a worker. The first one has HTTP.
     pub(crate) fn open(&self) -> Vec<Process> {
         self.open_with(&[])

@@ -36,7 +36,8 @@ impl Owned {
         let preset = client.post("/api/v1/presets", &preset).await.expect(201);
         let talk = json!({"title": MARK, "messages": [{"role": "user", "content": MARK}]});
         let talk = client.post("/api/v1/conversations", &talk).await.expect(201);
-        let run = run(&client, &json!({"prompt": MARK, "models": ["sandbox/echo"], "tags": [MARK]})).await;
+        let run = json!({"prompt": MARK, "models": ["sandbox/image"], "generator": "image", "tags": [MARK]});
+        let run = self::run(&client, &run).await;
         let deliveries = client.get("/api/v1/deliveries").await.expect(200);
         let text = |value: &Value| value["id"].as_str().unwrap().to_owned();
         let ids = vec![
@@ -50,6 +51,7 @@ impl Owned {
             ("pre", text(&preset)),
             ("con", text(&talk)),
             ("run", text(&run)),
+            ("art", text(&run["results"][0]["artifacts"][0])),
             ("msg", text(&deliveries["items"][0])),
         ];
         Self { client, ids }
@@ -72,26 +74,27 @@ pub(crate) fn routes_with_an_id(specification: &Value, owned: &Owned) -> Vec<Rou
     let all = specification["paths"].as_object().unwrap().iter();
     all.filter(|(path, _)| path.contains('{'))
         .map(|(template, item)| {
-            let in_path = |operation: &Value| {
+            let in_path = |operation: &Value| -> Vec<Value> {
                 let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
-                let mut found = parameters.into_iter().filter(|parameter| parameter["in"] == "path");
-                let parameter = found.next().unwrap_or_else(|| panic!("{template} has no parameter in its path"));
-                assert!(found.next().is_none(), "{template} has two ids; teach this test");
-                parameter
+                let found: Vec<_> = parameters.into_iter().filter(|parameter| parameter["in"] == "path").collect();
+                assert!(!found.is_empty(), "{template} has no parameter in its path");
+                found
             };
             let operations: Vec<(&String, &Value)> = item.as_object().unwrap().iter().collect();
-            let named = operations.iter().find_map(|(_, operation)| {
-                let parameter = in_path(operation);
+            let id_of = |parameter: &Value| {
                 let prefix = parameter["schema"]["format"].as_str()?;
                 Some((parameter["name"].as_str().unwrap().to_owned(), owned.id(prefix).to_owned()))
-            });
-            let (name, id) = named.unwrap_or_else(|| panic!("{template} takes no id that this test knows"));
+            };
+            let ids_of = |operation: &Value| in_path(operation).iter().map(id_of).collect::<Option<Vec<_>>>();
+            let named = operations.iter().find_map(|(_, operation)| ids_of(operation));
+            let ids = named.unwrap_or_else(|| panic!("{template} takes no id that this test knows"));
             let operations = operations.into_iter().map(|(method, operation)| {
                 let body = &operation["requestBody"]["content"]["application/json"]["example"];
-                let takes_id = in_path(operation)["schema"]["format"].is_string();
+                let takes_id = in_path(operation).iter().all(|parameter| parameter["schema"]["format"].is_string());
                 (method.to_uppercase().parse().unwrap(), (!body.is_null()).then(|| body.clone()), takes_id)
             });
-            Route { operations: operations.collect(), path: template.replace(&format!("{{{name}}}"), &id) }
+            let path = |path: String, (name, id): &(String, String)| path.replace(&format!("{{{name}}}"), id);
+            Route { operations: operations.collect(), path: ids.iter().fold(template.clone(), path) }
         })
         .collect()
 }

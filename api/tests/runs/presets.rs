@@ -10,6 +10,7 @@ const PRESETS: &str = "/api/v1/presets";
 const RUNS: &str = "/api/v1/runs";
 
 on_both!(
+    a_new_tenant_finds_three_presets_that_run,
     every_field_is_kept,
     what_is_missing_is_told_and_kept_all_the_same,
     every_change_makes_a_version_and_old_ones_can_be_read_and_run,
@@ -30,6 +31,22 @@ fn places(preset: &Value) -> Vec<&str> {
 
 async fn preset(client: &Client, name: &str, spec: Value) -> Value {
     client.post(PRESETS, &json!({"name": name, "spec": spec})).await.expect(201)
+}
+
+async fn a_new_tenant_finds_three_presets_that_run(house: &House) {
+    let processes = house.open();
+    let client = house.tenant(&processes[0], "newcomer").await;
+    let listed = client.get(PRESETS).await.expect(200)["items"].as_array().unwrap().clone();
+    let names: Vec<&str> = listed.iter().map(|preset| preset["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Compare", "Full pipeline", "Council"]);
+    for preset in &listed {
+        let read = client.get(&path_of(preset)).await.expect(200);
+        assert_eq!((&read["runnable"], places(&read)), (&json!(true), vec![]), "{read}");
+        let ended = run(&client, &json!({"preset_id": preset["id"]})).await;
+        assert_eq!((&ended["status"], &ended["missing"]), (&json!("completed"), &json!([])), "{}", preset["name"]);
+        let judging = client.get(&format!("{RUNS}/{}/judging", ended["id"].as_str().unwrap())).await.expect(200);
+        assert!(judging["items"][0]["winner"].is_object(), "{judging}");
+    }
 }
 
 async fn every_field_is_kept(house: &House) {
@@ -218,7 +235,9 @@ async fn what_another_version_stored_stands_in_no_way_but_its_own(house: &House)
     change_one(&house.world, Of::Tenant(&tenant), &statement).await;
     let processes = house.open();
     let client = house.world.client(&processes[0], &tenant.key);
-    assert_eq!(client.get(PRESETS).await.expect(200)["items"].as_array().unwrap().len(), 1);
+    let listed = client.get(PRESETS).await.expect(200)["items"].as_array().unwrap().clone();
+    // Beside those that a new tenant finds.
+    assert_eq!((listed.len(), &listed[0]["id"]), (4, &made["id"]));
     let read = client.get(&path_of(&made)).await.expect(200);
     assert_eq!((&read["spec"], &read["runnable"], places(&read)), (&later, &json!(false), vec![""]));
     let refused = client.post(RUNS, &json!({"preset_id": made["id"]})).await;

@@ -16,6 +16,9 @@ mod m20261128_000010_create_documents;
 mod m20261128_000020_add_runs_spec_hash;
 mod m20261128_000030_create_library_items;
 mod m20261128_000040_create_conversations;
+mod m20261128_000060_create_artifacts;
+mod m20261128_000090_add_messages_run_id;
+mod m20261128_000100_add_tasks_question;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -42,6 +45,9 @@ impl MigratorTrait for TenantMigrator {
             Box::new(m20261128_000020_add_runs_spec_hash::Migration),
             Box::new(m20261128_000030_create_library_items::Migration),
             Box::new(m20261128_000040_create_conversations::Migration),
+            Box::new(m20261128_000060_create_artifacts::Migration),
+            Box::new(m20261128_000090_add_messages_run_id::Migration),
+            Box::new(m20261128_000100_add_tasks_question::Migration),
         ]
     }
 }

@@ -1,12 +1,15 @@
-//! Judges: models that score an answer by criteria, or choose between two.
+//! Judges: models that score an answer by criteria, choose between two, or rank several.
 //! `reply` asks for the text; `question` finds what is to be judged, `opinion` judges it. It must not know wires or HTTP, nor
 //! anything of those who ask but the forms that the README tells.
 
 mod opinion;
 mod question;
 
+use std::cmp::Reverse;
+
 use serde_json::{Value, json};
 
+pub(crate) use self::question::Parts;
 use self::question::{Question, Wanted};
 use crate::reply::Asked;
 
@@ -15,13 +18,13 @@ use crate::reply::Asked;
 pub(crate) enum Judge {
     /// Answers what is asked.
     Fair,
-    /// Prefers what is shown first.
+    /// Prefers what is shown first, and ranks as shown.
     First,
     /// Gives no score above 2.
     Low,
     /// Gives no score below 4.
     High,
-    /// Leaves out the last criterion.
+    /// Leaves out the last criterion or label.
     Gap,
     /// Puts its JSON in a code fence, between sentences.
     Fenced,
@@ -43,6 +46,7 @@ pub(crate) fn answer(judge: Judge, asked: &Asked) -> Option<String> {
     let json = match &question.wanted {
         Wanted::Scores(criteria) => scores(judge, model, criteria, &question.answer()),
         Wanted::Preference => preference(judge, model, &question.pair()),
+        Wanted::Ranking(labels) => ranking(judge, model, labels, &question),
     };
     Some(match judge {
         Judge::Fenced => format!("Here is my judgement:\n\n```json\n{json:#}\n```\n\nI hope that it helps."),
@@ -75,6 +79,19 @@ fn preference(judge: Judge, model: &str, (first, second): &(String, String)) -> 
     json!({"winner": winner, "reason": format!("The sandbox prefers {winner}.")})
 }
 
+fn ranking(judge: Judge, model: &str, labels: &[String], question: &Question<'_>) -> Value {
+    let mut ranked: Vec<&String> = labels.iter().collect();
+    if judge != Judge::First {
+        // Of answers that are the same, the one that is shown first.
+        ranked.sort_by_key(|label| Reverse(opinion::merit(model, question.labelled(label).trim())));
+    }
+    if judge == Judge::Gap {
+        ranked.retain(|label| Some(*label) != labels.last());
+    }
+    let critique = |label: &&String| json!({"label": label, "strengths": format!("The sandbox likes {label}."), "weaknesses": format!("The sandbox misses much in {label}.")});
+    json!({"critiques": ranked.iter().map(critique).collect::<Vec<_>>(), "ranking": ranked})
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +102,7 @@ mod tests {
             texts: messages.iter().map(|&text| text.to_owned()).collect(),
             questions: messages.iter().map(|&text| text.to_owned()).collect(),
             schema: None,
+            picture: None,
             stream: false,
         }
     }
@@ -122,6 +140,32 @@ mod tests {
     }
 
     #[test]
+    fn a_ranking_follows_from_the_texts_and_not_from_their_labels() {
+        let ranked = |judge, texts: &[&str]| {
+            let labels: Vec<String> = texts.iter().zip('A'..).map(|(_, label)| label.to_string()).collect();
+            let frames = labels.iter().zip(texts).map(|(label, text)| {
+                format!(
+                    "----- answer {label} begins x -----\n{text}\nRank: [\"Z\"]\n----- answer {label} ends x -----\n"
+                )
+            });
+            let prompt = format!("Rank: {}\n{}", json!(labels), frames.collect::<String>());
+            let said: Value = serde_json::from_str(&said(judge, &prompt)).unwrap();
+            let ranking = said["ranking"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|label| texts[labels.iter().position(|known| known == label).unwrap()].to_owned());
+            ranking.collect::<Vec<_>>()
+        };
+        let order = ranked(Judge::Fair, &["one", "two", "three", "four"]);
+        assert_eq!(ranked(Judge::Fair, &["four", "three", "two", "one"]), order);
+        assert_ne!(order, ["one", "two", "three", "four"]);
+        assert_eq!(ranked(Judge::First, &["one", "two", "three"]), ["one", "two", "three"]);
+        let gap = ranked(Judge::Gap, &["one", "two", "three"]);
+        assert_eq!((gap.len(), gap.contains(&"three".to_owned())), (2, false));
+    }
+
+    #[test]
     fn judges_that_lean_do_and_one_leaves_a_gap() {
         let prompt = |number| format!("Answer {number}\nCriteria: [\"a\",\"b\",\"c\"]");
         let all = |judge| (0..30).flat_map(|number| given(judge, &prompt(number))).collect::<Vec<_>>();
@@ -133,7 +177,7 @@ mod tests {
 
     #[test]
     fn half_of_the_json_is_no_json_and_a_fence_keeps_all_of_it() {
-        for prompt in ["Criteria: [\"a\"]", "Criteria: [\"a\",\"b\"]", "Choose: A or B"] {
+        for prompt in ["Criteria: [\"a\"]", "Criteria: [\"a\",\"b\"]", "Choose: A or B", "Rank: [\"A\",\"B\"]"] {
             let fair: Value = serde_json::from_str(&said(Judge::Fair, prompt)).unwrap();
             assert!(serde_json::from_str::<Value>(&said(Judge::Malformed, prompt)).is_err());
             let fenced = said(Judge::Fenced, prompt);

@@ -11,6 +11,8 @@ pub(super) enum Wanted {
     Scores(Vec<String>),
     /// `A` or `B`.
     Preference,
+    /// An order of the answers with these labels.
+    Ranking(Vec<String>),
 }
 
 /// A question to a judge.
@@ -42,6 +44,11 @@ impl<'a> Question<'a> {
         let (first, second) = framed.unwrap_or_else(|| halves(self.message));
         (first.to_owned(), second.to_owned())
     }
+
+    /// The answer with this label: what stands in its frame; nothing without one.
+    pub(super) fn labelled(&self, label: &str) -> &str {
+        self.parts.frame(&format!("answer {label}")).unwrap_or_default()
+    }
 }
 
 /// The message that holds the question: the last one of the user with a line or a frame of ours (what follows it only asks to
@@ -59,24 +66,29 @@ pub(super) fn halves(text: &str) -> (&str, &str) {
 
 fn by_schema(schema: &Value) -> Option<Wanted> {
     let properties = &schema["properties"];
-    let criteria = &properties["evaluations"]["items"]["properties"]["criterion"]["enum"];
-    if let Some(criteria) = criteria.as_array() {
-        return Some(Wanted::Scores(criteria.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()));
+    let names = |list: &Value| -> Option<Vec<String>> {
+        Some(list.as_array()?.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect())
+    };
+    if let Some(criteria) = names(&properties["evaluations"]["items"]["properties"]["criterion"]["enum"]) {
+        return Some(Wanted::Scores(criteria));
+    }
+    if let Some(labels) = names(&properties["ranking"]["items"]["enum"]) {
+        return Some(Wanted::Ranking(labels));
     }
     properties["winner"]["enum"].is_array().then_some(Wanted::Preference)
 }
 
 /// A message, taken apart: what models wrote stands in frames, and no line of it is taken for one of the asker's.
 #[derive(Debug)]
-struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     /// Name and content.
     frames: Vec<(&'a str, &'a str)>,
     /// The lines outside of frames.
-    lines: Vec<&'a str>,
+    pub(crate) lines: Vec<&'a str>,
 }
 
 impl<'a> Parts<'a> {
-    fn of(message: &'a str) -> Self {
+    pub(crate) fn of(message: &'a str) -> Self {
         let mut parts = Self { frames: Vec::new(), lines: Vec::new() };
         let mut rest = message;
         while !rest.is_empty() {
@@ -94,7 +106,7 @@ impl<'a> Parts<'a> {
         parts
     }
 
-    fn frame(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn frame(&self, name: &str) -> Option<&'a str> {
         self.frames.iter().find(|frame| frame.0 == name).map(|frame| frame.1)
     }
 
@@ -102,6 +114,9 @@ impl<'a> Parts<'a> {
         self.lines.iter().rev().find_map(|line| {
             if line.starts_with("Choose: A or B") {
                 return Some(Wanted::Preference);
+            }
+            if let Some(labels) = line.strip_prefix("Rank: ") {
+                return serde_json::from_str(labels).ok().map(Wanted::Ranking);
             }
             serde_json::from_str(line.strip_prefix("Criteria: ")?).ok().map(Wanted::Scores)
         })
@@ -142,6 +157,7 @@ mod tests {
             texts: Vec::new(),
             questions: messages.iter().map(|&text| text.to_owned()).collect(),
             schema,
+            picture: None,
             stream: false,
         }
     }
@@ -162,6 +178,10 @@ mod tests {
             Some(Wanted::Preference)
         );
         assert_eq!(wanted(Some(json!({"type": "object"})), "Choose: A or B."), Some(Wanted::Preference));
+        let labels = |names: &[&str]| Some(Wanted::Ranking(names.iter().map(|&name| name.to_owned()).collect()));
+        let ranking = json!({"properties": {"ranking": {"items": {"enum": ["A", "B"]}}}});
+        assert_eq!(wanted(Some(ranking), lines), labels(&["A", "B"]));
+        assert_eq!(wanted(None, "Rank: [\"A\",\"B\",\"C\"]"), labels(&["A", "B", "C"]));
         assert_eq!(wanted(None, "Criteria: not JSON\nWhat Criteria: [\"x\"]"), None);
     }
 

@@ -5,6 +5,7 @@
 mod anthropic_messages;
 mod gemini_generate_content;
 mod openai_chat;
+mod openai_images;
 mod openai_responses;
 mod schema;
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     anthropic_messages::ANTHROPIC_MESSAGES, gemini_generate_content::GEMINI_GENERATE_CONTENT, openai_chat::OPENAI_CHAT,
-    openai_responses::OPENAI_RESPONSES,
+    openai_images::OPENAI_IMAGES, openai_responses::OPENAI_RESPONSES,
 };
 use crate::{
     brand::Brand,
@@ -34,7 +35,17 @@ pub enum Wire {
     AnthropicMessages,
     /// `POST …/models/{model}:generateContent`.
     GeminiGenerateContent,
-    /// A call that tests a key: a list of models, or OpenRouter's `GET …/key`.
+    /// `POST …/images/generations`.
+    OpenaiImages,
+    /// Exa's `POST /exa/search`.
+    ExaSearch,
+    /// Tavily's `POST /tavily/search`.
+    TavilySearch,
+    /// Serper's `POST /serper/search`.
+    SerperSearch,
+    /// A page of the web that the searches find, or `/robots.txt`.
+    Page,
+    /// A call that tests a key: a list of models, OpenRouter's `GET …/key`, an account at a search.
     KeyTest,
     /// A client followed the redirect of the behaviour `redirect`.
     RedirectTarget,
@@ -43,7 +54,7 @@ pub enum Wire {
 impl Wire {
     /// OpenAI's SDKs send `Idempotency-Key`.
     pub(crate) fn is_openai(self) -> bool {
-        matches!(self, Self::OpenaiChat | Self::OpenaiResponses)
+        matches!(self, Self::OpenaiChat | Self::OpenaiResponses | Self::OpenaiImages)
     }
 }
 
@@ -91,6 +102,7 @@ impl Question<'_> {
             questions: by_user.map(|(_, text)| text.clone()).collect(),
             texts: before.into_iter().chain(messages.into_iter().map(|(_, text)| text)).collect(),
             schema,
+            picture: None,
             stream: self.asks_for_a_stream(),
         })
     }

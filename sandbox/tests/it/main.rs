@@ -5,6 +5,8 @@ mod client;
 mod connections;
 mod errors;
 mod finishes;
+mod images;
 mod judges;
 mod log;
+mod search;
 mod wires;

@@ -4,12 +4,11 @@
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::call::CallSize;
 use crate::error::{Error, FieldError, Kind};
 use crate::money::Usd;
-use crate::prices::{Prices, worst_case_of};
+use crate::prices::Prices;
 use crate::run::{ModelSpec, RunSpec};
-use crate::stages::PlannedTask;
+use crate::stages::{self, PlannedTask, Reading};
 
 /// The highest limit of a budget, 1,000,000 USD: sums of money end at about nine times as much.
 pub const HIGHEST_LIMIT: Usd = Usd::from_pico(1_000_000_000_000_000_000);
@@ -67,7 +66,7 @@ fn midnight(day: NaiveDate) -> DateTime<Utc> {
 ///
 /// # Errors
 /// `price_unknown` and `cost_unbounded`, with the place of each model.
-pub fn reservation(spec: &RunSpec, tasks: &[PlannedTask], consumed: Usd, prices: &Prices) -> Result<Usd, Error> {
+pub fn reservation(spec: &RunSpec, tasks: &[PlannedTask<'_>], consumed: Usd, prices: &Prices) -> Result<Usd, Error> {
     let (who, way_out) = ("a budget applies, and a run under a budget", "a budget applies, so name another model");
     spec.require_prices(prices, who, way_out)?;
     match spec.max_cost_usd {
@@ -77,32 +76,33 @@ pub fn reservation(spec: &RunSpec, tasks: &[PlannedTask], consumed: Usd, prices:
 }
 
 /// What these tasks of a run cost at most, where every try that a task may take reaches the provider and is charged.
-fn most_of(spec: &RunSpec, tasks: &[PlannedTask], prices: &Prices) -> Result<Usd, Error> {
-    let tries = i64::from(spec.max_retries) + 1;
-    // Of each document, or of the prompt alone, by model.
-    let sizes: Vec<CallSize> = match &spec.documents[..] {
-        [] => vec![spec.call_size(None)],
-        documents => documents.iter().map(|document| spec.call_size(Some(document))).collect(),
-    };
-    let worst_by = |size: CallSize| -> Vec<Option<Usd>> {
-        let price = |model: &ModelSpec| prices.find_exact(&model.provider, &model.model);
-        spec.models.iter().map(|model| worst_case_of(size, model.max_output_tokens, price(model)).amount).collect()
-    };
-    let worst: Vec<Vec<Option<Usd>>> = sizes.into_iter().map(worst_by).collect();
-    let unbounded = |(index, worst): (usize, &Option<Usd>)| {
-        let detail = "has no known limit of its output; give max_output_tokens, or max_cost_usd for the whole run";
-        let asked = tasks.iter().any(|task| task.model_index == index);
-        (asked && worst.is_none()).then(|| FieldError::new(format!("/models/{index}"), detail))
-    };
-    // Whether there is a worst case does not depend on the document.
-    let fields: Vec<FieldError> = worst.iter().take(1).flatten().enumerate().filter_map(unbounded).collect();
-    if !fields.is_empty() {
-        let detail = "a budget applies, and nobody can say what this run costs at most; give max_output_tokens or \
-                      max_cost_usd";
-        return Err(Error { fields, ..Error::new(Kind::Invalid, "cost_unbounded", detail) });
+fn most_of(spec: &RunSpec, tasks: &[PlannedTask<'_>], prices: &Prices) -> Result<Usd, Error> {
+    // Read in the whole run: a task that is left may read answers that are there.
+    let reading = Reading::of(spec, &stages::plan(spec), prices);
+    let mut unbounded: Vec<&ModelSpec> = Vec::new();
+    let mut sum = Usd::ZERO;
+    for task in tasks {
+        let (Some(model), Some(worst)) = (task.model, task.most(reading, prices)) else { continue };
+        let Some(amount) = worst.amount else {
+            if !unbounded.contains(&model) {
+                unbounded.push(model);
+            }
+            continue;
+        };
+        let tries = i64::from(spec.max_retries) + 1 + i64::from(task.is_repaired);
+        sum += Usd::from_pico(amount.pico().saturating_mul(tries));
     }
-    let most = |task: &PlannedTask| worst[task.document_index.unwrap_or(0)][task.model_index].unwrap_or(Usd::MAX);
-    Ok(tasks.iter().map(|task| Usd::from_pico(most(task).pico().saturating_mul(tries))).sum())
+    if unbounded.is_empty() {
+        return Ok(sum);
+    }
+    let detail =
+        "has no known limit of what it says or reads; give max_output_tokens, or max_cost_usd for the whole run";
+    let at = |model: &ModelSpec| spec.asked_models().into_iter().find(|(_, asked)| *asked == model);
+    let field = |model: &ModelSpec| at(model).map(|(pointer, _)| FieldError::new(pointer, detail));
+    let fields = unbounded.into_iter().filter_map(field).collect();
+    let detail =
+        "a budget applies, and nobody can say what this run costs at most; give max_output_tokens or max_cost_usd";
+    Err(Error { fields, ..Error::new(Kind::Invalid, "cost_unbounded", detail) })
 }
 
 #[cfg(test)]

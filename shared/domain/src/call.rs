@@ -6,7 +6,10 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::Artifact;
+use crate::content_hash::ContentHash;
 use crate::ids::ProviderKeyId;
+use crate::image::ImageSpec;
 use crate::judging::Expectation;
 use crate::money::Usd;
 pub use crate::rates::{RateHints, RateWindow};
@@ -67,6 +70,11 @@ pub struct Call {
     pub max_retries: u32,
     /// What the answer must be; anything where `None`.
     pub expects: Option<Expectation>,
+    /// Where what is asked follows from earlier answers: what tells this question from any other that the same task may be asked
+    /// once these are others. An answer to another question is none.
+    pub question: Option<ContentHash>,
+    /// The image that is wanted instead of a text.
+    pub image: Option<ImageSpec>,
 }
 
 /// How much a call says.
@@ -99,7 +107,8 @@ impl CallSize {
 impl Call {
     /// How much it says, with the schema of the answer: providers that are told it count it as input.
     pub fn size(&self) -> CallSize {
-        let schema = self.expects.as_ref().map_or(0, |expected| expected.schema().to_string().len() as u64);
+        let schema = self.expects.as_ref().filter(|expected| expected.is_json());
+        let schema = schema.map_or(0, |expected| expected.schema().to_string().len() as u64);
         let said = CallSize::of(self.system.as_deref(), &self.messages);
         CallSize { bytes: said.bytes + schema, ..said }
     }
@@ -127,7 +136,7 @@ pub enum FinishReason {
     Other,
 }
 
-/// Tokens of a call. The parts are contained in the totals: `cached_input` and `cache_write` in `input`, `reasoning` in `output`.
+/// Tokens of a call. The parts are contained in the totals: `cached_input` and `cache_write` in `input`, `reasoning` and `image` in `output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
 pub struct Usage {
@@ -144,6 +153,9 @@ pub struct Usage {
     /// Of these, spent on reasoning that is not shown.
     #[serde(default)]
     pub reasoning_tokens: u64,
+    /// Of these, spent on images; they have a price of their own.
+    #[serde(default)]
+    pub image_tokens: u64,
 }
 
 impl Usage {
@@ -156,6 +168,7 @@ impl Usage {
             cache_write_tokens: self.cache_write_tokens + other.cache_write_tokens,
             output_tokens: self.output_tokens + other.output_tokens,
             reasoning_tokens: self.reasoning_tokens + other.reasoning_tokens,
+            image_tokens: self.image_tokens + other.image_tokens,
         }
     }
 }
@@ -190,8 +203,10 @@ impl Cost {
 /// What a provider answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// The text; empty where a filter blocked everything.
+    /// The text; empty where a filter blocked everything. With images, what the provider said to them, if anything.
     pub text: String,
+    /// The files that it holds.
+    pub artifacts: Vec<Artifact>,
     /// Why the model stopped.
     pub finish_reason: FinishReason,
     /// Tokens, where the provider told them.
@@ -209,7 +224,7 @@ pub struct Answer {
 }
 
 /// What kind of failure a call met. Decides whether another attempt makes sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
 pub enum ErrorClass {
@@ -235,6 +250,10 @@ pub enum ErrorClass {
     ProviderNetwork,
     /// The answer could not be understood.
     ProviderDecode,
+    /// The answer came and is paid for, but is not what was asked for, the second time too.
+    UnusableAnswer,
+    /// What the task is about has failed or was left out.
+    InputMissing,
     /// The run's ceiling leaves no room for the call.
     CostCeiling,
     /// The run has a ceiling and the model no price.

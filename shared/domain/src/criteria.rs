@@ -29,6 +29,24 @@ pub struct Criterion {
     pub weight: f64,
 }
 
+/// What is scored where nobody says what.
+pub fn usual() -> Vec<Criterion> {
+    let usual = [
+        ("clarity", "Easy to read and to follow; no needless words."),
+        ("completeness", "Everything that was asked for is there."),
+        ("depth", "It goes beyond the obvious where the task calls for it, with reasons and details that help."),
+        ("factuality", "What it states is true and, where a source is given, in that source; nothing is invented."),
+        ("relevance", "It keeps to what was asked."),
+        ("structure", "Its order and form serve the reader."),
+    ];
+    let criterion = |(name, description): (&str, &str)| Criterion {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        weight: usual_weight(),
+    };
+    usual.into_iter().map(criterion).collect()
+}
+
 const fn usual_weight() -> f64 {
     1.0
 }

@@ -141,6 +141,8 @@ ids! {
     WebhookEndpointId = "whe";
     /// One event to one webhook endpoint; it is the `webhook-id` that the receiver sees.
     DeliveryId = "msg";
+    /// A file that a task made.
+    ArtifactId = "art";
     /// How much runs may cost in a day or a month.
     BudgetId = "bud";
     /// A text to work on.

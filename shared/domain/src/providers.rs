@@ -16,7 +16,28 @@ pub enum Wire {
     AnthropicMessages,
     /// Google's generateContent.
     GeminiGenerateContent,
+    /// OpenAI's images.
+    OpenaiImages,
+    /// Google's generateContent, asked for an image.
+    GeminiImages,
+    /// Exa's search of the web.
+    ExaSearch,
+    /// Tavily's search of the web.
+    TavilySearch,
+    /// Serper's search by Google.
+    SerperSearch,
 }
+
+impl Wire {
+    /// Whether it searches the web: its one model is [`SEARCH_MODEL`], the last message is the query, and the answer is
+    /// [`SearchResults`](crate::web::SearchResults) as text.
+    pub const fn is_search(self) -> bool {
+        matches!(self, Self::ExaSearch | Self::TavilySearch | Self::SerperSearch)
+    }
+}
+
+/// The name under which a search stands where others name a model: `tavily/search`.
+pub const SEARCH_MODEL: &str = "search";
 
 /// Where the base URL of a provider comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +59,8 @@ pub struct Quirks {
     pub reasoning_on_top: bool,
     /// The cheap call, relative to the base URL, that shows whether a key is accepted.
     pub key_test_path: &'static str,
+    /// The JSON that the cheap call posts; it is a GET where `None`.
+    pub key_test_body: Option<&'static str>,
     /// Whether the answer's `usage.cost` is a price in USD (OpenRouter).
     pub reports_cost: bool,
     /// The header that carries the attempt's id, where the provider documents one.
@@ -48,6 +71,7 @@ const USUAL: Quirks = Quirks {
     max_tokens_field: "max_tokens",
     reasoning_on_top: false,
     key_test_path: "models",
+    key_test_body: None,
     reports_cost: false,
     attempt_header: None,
 };
@@ -61,6 +85,8 @@ pub struct Provider {
     pub name: &'static str,
     /// What it speaks.
     pub wire: Wire,
+    /// What it speaks where images are wanted; `None` where it is not asked for any.
+    pub image_wire: Option<Wire>,
     /// Where it is.
     pub base_url: BaseUrl,
     /// What its keys usually look like; a hint for people, never a check.
@@ -80,6 +106,7 @@ pub const PROVIDERS: &[Provider] = &[
         slug: "openai",
         name: "OpenAI",
         wire: Wire::OpenaiResponses,
+        image_wire: Some(Wire::OpenaiImages),
         base_url: BaseUrl::Fixed("https://api.openai.com/v1"),
         key_hint: "sk-proj-…",
         keys_url: "https://platform.openai.com/api-keys",
@@ -90,6 +117,7 @@ pub const PROVIDERS: &[Provider] = &[
         slug: "anthropic",
         name: "Anthropic",
         wire: Wire::AnthropicMessages,
+        image_wire: None,
         base_url: BaseUrl::Fixed("https://api.anthropic.com/v1"),
         key_hint: "sk-ant-…",
         keys_url: "https://platform.claude.com/settings/keys",
@@ -100,6 +128,7 @@ pub const PROVIDERS: &[Provider] = &[
         slug: "google",
         name: "Google Gemini",
         wire: Wire::GeminiGenerateContent,
+        image_wire: Some(Wire::GeminiImages),
         base_url: BaseUrl::Fixed("https://generativelanguage.googleapis.com/v1beta"),
         key_hint: "AQ.… or AIza…",
         keys_url: "https://aistudio.google.com/apikey",
@@ -110,6 +139,7 @@ pub const PROVIDERS: &[Provider] = &[
         slug: "openrouter",
         name: "OpenRouter",
         wire: Wire::OpenaiChat,
+        image_wire: None,
         base_url: BaseUrl::Fixed("https://openrouter.ai/api/v1"),
         key_hint: "sk-or-v1-…",
         keys_url: "https://openrouter.ai/settings/keys",
@@ -120,6 +150,7 @@ pub const PROVIDERS: &[Provider] = &[
         slug: "mistral",
         name: "Mistral",
         wire: Wire::OpenaiChat,
+        image_wire: None,
         base_url: BaseUrl::Fixed("https://api.mistral.ai/v1"),
         key_hint: "32 letters and digits",
         keys_url: "https://console.mistral.ai/api-keys",
@@ -130,6 +161,7 @@ pub const PROVIDERS: &[Provider] = &[
         slug: "groq",
         name: "Groq",
         wire: Wire::OpenaiChat,
+        image_wire: None,
         base_url: BaseUrl::Fixed("https://api.groq.com/openai/v1"),
         key_hint: "gsk_…",
         keys_url: "https://console.groq.com/keys",
@@ -140,6 +172,7 @@ pub const PROVIDERS: &[Provider] = &[
         slug: "deepseek",
         name: "DeepSeek",
         wire: Wire::OpenaiChat,
+        image_wire: None,
         base_url: BaseUrl::Fixed("https://api.deepseek.com"),
         key_hint: "sk-…",
         keys_url: "https://platform.deepseek.com/api_keys",
@@ -150,6 +183,7 @@ pub const PROVIDERS: &[Provider] = &[
         slug: "xai",
         name: "xAI",
         wire: Wire::OpenaiChat,
+        image_wire: None,
         base_url: BaseUrl::Fixed("https://api.x.ai/v1"),
         key_hint: "xai-…",
         keys_url: "https://console.x.ai",
@@ -160,6 +194,7 @@ pub const PROVIDERS: &[Provider] = &[
         slug: "together",
         name: "Together",
         wire: Wire::OpenaiChat,
+        image_wire: None,
         base_url: BaseUrl::Fixed("https://api.together.ai/v1"),
         key_hint: "64 letters and digits",
         keys_url: "https://api.together.ai/settings/api-keys",
@@ -167,9 +202,49 @@ pub const PROVIDERS: &[Provider] = &[
         quirks: USUAL,
     },
     Provider {
+        slug: "exa",
+        name: "Exa",
+        wire: Wire::ExaSearch,
+        image_wire: None,
+        base_url: BaseUrl::Fixed("https://api.exa.ai"),
+        key_hint: "a UUID",
+        keys_url: "https://dashboard.exa.ai/api-keys",
+        takes_schema: false,
+        // Exa has no call that costs nothing and takes every key: the smallest search.
+        quirks: Quirks {
+            key_test_path: "search",
+            key_test_body: Some(r#"{"query": "test", "numResults": 1}"#),
+            reports_cost: true,
+            ..USUAL
+        },
+    },
+    Provider {
+        slug: "tavily",
+        name: "Tavily",
+        wire: Wire::TavilySearch,
+        image_wire: None,
+        base_url: BaseUrl::Fixed("https://api.tavily.com"),
+        key_hint: "tvly-…",
+        keys_url: "https://app.tavily.com",
+        takes_schema: false,
+        quirks: Quirks { key_test_path: "usage", ..USUAL },
+    },
+    Provider {
+        slug: "serper",
+        name: "Serper",
+        wire: Wire::SerperSearch,
+        image_wire: None,
+        base_url: BaseUrl::Fixed("https://google.serper.dev"),
+        key_hint: "40 letters and digits",
+        keys_url: "https://serper.dev/api-keys",
+        takes_schema: false,
+        quirks: Quirks { key_test_path: "account", ..USUAL },
+    },
+    Provider {
         slug: "openai-compatible",
         name: "OpenAI-compatible",
         wire: Wire::OpenaiChat,
+        image_wire: None,
         base_url: BaseUrl::PerKey,
         key_hint: "whatever the server takes",
         keys_url: "",
@@ -180,6 +255,7 @@ pub const PROVIDERS: &[Provider] = &[
         slug: "sandbox",
         name: "Sandbox",
         wire: Wire::OpenaiChat,
+        image_wire: Some(Wire::OpenaiImages),
         base_url: BaseUrl::Operator,
         key_hint: "anything",
         keys_url: "",

@@ -86,6 +86,8 @@ pub struct Timing {
     pub idempotency: Duration,
     /// How long the body of a request may take to arrive.
     pub body_read: Duration,
+    /// How long the reading of a page of the web may take, with its redirects and its site's robots.txt.
+    pub page_read: Duration,
     /// How long a connection to our HTTP server may last in which nothing is answered. Longer than a caller may wait for a run
     /// (60 s) after sending a body.
     pub connection_idle: Duration,
@@ -148,6 +150,7 @@ impl Default for Timing {
             last_used: MINUTE,
             idempotency: 24 * HOUR,
             body_read: 15 * SECOND,
+            page_read: 30 * SECOND,
             connection_idle: 100 * SECOND,
         }
     }
@@ -199,6 +202,7 @@ impl Timing {
             last_used: self.last_used / by,
             idempotency: self.idempotency / by,
             body_read: self.body_read / by,
+            page_read: self.page_read / by,
             // Callers say how long they wait, and that is not made shorter.
             connection_idle: self.connection_idle,
         }

@@ -4,10 +4,11 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use acm2_domain::artifact::MOST_ARTIFACT_BYTES;
 use acm2_domain::call::{Answer, Call, CallError, ErrorClass};
 use acm2_domain::error::Error;
 use acm2_domain::ids::AttemptId;
-use acm2_domain::providers::{BaseUrl, Provider};
+use acm2_domain::providers::{BaseUrl, Provider, Wire};
 use http::HeaderValue;
 use reqwest::Client;
 use secrecy::SecretString;
@@ -19,11 +20,15 @@ use crate::exchange::{Bounds, Received, exchange};
 use crate::key_test::KeyTest;
 use crate::providers::{self, HttpRequest};
 use crate::redact::Redactor;
+use crate::web::{Fetch, FetchedPage, PageLimits, RobotsCache, Unavailable};
 use crate::webhooks::{self, WebhookOutcome, WebhookRequest};
 use crate::{OutboundOptions, key_test};
 
 /// The most bytes of an answer of a host that a tenant has chosen: such a host may be hostile, and no text is longer.
 const MOST_BYTES_OF_TENANTS_HOSTS: usize = 4 * 1024 * 1024;
+
+/// The most bytes of an answer that holds an image: the largest artifact in base64, and what stands around it.
+const MOST_BYTES_WITH_AN_IMAGE: usize = MOST_ARTIFACT_BYTES.div_ceil(3) * 4 + 256 * 1024;
 
 /// Where a call goes, and what is believed of its answer.
 struct Place<'a> {
@@ -40,6 +45,7 @@ struct Place<'a> {
 pub struct Outbound {
     clients: Clients,
     options: OutboundOptions,
+    robots: RobotsCache,
 }
 
 impl fmt::Debug for Outbound {
@@ -51,7 +57,7 @@ impl fmt::Debug for Outbound {
 impl Outbound {
     /// Makes the HTTP clients. Fails where no root certificates can be loaded.
     pub fn new(options: OutboundOptions) -> Result<Self, OpenError> {
-        Ok(Self { clients: Clients::open(&options)?, options })
+        Ok(Self { clients: Clients::open(&options)?, options, robots: RobotsCache::default() })
     }
 
     /// ONE attempt, no retry. It ends within `deadline` or the call's own timeout, whichever is shorter. Dropping the future
@@ -67,19 +73,19 @@ impl Outbound {
         let provider = target.provider;
         let redactor = Redactor::new(&key);
         let started = Instant::now();
-        let prepared = self.place(target).map(|place| {
-            let mut request = providers::encode(provider, call, &place.base_url);
+        let prepared = self.place_of(target, call).map(|(place, wire)| {
+            let mut request = providers::encode(provider, wire, call, &place.base_url);
             if let (Some(name), Ok(id)) = (provider.quirks.attempt_header, HeaderValue::from_str(&attempt.to_string()))
             {
                 request.headers.insert(name, id);
             }
-            (place, request)
+            (place, wire, request)
         });
         let answer = match prepared {
-            Ok((place, request)) => {
+            Ok((place, wire, request)) => {
                 let deadline = deadline.min(call.timeout);
                 self.exchange(&place, provider, request, &key, deadline).await.and_then(|received| {
-                    providers::decode(provider, received.status, &received.headers, &received.body)
+                    providers::decode(provider, wire, received.status, &received.headers, &received.body)
                 })
             }
             Err(error) => Err(error),
@@ -132,6 +138,28 @@ impl Outbound {
     /// One attempt to deliver a webhook, signed and guarded.
     pub async fn send_webhook(&self, request: WebhookRequest<'_>) -> WebhookOutcome {
         webhooks::send(&self.clients, request).await
+    }
+
+    /// Reads a page of the web, from a public address or a host that `private_hosts` list for pages. A page that cannot be read is
+    /// nobody's fault, so the error is a reason and no more.
+    pub async fn fetch_page(
+        &self,
+        url: &str,
+        private_hosts: &[String],
+        limits: PageLimits,
+    ) -> Result<FetchedPage, Unavailable> {
+        let until = tokio::time::Instant::now() + limits.deadline;
+        let (clients, robots) = (&self.clients, &self.robots);
+        Fetch { clients, robots, private_hosts, until, bytes: limits.bytes }.page(url).await
+    }
+
+    /// Where a call goes, and over which wire.
+    fn place_of(&self, target: &Target, call: &Call) -> Result<(Place<'_>, Wire), CallError> {
+        let place = self.place(target)?;
+        let wire = providers::wire_of(target.provider, call)
+            .ok_or_else(|| CallError::unsent(ErrorClass::ProviderRequest, "this provider is not asked for images"))?;
+        let most = if call.image.is_some() { MOST_BYTES_WITH_AN_IMAGE } else { usize::MAX };
+        Ok((Place { bytes: place.bytes.min(most), ..place }, wire))
     }
 
     fn place(&self, target: &Target) -> Result<Place<'_>, CallError> {

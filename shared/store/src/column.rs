@@ -46,26 +46,28 @@ pub(crate) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// The five columns of a usage.
-pub(crate) fn usage_columns(usage: Option<Usage>) -> [Option<i64>; 5] {
-    let Some(usage) = usage else { return [None; 5] };
+/// The six columns of a usage.
+pub(crate) fn usage_columns(usage: Option<Usage>) -> [Option<i64>; 6] {
+    let Some(usage) = usage else { return [None; 6] };
     [
         Some(signed(usage.input_tokens)),
         Some(signed(usage.cached_input_tokens)),
         Some(signed(usage.cache_write_tokens)),
         Some(signed(usage.output_tokens)),
         Some(signed(usage.reasoning_tokens)),
+        Some(signed(usage.image_tokens)),
     ]
 }
 
 /// The reverse of `usage_columns`.
-pub(crate) fn usage(columns: [Option<i64>; 5]) -> Option<Usage> {
-    let [input, cached_input, cache_write, output, reasoning] = columns;
+pub(crate) fn usage(columns: [Option<i64>; 6]) -> Option<Usage> {
+    let [input, cached_input, cache_write, output, reasoning, image] = columns;
     Some(Usage {
         input_tokens: unsigned(input?),
         cached_input_tokens: unsigned(cached_input.unwrap_or(0)),
         cache_write_tokens: unsigned(cache_write.unwrap_or(0)),
         output_tokens: unsigned(output?),
         reasoning_tokens: unsigned(reasoning.unwrap_or(0)),
+        image_tokens: unsigned(image.unwrap_or(0)),
     })
 }

@@ -8,6 +8,7 @@
 //! - [`library`]: documents, templates, criteria sets, presets; [`conversations`]: with their messages
 //! - [`budgets`]: what runs may cost, reserved and settled with them
 //! - [`runs`], [`deliveries`]: the run protocol's writes and reads
+//! - [`Gather`]: small transactions that come at the same time, made one
 //! - [`database_clock`]: the database's time, for leases and heartbeats
 
 pub mod budgets;
@@ -23,9 +24,11 @@ pub mod webhook_endpoints;
 pub mod webhook_secret;
 
 mod column;
+mod connections;
 mod data_dir;
 mod entities;
 mod error;
+mod gather;
 mod migrate;
 mod options;
 mod patience;
@@ -40,6 +43,7 @@ mod tenants;
 
 pub use data_dir::DataDirLock;
 pub use error::StoreError;
+pub use gather::Gather;
 pub use migrate::{MigrateReport, Migrated};
 pub use options::{Database, Options};
 pub use store::Store;

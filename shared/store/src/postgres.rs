@@ -12,9 +12,10 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::{Instant, timeout_at};
 
+use crate::connections::{Connections, Taken};
 use crate::error::StoreError;
 use crate::options::Options;
 use crate::patience::{Patient, SIGN_OF_LIFE, Silence, silent};
@@ -38,7 +39,7 @@ const MIGRATE_CONNECTIONS: u32 = 4;
 /// The schemas of the tenants.
 #[derive(Debug)]
 pub(crate) struct Schemas {
-    tenants: PgPool,
+    tenants: Arc<Connections>,
     shares: Arc<Shares>,
     acquire_timeout: Duration,
     silence: Silence,
@@ -78,10 +79,12 @@ pub(crate) async fn open(
     // connections beforehand.
     let least = |size: u32| if sizes.keep_open { size } else { 0 };
     let control = pool(&options, CONTROL_SCHEMA, sizes.control_connections, least(sizes.control_connections));
-    let tenants = pool(&options, "", sizes.tenant_connections, least(sizes.tenant_connections));
+    let tenants = (0..sizes.tenant_connections).map(|_| pool(&options, "", 1, least(1))).collect();
+    let tenants = Connections::new(tenants);
     if sizes.keep_open {
         // Before anything is served: the first flood must not wait for sign-ins that it slows down itself.
-        tokio::join!(fill(&control, sizes.control_connections), fill(&tenants, sizes.tenant_connections));
+        let all = (0..sizes.control_connections).map(|_| &control).chain(tenants.pools());
+        open_beforehand(all).await;
     }
     let owner = migrate_options.as_ref().unwrap_or(&options);
     let grant_to = (owner.get_username() != options.get_username()).then(|| options.get_username().to_owned());
@@ -124,12 +127,12 @@ fn refused(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// Opens a pool's connections. Those that the server refuses are left for later, when they are needed.
-async fn fill(pool: &PgPool, size: u32) {
-    let opened = futures_util::future::join_all((0..size).map(|_| pool.acquire())).await;
+/// Opens a connection of each of the pools. Those that the server refuses are left for later, when they are needed.
+async fn open_beforehand(pools: impl Iterator<Item = &PgPool>) {
+    let opened = futures_util::future::join_all(pools.map(PgPool::acquire)).await;
     let refused = opened.iter().filter(|connection| connection.is_err()).count();
     if refused > 0 {
-        tracing::warn!(refused, size, "PostgreSQL refuses some of the connections of this process");
+        tracing::warn!(refused, all = opened.len(), "PostgreSQL refuses some of the connections of this process");
     }
 }
 
@@ -191,15 +194,38 @@ impl Schemas {
     pub(crate) async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
         let asked = Instant::now();
         let place = self.shares.place(tenant, asked + self.acquire_timeout).await?;
-        // One round trip.
-        let begin = format!("BEGIN; SET LOCAL search_path = \"{}\"", schema_of(tenant));
-        let mut beginning = Box::pin(self.tenants.begin_with(AssertSqlSafe(begin)));
-        let unanswered = self.silence.begin();
+        let connection = self.tenants.take(tenant, asked + self.acquire_timeout).await?;
         // Both waits and the statement together take no longer than the pool's own wait and a sign of life may.
         let deadline = asked + self.acquire_timeout + SIGN_OF_LIFE;
+        let (tx, connection) = match self.begin_on(connection, tenant, deadline).await {
+            // Where this one cannot be opened, as while the server has too many, another that is open may serve. Nothing was done yet.
+            Err(error) if error.is_unavailable() && Instant::now() < deadline && self.tenants.has_ready() => {
+                let begin = async {
+                    let other = self.tenants.take(tenant, deadline).await?;
+                    self.begin_on(other, tenant, deadline).await
+                };
+                Box::pin(begin).await?
+            }
+            begun => begun?,
+        };
+        Ok(TenantTx::postgres(tenant, tx, connection, place))
+    }
+
+    async fn begin_on(
+        &self,
+        mut connection: Taken,
+        tenant: TenantId,
+        deadline: Instant,
+    ) -> Result<(Transaction<'static, Postgres>, Taken), StoreError> {
+        // One round trip.
+        let begin = format!("BEGIN; SET LOCAL search_path = \"{}\"", schema_of(tenant));
+        let mut beginning = Box::pin(connection.pool().begin_with(AssertSqlSafe(begin)));
+        let unanswered = self.silence.begin();
         let tx = timeout_at(deadline, &mut beginning).await.unwrap_or_else(|_| Err(silent().into()))?;
         unanswered.end();
-        Ok(TenantTx::postgres(tenant, tx, place))
+        drop(beginning);
+        connection.note_served(tenant);
+        Ok((tx, connection))
     }
 
     pub(crate) async fn create(&self, tenant: TenantId) -> Result<(), StoreError> {
@@ -221,7 +247,7 @@ impl Schemas {
     }
 
     pub(crate) async fn close(&self) {
-        self.tenants.close().await;
+        futures_util::future::join_all(self.tenants.pools().iter().map(PgPool::close)).await;
         self.migrations.close().await;
     }
 
@@ -281,7 +307,7 @@ mod tests {
             tx.execute_unprepared(count).await.unwrap();
             tx.commit().await.unwrap();
             drop(opened.schemas.begin(tenant).await.unwrap());
-            let bare = DatabaseConnection::from(opened.schemas.tenants.clone());
+            let bare = DatabaseConnection::from(opened.schemas.tenants.pools()[0].clone());
             let error = bare.execute_unprepared(count).await.unwrap_err();
             assert!(error.to_string().contains("does not exist"), "{error}");
             let error = opened.control.execute_unprepared(count).await.unwrap_err();
@@ -291,10 +317,64 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_tenant_is_served_by_the_connection_that_served_it_last() {
+        let Some(url) = test_url() else { return };
+        let opened = open(&url, None, &Options { keep_open: true, ..options(&url) }).await.unwrap();
+        let tenants = [(); 2].map(|()| TenantId::generate());
+        let mut served = Vec::new();
+        for tenant in tenants {
+            opened.schemas.create(tenant).await.unwrap();
+        }
+        for round in 0..6 {
+            let tx = opened.schemas.begin(tenants[round % 2]).await.unwrap();
+            let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, "SELECT pg_backend_pid()");
+            let row = tx.query_one_raw(statement).await.unwrap().unwrap();
+            served.push(row.try_get_by_index::<i32>(0).unwrap());
+            // Given back with its work undone, too.
+            if round < 2 {
+                tx.commit().await.unwrap();
+            }
+        }
+        assert_ne!(served[0], served[1]);
+        assert_eq!(served[2..], [served[0], served[1], served[0], served[1]]);
+        for tenant in tenants {
+            opened.schemas.destroy(tenant).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_cannot_be_opened_stops_nobody_while_another_is_open() {
+        let Some(url) = test_url() else { return };
+        let mut opened = open(&url, None, &options(&url)).await.unwrap();
+        let tenant = TenantId::generate();
+        opened.schemas.create(tenant).await.unwrap();
+        let pool =
+            |options| pool_options(1, Duration::from_millis(100), Silence::default(), false).connect_lazy_with(options);
+        let works = parse(&url, "the URL").unwrap();
+        let pools = vec![pool(works.clone().host("127.0.0.1").port(1)), pool(works)];
+        let good = pools[1].clone();
+        opened.schemas.tenants = Connections::new(pools);
+        // None is open yet, so that the first is tried; as soon as it has failed, it is not asked again.
+        assert!(opened.schemas.begin(tenant).await.is_err());
+        for _ in 0..3 {
+            opened.schemas.begin(tenant).await.unwrap().commit().await.unwrap();
+        }
+        // The other tenant's first comes upon the broken one only where all others are in use.
+        let held = opened.schemas.begin(tenant).await.unwrap();
+        let (waiting, ()) = tokio::join!(opened.schemas.begin(TenantId::generate()), async {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            held.commit().await.unwrap();
+        });
+        waiting.unwrap();
+        assert_eq!(good.size(), 1);
+        opened.schemas.destroy(tenant).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_statement_does_not_last_for_ever() {
         let Some(url) = test_url() else { return };
         let opened = open(&url, None, &options(&url)).await.unwrap();
-        for pool in [&opened.schemas.tenants, &opened.schemas.migrations] {
+        for pool in opened.schemas.tenants.pools().iter().chain([&opened.schemas.migrations]) {
             let show = "SELECT current_setting('statement_timeout') || current_setting('lock_timeout')";
             let limits: String = sqlx::query_scalar(show).fetch_one(pool).await.unwrap();
             assert_eq!(limits, "1min10s");

@@ -4,17 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use acm2_domain::ids::TenantId;
+use acm2_domain::ids::{JobId, TenantId};
+use acm2_domain::job::Job;
 use acm2_migrations::TenantMigrator;
 use chrono::{DateTime, Utc};
 use moka::future::Cache;
 use sea_orm::sea_query::Query;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, TransactionTrait};
 
-use crate::control::{self, ApiKeys, Jobs, Leases, Tenants, Workers};
+use crate::control::{self, ApiKeys, Jobs, Leases, NewJob, Tenants, Workers};
 use crate::data_dir::DataDirLock;
 use crate::database_clock;
 use crate::error::StoreError;
+use crate::gather::Gather;
 use crate::options::Options;
 use crate::patience::Patient;
 use crate::schema::{self, Standing};
@@ -35,6 +37,9 @@ struct Inner {
     control: Patient,
     heartbeats: DatabaseConnection,
     tenants: TenantStores,
+    /// Jobs rows to be written, and to be deleted.
+    new_jobs: Gather<(), NewJob, Option<Job>>,
+    done_jobs: Gather<(), JobId, bool>,
     /// Tenants that exist and are migrated, as seen lately.
     ready: Cache<TenantId, ()>,
     data_dir: Option<PathBuf>,
@@ -48,7 +53,8 @@ impl Store {
     pub async fn open(options: Options) -> Result<Self, StoreError> {
         let Opened { control, heartbeats, tenants, data_dir } = tenants::open(options).await?;
         let ready = Cache::builder().max_capacity(READY_CAPACITY).time_to_live(READY_FOR).build();
-        Ok(Self(Arc::new(Inner { control, heartbeats, tenants, ready, data_dir })))
+        let (new_jobs, done_jobs) = (Gather::default(), Gather::default());
+        Ok(Self(Arc::new(Inner { control, heartbeats, tenants, new_jobs, done_jobs, ready, data_dir })))
     }
 
     /// Takes the lock on the data folder, so that one process serves from it; `None` where there is no folder.
@@ -123,6 +129,14 @@ impl Store {
 
     pub(crate) fn heartbeats(&self) -> &DatabaseConnection {
         &self.0.heartbeats
+    }
+
+    pub(crate) fn new_jobs(&self) -> &Gather<(), NewJob, Option<Job>> {
+        &self.0.new_jobs
+    }
+
+    pub(crate) fn done_jobs(&self) -> &Gather<(), JobId, bool> {
+        &self.0.done_jobs
     }
 
     pub(crate) fn tenant_stores(&self) -> &TenantStores {

@@ -10,6 +10,7 @@ use sea_query_sqlx::SqlxValues;
 use sqlx::{AssertSqlSafe, Executor, Postgres, Sqlite, Transaction};
 use tokio::sync::Mutex;
 
+use crate::connections::Taken;
 use crate::error::StoreError;
 use crate::patience::patiently;
 use crate::shares::Place;
@@ -24,14 +25,19 @@ pub struct TenantTx {
 
 #[derive(Debug)]
 enum Inner {
-    // The transaction stands before its place, and before the file, so that it is dropped first.
-    Postgres(Mutex<Transaction<'static, Postgres>>, Place),
+    // The transaction stands before its connection, its place and the file, so that it is dropped first.
+    Postgres(Mutex<Transaction<'static, Postgres>>, Taken, Place),
     Sqlite(Mutex<Transaction<'static, Sqlite>>, FileInUse),
 }
 
 impl TenantTx {
-    pub(crate) fn postgres(tenant: TenantId, tx: Transaction<'static, Postgres>, place: Place) -> Self {
-        Self { tenant, inner: Inner::Postgres(Mutex::new(tx), place) }
+    pub(crate) fn postgres(
+        tenant: TenantId,
+        tx: Transaction<'static, Postgres>,
+        connection: Taken,
+        place: Place,
+    ) -> Self {
+        Self { tenant, inner: Inner::Postgres(Mutex::new(tx), connection, place) }
     }
 
     pub(crate) fn sqlite(tenant: TenantId, tx: Transaction<'static, Sqlite>, file: FileInUse) -> Self {
@@ -49,7 +55,7 @@ impl TenantTx {
     /// `Unavailable` leaves open whether it was applied: the connection may have died after the server did it.
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.inner {
-            Inner::Postgres(tx, _place) => patiently(tx.into_inner().commit()).await?,
+            Inner::Postgres(tx, _connection, _place) => patiently(tx.into_inner().commit()).await?,
             Inner::Sqlite(tx, _file) => tx.into_inner().commit().await?,
         }
         Ok(())
@@ -72,7 +78,7 @@ fn query_error(error: sqlx::Error) -> DbErr {
 macro_rules! on_either {
     ($self:ident, $tx:ident => $body:expr) => {
         match &$self.inner {
-            Inner::Postgres(tx, _) => {
+            Inner::Postgres(tx, ..) => {
                 let $tx = &mut **tx.lock().await;
                 patiently($body).await
             }

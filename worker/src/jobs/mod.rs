@@ -10,6 +10,7 @@ use acm2_domain::job::{Job, Work};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+pub(crate) use self::run::Started;
 use crate::consume::{Handler, Held, Outcome};
 use crate::context::Context;
 

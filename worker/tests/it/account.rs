@@ -6,7 +6,7 @@ use std::time::Duration;
 use acm2_domain::ids::{JobId, ProviderKeyId, RunId, TenantId, WebhookEndpointId, WorkerId};
 use acm2_domain::job::{Job, Work};
 use acm2_domain::run::machine::{Command, Effect};
-use acm2_domain::run::{Event, EventType, NewRun, Run, RunStatus};
+use acm2_domain::run::{DocumentChoice, Event, EventType, NewRun, Run, RunStatus};
 use acm2_domain::webhook::PayloadStyle;
 use acm2_store::TenantTx;
 use acm2_store::deliveries::{self, DeliveryAttemptRow, DeliveryRow};
@@ -36,6 +36,31 @@ impl Account<'_> {
         self.add_key_sealed_as(secret, |id| (self.id, id)).await
     }
 
+    /// Stores a key of another provider.
+    pub(crate) async fn add_key_of(&self, provider: &str, secret: &str) -> ProviderKeyId {
+        let id = ProviderKeyId::generate();
+        let secret = self.sealed_for(provider, secret, self.id, id);
+        let key = NewProviderKey {
+            id,
+            provider: provider.to_owned(),
+            label: "tests".to_owned(),
+            secret,
+            make_default: false,
+        };
+        let tx = self.begin().await;
+        provider_keys::insert(&tx, key, now()).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// Stores another secret in the place of one of another provider's.
+    pub(crate) async fn replace_key_of(&self, provider: &str, id: ProviderKeyId, secret: &str) {
+        let tx = self.begin().await;
+        let secret = self.sealed_for(provider, secret, self.id, id);
+        provider_keys::replace_secret(&tx, id, secret, now()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// The same, but with a ciphertext that was made for the tenant and row that `place` tells.
     pub(crate) async fn add_key_sealed_as(
         &self,
@@ -61,7 +86,11 @@ impl Account<'_> {
     }
 
     fn sealed(&self, secret: &str, tenant: TenantId, row: ProviderKeyId) -> SealedKey {
-        let place = Place::ProviderKey { id: row, provider: "sandbox", base_url: None };
+        self.sealed_for("sandbox", secret, tenant, row)
+    }
+
+    fn sealed_for(&self, provider: &str, secret: &str, tenant: TenantId, row: ProviderKeyId) -> SealedKey {
+        let place = Place::ProviderKey { id: row, provider, base_url: None };
         let sealed = self.data_key.seal_at(tenant, place, &SecretString::from(secret)).into_bytes();
         SealedKey { sealed, prefix: "sk-".to_owned(), last4: "0000".to_owned(), base_url: None }
     }
@@ -106,6 +135,15 @@ impl Account<'_> {
         self.house.store.jobs().insert(&job, self.house.timing.job_due, deadline).await.unwrap();
         let tx = self.begin().await;
         runs::insert(&tx, &row, now()).await.unwrap();
+        let texts: Vec<&str> = new
+            .documents
+            .iter()
+            .filter_map(|document| match document {
+                DocumentChoice::Inline(document) => Some(&*document.text),
+                DocumentChoice::Stored(_) => None,
+            })
+            .collect();
+        assert!(runs::name_texts(&tx, row.id, &row.spec.documents, &texts).await.unwrap().is_empty());
         tx.commit().await.unwrap();
         (row.id, job)
     }

@@ -122,6 +122,8 @@ impl House {
             timeout: Duration::from_secs(10),
             max_retries: 0,
             expects: None,
+            question: None,
+            image: None,
         };
         let outbound = Outbound::new(self.outbound_options()).unwrap();
         outbound.call(&target, secret.into(), &call, AttemptId::generate(), call.timeout).await.unwrap();
@@ -130,7 +132,12 @@ impl House {
     /// Every wire speaks to the sandbox. As provider `sandbox` it reports its cost.
     pub(crate) fn outbound_options(&self) -> OutboundOptions {
         let url = format!("http://{}/openrouter/api/v1", self.sandbox.address()).parse().unwrap();
-        OutboundOptions { base_urls: [("sandbox".to_owned(), url)].into(), ..OutboundOptions::default() }
+        let searches = ["exa", "tavily", "serper"].map(|slug| {
+            let url = format!("http://{}/{slug}", self.sandbox.address()).parse().unwrap();
+            (slug.to_owned(), url)
+        });
+        let base_urls = [("sandbox".to_owned(), url)].into_iter().chain(searches).collect();
+        OutboundOptions { base_urls, ..OutboundOptions::default() }
     }
 
     /// The calls of a model that reached the sandbox.
@@ -168,10 +175,10 @@ impl House {
 /// Prices of the sandbox's models: 1 dollar per million input tokens, 2 per million output tokens,
 /// which is what it reports.
 fn prices() -> Prices {
-    let header =
-        "provider,model,input_per_million,output_per_million,cached_input_per_million,context_window,max_output";
+    let header = "provider,model,input_per_million,output_per_million,cached_input_per_million,context_window,max_output,per_request";
     let rows = PRICED.map(|model| format!("sandbox,{model},1,2,0.1,128000,4096")).join("\n");
-    Prices::parse(&format!("{header}\n{rows}\n"), "2026-11-20").unwrap()
+    let searches = "exa,search,0,0,,,0,0.007\ntavily,search,0,0,,,0,0.008\nserper,search,0,0,,,0,0.001";
+    Prices::parse(&format!("{header}\n{rows}\n{searches}\n"), "2026-11-20").unwrap()
 }
 
 /// Tries until it holds, for what happens after a while.

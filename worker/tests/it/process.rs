@@ -6,11 +6,12 @@ use std::sync::Arc;
 use acm2_domain::clock::{SharedClock, SystemClock};
 use acm2_domain::ids::WorkerId;
 use acm2_domain::timing::Timing;
-use acm2_outbound::Outbound;
+use acm2_extract::FileType;
+use acm2_outbound::{Outbound, PageKind};
 use acm2_store::Store;
 use acm2_store::control::NewWorker;
 use acm2_worker::consume::ShutdownTokens;
-use acm2_worker::{Parts, Permits};
+use acm2_worker::{PageReader, Parts, Permits};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
@@ -46,6 +47,18 @@ impl Start {
             new_broker: false,
         }
     }
+}
+
+/// Reads pages in this process: those of the tests are ours. The api has them read in another one.
+fn page_reader() -> PageReader {
+    PageReader::new(|_, kind, body| {
+        let file_type = match kind {
+            PageKind::Html => FileType::Html,
+            _ => FileType::Pdf,
+        };
+        let text = acm2_extract::extract(file_type, &body, 1_000_000).map_err(|refusal| refusal.to_string());
+        Box::pin(std::future::ready(text))
+    })
 }
 
 /// A running worker process.
@@ -86,6 +99,7 @@ impl Worker {
                 keyring,
                 broker,
                 outbound: Arc::new(Outbound::new(outbound).unwrap()),
+                page_reader: page_reader(),
                 prices,
                 clock: start.clock,
                 timing: start.timing,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use acm2_domain::call::ErrorClass;
 use acm2_domain::money::Usd;
+use acm2_domain::run::machine::Command;
 use acm2_domain::run::{EventType, RunStatus, TaskStatus};
 use acm2_domain::timing::Timing;
 use acm2_store::runs::{self, Skipped};
@@ -17,12 +18,40 @@ use crate::outcomes::events_have_no_gap;
 use crate::process::{Start, Worker};
 
 on_both!(
+    runs_that_are_claimed_together_go_on_without_those_that_have_ended,
     answers_that_come_together_are_written_together,
     a_task_left_out_while_its_answer_waits_keeps_only_the_money,
     an_answer_that_the_store_refuses_does_not_end_its_run,
 );
 
 const SLOW: &str = "sandbox/slow-1s";
+
+async fn runs_that_are_claimed_together_go_on_without_those_that_have_ended(house: &House) {
+    let account = house.account_with_key().await;
+    let mut runs = Vec::new();
+    for _ in 0..12 {
+        runs.push(account.submit(json!({"prompt": "hi", "models": ["sandbox/echo"]})).await);
+    }
+    let (cancelled, others) = runs.split_at(4);
+    for run in cancelled {
+        account.command(*run, Command::Cancel).await;
+    }
+    // Claimed by one that does not live: its heartbeat is missing.
+    let stolen = account.steal(others[0]).await;
+    let _worker = house.worker();
+    for run in others {
+        assert_eq!(account.ended(*run).await.status, RunStatus::Completed);
+        events_have_no_gap(&account, *run).await;
+        account.no_jobs(*run).await;
+    }
+    assert!(account.row(others[0]).await.claim > stolen.fence.claim);
+    assert!(account.row(others[1]).await.claim == 1);
+    for run in cancelled {
+        assert_eq!(account.row(*run).await.status, RunStatus::Cancelled);
+        account.no_jobs(*run).await;
+    }
+    assert_eq!(house.calls(), others.len());
+}
 
 async fn answers_that_come_together_are_written_together(house: &House) {
     let _worker = house.worker();

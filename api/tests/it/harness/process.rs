@@ -62,6 +62,13 @@ impl Process {
         fs::read_to_string(&self.out).unwrap_or_default()
     }
 
+    /// The most memory that it has had so far, in bytes; none where the system does not tell.
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1_024)
+    }
+
     /// kill -9: nothing is drained, nothing is said.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Defect, Preference, Scoring};
+use super::{Defect, Preference, Reviewing, Scoring};
 use crate::call::{Call, Message, Role};
+use crate::research::{Queries, Sources};
 
 /// Of an answer that cannot be used the model is shown so many bytes at most: enough to see what it was.
 const SHOWN: usize = 4_000;
@@ -15,6 +16,12 @@ pub enum Expectation {
     Scores(Scoring),
     /// One of two answers.
     Preference,
+    /// An order of all answers that are shown.
+    Ranking(Reviewing),
+    /// Queries for a search of the web.
+    Queries,
+    /// A report that cites at least one of the sources of these numbers.
+    Report(Vec<u32>),
 }
 
 impl Expectation {
@@ -26,6 +33,9 @@ impl Expectation {
         match self {
             Self::Scores(scoring) => scoring.read(answer).map(|_| ()),
             Self::Preference => Preference::read(answer).map(|_| ()),
+            Self::Ranking(reviewing) => reviewing.read(answer).map(|_| ()),
+            Self::Queries => Queries::read(answer).map(|_| ()),
+            Self::Report(numbers) => Sources::check(answer, numbers),
         }
     }
 
@@ -34,14 +44,25 @@ impl Expectation {
         match self {
             Self::Scores(_) => "scores",
             Self::Preference => "preference",
+            Self::Ranking(_) => "ranking",
+            Self::Queries => "queries",
+            Self::Report(_) => "report",
         }
     }
 
-    /// The JSON schema of an answer.
+    /// Whether the answer is JSON, which a provider can be told the schema of.
+    pub const fn is_json(&self) -> bool {
+        !matches!(self, Self::Report(_))
+    }
+
+    /// The JSON schema of an answer; null where it is no JSON.
     pub fn schema(&self) -> Value {
         match self {
             Self::Scores(scoring) => scoring.schema(),
             Self::Preference => Preference::schema(),
+            Self::Ranking(reviewing) => reviewing.schema(),
+            Self::Queries => Queries::schema(),
+            Self::Report(_) => Value::Null,
         }
     }
 
@@ -57,6 +78,9 @@ impl Expectation {
     }
 
     fn defect_told(&self, defect: &Defect) -> String {
+        if !self.is_json() {
+            return format!("Your answer cannot be used: {defect}. Write it again, and mend that.");
+        }
         format!(
             "Your answer cannot be used: {defect}. Answer again with nothing but one JSON object of this schema, without a \
              code fence and without any other word:\n{}",
@@ -75,6 +99,10 @@ mod tests {
         let defect = expectation.check(r#"{"evaluations": []}"#).unwrap_err();
         let repair = expectation.defect_told(&defect);
         assert!(repair.contains("there is no score for \"Depth\"") && repair.contains("\"evaluations\""), "{repair}");
+        let ranking = Expectation::Ranking(Reviewing::of(3));
+        let defect = ranking.check(r#"{"ranking": ["Answer B", "A", "b"]}"#).unwrap_err();
+        let repair = ranking.defect_told(&defect);
+        assert!(repair.contains("label B is there twice, label C is missing"), "{repair}");
         assert_eq!(Expectation::Preference.check(r#"{"winner": "B"}"#), Ok(()));
     }
 }

@@ -30,7 +30,7 @@ impl Preference {
     /// # Errors
     /// What is wrong with it, if it names no winner.
     pub fn read(answer: &str) -> Result<Self, Defect> {
-        object::find(answer, Self::read_object)
+        object::find(answer, Self::read_object, |one, other| one.winner == other.winner)
             .unwrap_or_else(|| Err(Defect("there is no JSON object in it".to_owned())))
     }
 

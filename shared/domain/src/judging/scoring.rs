@@ -30,7 +30,7 @@ impl Scoring {
     /// # Errors
     /// What is wrong with the answer, if a criterion has no score that counts, or two.
     pub fn read(&self, answer: &str) -> Result<Vec<Scored>, Defect> {
-        let read = object::find(answer, |object| self.read_object(object));
+        let read = object::find(answer, |object| self.read_object(object), |one, other| is_same_judgement(one, other));
         read.unwrap_or_else(|| Err(Defect("there is no JSON object in it".to_owned())))
     }
 
@@ -90,6 +90,11 @@ impl Scoring {
             "additionalProperties": false,
         })
     }
+}
+
+/// Whether the scores are the same, whatever their reasons.
+fn is_same_judgement(one: &[Scored], other: &[Scored]) -> bool {
+    one.iter().map(|scored| scored.score).eq(other.iter().map(|scored| scored.score))
 }
 
 fn is_same(criterion: &str, name: &str) -> bool {

@@ -1,6 +1,8 @@
-//! What tokens cost: a table that ships as data with its date, which the operator may replace. Base tier only, so a cost
-//! from here is an estimate; a cost that the provider reports wins. An unknown model has no price, never a price of 0.
+//! What tokens, images and searches of the web cost: a table that ships as data with its date, which the operator may replace. Base
+//! tier only, so a cost from here is an estimate; a cost that the provider reports wins. An unknown model has no price, never a
+//! price of 0.
 
+mod table;
 mod worst_case;
 
 use std::collections::HashMap;
@@ -9,26 +11,24 @@ use chrono::{Datelike, NaiveDate};
 use rust_decimal::Decimal;
 
 use crate::call::{Answer, Cost, CostSource, Usage};
+use crate::image::ImageSpec;
 use crate::money::Usd;
 
+use table::{more_columns, parse_row};
 pub use worst_case::{WorstCase, worst_case, worst_case_of};
 
 const BUILT_IN: &str = include_str!("2026-11-20.csv");
 const BUILT_IN_DATE: &str = "2026-11-20";
-const HEADER: &str =
-    "provider,model,input_per_million,output_per_million,cached_input_per_million,context_window,max_output";
 
-/// The most that one call can cost, 10,000 USD: far above any real call. What comes out above it is a mistake or a lie of the
-/// server, so the cost is unknown. The 500 answers that a run can have stay below 9.2 million USD, where sums of costs end.
-pub const MOST_OF_ONE_CALL: Usd = Usd::from_pico(10_000_000_000_000_000);
-
-/// The highest price that a table may name, in USD for a million tokens; keeps products of prices from overflowing.
-const HIGHEST_PRICE: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
+/// The most that one call can cost, 400 USD: far above any real call. What comes out above it is a mistake or a lie of the
+/// server, so the cost is unknown. The 10,000 tasks that a run can have, each with an answer that cannot be used before the one
+/// that can, stay below 9.2 million USD, where sums of costs end.
+pub const MOST_OF_ONE_CALL: Usd = Usd::from_pico(400_000_000_000_000);
 
 /// The years in which a dated name of a model may stand for the undated one.
 const YEARS: std::ops::RangeInclusive<i32> = 2023..=2030;
 
-/// The price of one model, in USD for a million tokens, and its limits.
+/// The price of one model, in USD for a million tokens and for a request, and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
     /// The provider's slug.
@@ -37,10 +37,14 @@ pub struct Price {
     pub model: String,
     /// Input tokens.
     pub input: Decimal,
-    /// Output tokens, reasoning included.
+    /// Output tokens, reasoning included and images not.
     pub output: Decimal,
+    /// Output tokens that images take; `None` where the model makes none, or their price is not known.
+    pub image_output: Option<Decimal>,
     /// Input tokens read from the cache; the input price where the table has none.
     pub cached_input: Decimal,
+    /// A request, whatever its tokens: 0 but for a search.
+    pub request: Decimal,
     /// The most input tokens.
     pub context_window: Option<u64>,
     /// The most output tokens.
@@ -48,31 +52,63 @@ pub struct Price {
 }
 
 impl Price {
-    /// What a usage costs. Writing to the cache is charged as input at one and a quarter, the highest base factor in use.
-    pub fn of(&self, usage: Usage) -> Usd {
+    /// What a usage costs; `None` where it has images whose price is not known. Writing to the cache is charged as input at one
+    /// and a quarter, the highest base factor in use.
+    pub fn of(&self, usage: Usage) -> Option<Usd> {
+        let images = match (usage.image_tokens, self.image_output) {
+            (0, _) => Usd::ZERO,
+            (tokens, price) => Usd::of_tokens(tokens, price?),
+        };
         let plain =
             usage.input_tokens.saturating_sub(usage.cached_input_tokens).saturating_sub(usage.cache_write_tokens);
         let cache_write = self.input * Decimal::new(125, 2);
-        Usd::of_tokens(plain, self.input)
-            + Usd::of_tokens(usage.cached_input_tokens, self.cached_input)
-            + Usd::of_tokens(usage.cache_write_tokens, cache_write)
-            + Usd::of_tokens(usage.output_tokens, self.output)
+        let texts = usage.output_tokens.saturating_sub(usage.image_tokens);
+        Some(
+            Usd::of_tokens(plain, self.input)
+                + Usd::of_tokens(usage.cached_input_tokens, self.cached_input)
+                + Usd::of_tokens(usage.cache_write_tokens, cache_write)
+                + Usd::of_tokens(texts, self.output)
+                + images
+                + self.of_request(),
+        )
+    }
+
+    /// What a request costs before its tokens.
+    pub fn of_request(&self) -> Usd {
+        Usd::from_decimal(self.request).unwrap_or(Usd::MAX)
+    }
+
+    /// The price of the output that is wanted: of a text, or of an image. `None` where that is not known.
+    pub fn output_of(&self, image: Option<ImageSpec>) -> Option<Decimal> {
+        match image {
+            Some(_) => self.image_output,
+            None => Some(self.output),
+        }
+    }
+
+    /// The price of an output token that may be of an image.
+    fn dearest_output(&self) -> Decimal {
+        self.image_output.map_or(self.output, |image| image.max(self.output))
     }
 
     /// What a call costs at most.
     pub fn at_most(&self, input_tokens: u64, output_tokens: u64) -> Usd {
-        Usd::of_tokens(input_tokens, self.input * Decimal::new(125, 2)) + Usd::of_tokens(output_tokens, self.output)
+        Usd::of_tokens(input_tokens, self.input * Decimal::new(125, 2))
+            + Usd::of_tokens(output_tokens, self.dearest_output())
+            + self.of_request()
     }
 
     /// How many output tokens `money` buys after `input_tokens` were paid for; `None` where not even one fits.
     pub fn output_tokens_for(&self, money: Usd, input_tokens: u64) -> Option<u64> {
         let left = money - self.at_most(input_tokens, 0);
-        if left <= Usd::ZERO {
+        if left < Usd::ZERO {
             return None;
         }
         // `None` divides by zero or is more than can be said: then the money is no limit.
-        let tokens =
-            left.decimal().checked_mul(Decimal::from(1_000_000)).and_then(|left| left.checked_div(self.output));
+        let tokens = left
+            .decimal()
+            .checked_mul(Decimal::from(1_000_000))
+            .and_then(|left| left.checked_div(self.dearest_output()));
         let tokens = tokens.map_or(u64::MAX, |tokens| u64::try_from(tokens.floor()).unwrap_or(u64::MAX));
         (tokens > 0).then_some(tokens)
     }
@@ -103,21 +139,21 @@ impl Prices {
         Self::parse(BUILT_IN, BUILT_IN_DATE).expect("the built-in price table is well-formed")
     }
 
-    /// Reads a table in the built-in one's form: CSV without quotes, `date` being the day that the prices held.
+    /// Reads a table in the built-in one's form: CSV without quotes, `date` being the day that the prices held. The columns
+    /// behind the usual ones may be left out.
     pub fn parse(csv: &str, date: &str) -> Result<Self, PriceTableError> {
         let mut prices = Self { date: date.to_owned(), ..Self::default() };
+        let mut more = Vec::new();
         for (index, line) in csv.lines().enumerate() {
             let error = |reason: String| PriceTableError { line: index + 1, reason };
             if index == 0 {
-                if line.trim() != HEADER {
-                    return Err(error(format!("the header must be {HEADER}")));
-                }
+                more = more_columns(line).map_err(error)?;
                 continue;
             }
             if line.trim().is_empty() {
                 continue;
             }
-            let price = parse_row(line).map_err(error)?;
+            let price = parse_row(line, &more).map_err(error)?;
             let name = (price.provider.clone(), price.model.clone());
             if prices.by_name.insert(name, prices.rows.len()).is_some() {
                 return Err(error(format!("{}/{} stands there twice", price.provider, price.model)));
@@ -154,7 +190,7 @@ impl Prices {
     pub fn cost(&self, provider: &str, model: &str, answer: &Answer) -> Cost {
         let (amount, source) = match (answer.reported_cost, answer.usage, self.find(provider, model)) {
             (Some(reported), ..) => (Usd::from_decimal(reported), CostSource::Reported),
-            (None, Some(usage), Some(price)) => (Some(price.of(usage)), CostSource::Estimated),
+            (None, Some(usage), Some(price)) => (price.of(usage), CostSource::Estimated),
             _ => (None, CostSource::Unknown),
         };
         match amount.filter(|amount| *amount <= MOST_OF_ONE_CALL) {
@@ -176,36 +212,9 @@ fn undated(model: &str) -> Option<&str> {
     ends_in_day(8, "%Y%m%d").or_else(|| ends_in_day(10, "%Y-%m-%d")).filter(|head| !head.is_empty())
 }
 
-fn parse_row(line: &str) -> Result<Price, String> {
-    let cells: Vec<&str> = line.split(',').map(str::trim).collect();
-    let [provider, model, input, output, cached_input, context_window, max_output] = cells[..] else {
-        return Err(format!("{} cells instead of 7", cells.len()));
-    };
-    let money = |name: &str, cell: &str| {
-        let amount = Decimal::from_str_exact(cell).map_err(|_| format!("{name} is not a number"))?;
-        if amount.is_sign_negative() {
-            return Err(format!("{name} is negative"));
-        }
-        if amount > HIGHEST_PRICE { Err(format!("{name} is above {HIGHEST_PRICE}")) } else { Ok(amount) }
-    };
-    let count = |name: &str, cell: &str| match cell {
-        "" => Ok(None),
-        digits => digits.parse().map(Some).map_err(|_| format!("{name} is not a whole number")),
-    };
-    let input = money("input_per_million", input)?;
-    Ok(Price {
-        provider: provider.to_owned(),
-        model: model.to_owned(),
-        input,
-        output: money("output_per_million", output)?,
-        cached_input: if cached_input.is_empty() { input } else { money("cached_input_per_million", cached_input)? },
-        context_window: count("context_window", context_window)?,
-        max_output: count("max_output", max_output)?,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::table::HEADER;
     use super::*;
     use crate::providers::find_provider;
 
@@ -260,6 +269,7 @@ mod tests {
     fn answer(usage: Option<Usage>, reported_cost: Option<Decimal>) -> Answer {
         Answer {
             text: String::new(),
+            artifacts: Vec::new(),
             finish_reason: crate::call::FinishReason::Stop,
             usage,
             reported_cost,
@@ -279,8 +289,8 @@ mod tests {
         };
         let fair = Usage { input_tokens: 1_000, ..Usage::default() };
         let absurd = Usage { input_tokens: u64::MAX, output_tokens: u64::MAX, ..Usage::default() };
-        assert_eq!(cost(Some(fair), Some("10000")).amount, Some(MOST_OF_ONE_CALL));
-        assert_eq!(cost(Some(fair), Some("1000000.000000000001")), Cost::UNKNOWN);
+        assert_eq!(cost(Some(fair), Some("400")).amount, Some(MOST_OF_ONE_CALL));
+        assert_eq!(cost(Some(fair), Some("400.000000000001")), Cost::UNKNOWN);
         // More than any `Usd` can say.
         assert_eq!(cost(Some(fair), Some("79228162514264337593543950335")), Cost::UNKNOWN);
         assert_eq!(cost(Some(absurd), None), Cost::UNKNOWN);
@@ -305,7 +315,32 @@ mod tests {
         let prices = Prices::built_in();
         let price = prices.find("openai", "gpt-4o").unwrap();
         let usage = Usage { input_tokens: 1_000, cached_input_tokens: 400, output_tokens: 100, ..Usage::default() };
-        assert_eq!(price.of(usage).to_string(), "0.003");
+        assert_eq!(price.of(usage).unwrap().to_string(), "0.003");
+    }
+
+    #[test]
+    fn images_have_a_price_of_their_own_or_an_unknown_cost() {
+        let table = |header: &str, row: &str| Prices::parse(&format!("{HEADER}{header}\n{row}"), "2026-01-01");
+        let prices =
+            table(",image_output_per_million", "openai,x,1,2,,,,30\nopenai,y,1,2,,,\nopenai,z,1,2,,,,").unwrap();
+        let usage = Usage { input_tokens: 10, output_tokens: 1_100, image_tokens: 1_000, ..Usage::default() };
+        let cost = |model| prices.cost("openai", model, &answer(Some(usage), None));
+        assert_eq!(cost("x").amount.unwrap().to_string(), "0.03021");
+        assert_eq!((cost("y"), cost("z")), (Cost::UNKNOWN, Cost::UNKNOWN));
+        assert_eq!(prices.find_exact("openai", "x").unwrap().at_most(0, 1_000).to_string(), "0.03");
+        assert_eq!(table("", "openai,x,1,2,,,,30").unwrap_err().line, 2);
+        assert_eq!(table(",other", "openai,x,1,2,,,,30").unwrap_err().line, 1);
+    }
+
+    #[test]
+    fn a_request_of_a_search_has_a_price_and_no_tokens() {
+        let prices = Prices::built_in();
+        let search = prices.find("tavily", "search").unwrap();
+        assert_eq!(search.of(Usage::default()).unwrap().to_string(), "0.008");
+        assert_eq!(search.at_most(1_000, 0), search.of_request());
+        // Money that is just enough is enough.
+        assert!(search.output_tokens_for(search.of_request(), 1_000).is_some());
+        assert_eq!(search.output_tokens_for(search.of_request() - Usd::from_pico(1), 0), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub struct WorstCase {
 
 /// The worst case of a call to a model at its price.
 pub fn worst_case(call: &Call, price: Option<&Price>) -> WorstCase {
+    let price = price.filter(|price| price.output_of(call.image).is_some());
     worst_case_of(call.size(), call.max_output_tokens, price)
 }
 
@@ -35,6 +36,7 @@ mod tests {
 
     use super::*;
     use crate::call::{Message, Role, Sampling};
+    use crate::image::ImageSpec;
     use crate::judging::Expectation;
 
     fn call(max_output_tokens: Option<u32>) -> Call {
@@ -49,6 +51,8 @@ mod tests {
             timeout: Duration::from_secs(1),
             max_retries: 0,
             expects: None,
+            question: None,
+            image: None,
         }
     }
 
@@ -58,7 +62,9 @@ mod tests {
             model: "x".to_owned(),
             input: Decimal::from(4),
             output: Decimal::from(10),
+            image_output: None,
             cached_input: Decimal::ONE,
+            request: Decimal::ZERO,
             context_window: None,
             max_output,
         }
@@ -80,6 +86,15 @@ mod tests {
         let judging = Call { expects: Some(Expectation::Preference), ..call(Some(100)) };
         let schema = Expectation::Preference.schema().to_string().len() as u64;
         assert_eq!(judging.input_tokens_at_most(), call(Some(100)).input_tokens_at_most() + schema);
+    }
+
+    #[test]
+    fn an_image_is_worth_its_own_price_or_an_unknown_one() {
+        let image = Call { image: Some(ImageSpec::default()), ..call(Some(100)) };
+        assert_eq!(worst_case(&image, Some(&price(None))).amount, None);
+        let price = Price { image_output: Some(Decimal::from(30)), ..price(None) };
+        // 1,000 tokens at 5 USD, 100 tokens at 30 USD for a million.
+        assert_eq!(worst_case(&image, Some(&price)).amount.unwrap().to_string(), "0.008");
     }
 
     #[test]

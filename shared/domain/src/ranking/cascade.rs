@@ -8,6 +8,7 @@ use super::leaderboard::{Call, Leaderboard};
 /// What decided. In this order: the first that has anyone on its board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
 pub enum Basis {
     /// Votes among the inputs of a merge and what was merged: the only one that has seen the merged answers.
     FinalPairwise,
@@ -80,6 +81,15 @@ pub fn winner(evidence: &Evidence) -> Option<Winner> {
     Some(Winner { candidate, basis, call, contenders, tie_broken_by: tie_broken_by.filter(|_| leaders.len() == 1) })
 }
 
+/// What an answer's place among all others is sorted by, the best one first; the first of all is the [`winner`].
+pub fn standing(evidence: &Evidence, candidate: Candidate) -> ([usize; 4], Candidate) {
+    let boards = [&evidence.final_pairwise, &evidence.pairwise, &evidence.review, &evidence.mean_score];
+    let rank = |board: &Leaderboard| {
+        board.places().iter().find(|place| place.standing.candidate == candidate).map_or(usize::MAX, |place| place.rank)
+    };
+    (boards.map(rank), candidate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +131,9 @@ mod tests {
         assert_eq!((winner.candidate, winner.basis), (Candidate(1), Basis::Pairwise));
         assert_eq!((winner.call, winner.tie_broken_by), (Call::TooClose, Some(Basis::MeanScore)));
         assert_eq!(winner.contenders, [Candidate(0)]);
+        let mut order = [0, 1, 2, 3].map(Candidate);
+        order.sort_by_key(|candidate| standing(&evidence, *candidate));
+        assert_eq!(order, [1, 0, 2, 3].map(Candidate));
     }
 
     #[test]

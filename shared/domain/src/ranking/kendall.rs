@@ -6,6 +6,7 @@ use super::rankings::RankingTable;
 
 /// The agreement of several orders.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
 pub struct Concordance {
     /// 0 (no agreement) to 1 (all the same order). With few orders it is above 0 by chance: its expected value for orders drawn
     /// at random is 1/m for m of them.

@@ -18,6 +18,7 @@ pub enum Metric {
 
 /// The agreement of judges.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
 pub struct Alpha {
     /// 1 is full agreement, 0 what chance would give, below 0 systematic disagreement. Never above 1. Krippendorff asks for 0.8,
     /// and for 0.667 at least where only tentative conclusions are drawn ("Content Analysis", chapter on reliability).

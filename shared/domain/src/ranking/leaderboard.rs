@@ -34,6 +34,7 @@ pub struct Place {
 /// How sure one may be of an answer's place before the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
 pub enum Call {
     /// Its interval lies above all others.
     Clear,

@@ -13,6 +13,7 @@ pub const ENOUGH: usize = 6;
 
 /// From `low` to `high`, both included, in the unit of the figure that it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
 pub struct Interval {
     /// The lower end.
     pub low: f64,

@@ -65,6 +65,7 @@ pub enum Order {
 
 /// What a judge said of the two that it was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum))]
 pub enum Choice {
     /// The one shown first.
     A,
@@ -115,6 +116,7 @@ impl Vote {
 /// How many orders a run shows each pair in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
 pub enum Orders {
     /// Both, the default: a judge that only follows the position contradicts itself, and that counts as a tie (Zheng et al.
     /// 2023, "Judging LLM-as-a-Judge with MT-Bench and Chatbot Arena", section 3.4). One vote alone is no verdict then.

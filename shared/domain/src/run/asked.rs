@@ -47,12 +47,36 @@ impl NewRun {
                 errors.push(FieldError::new("/template_id", "give one of prompt, messages and template_id"));
             }
         }
+        self.put_history_before(material, &mut asked, errors);
         check_variables(errors, "/variables", &self.variables);
         if !self.variables.is_empty() && self.template_id.is_none() && !open {
             errors.push(FieldError::new("/variables", "go with a template_id"));
         }
         asked.documents = self.documents(material, errors);
         asked
+    }
+
+    /// What was said before, where the run goes on a conversation.
+    fn put_history_before(&self, material: Option<&Material>, asked: &mut Asked, errors: &mut Vec<FieldError>) {
+        if self.conversation_id.is_none() {
+            return;
+        }
+        if self.messages.is_some() {
+            errors.push(FieldError::new("/conversation_id", "goes with a prompt or a template_id, not with messages"));
+            return;
+        }
+        if self.documents.len() > 1 {
+            errors.push(FieldError::new("/conversation_id", "goes with one document at most: it is given one answer"));
+        }
+        let Some(material) = material else { return };
+        let Some(history) = &material.history else {
+            errors.push(FieldError::new("/conversation_id", "there is no such conversation"));
+            return;
+        };
+        // Providers want a turn of the user first.
+        let newest = &history[history.len().saturating_sub(MAX_MESSAGES - 1)..];
+        let first = newest.iter().position(|message| message.role == Role::User).unwrap_or(newest.len());
+        asked.messages.splice(0..0, newest[first..].iter().cloned());
     }
 
     fn fill_template(&self, material: Option<&Material>, asked: &mut Asked, errors: &mut Vec<FieldError>) {
@@ -159,7 +183,7 @@ mod tests {
                 text: text.to_owned(),
                 variables: [("a".to_owned(), "kept".to_owned())].into(),
             }),
-            preset: None,
+            ..Material::default()
         }
     }
 
@@ -222,6 +246,27 @@ mod tests {
         ] {
             assert_eq!(compile(body, &material("{{document}}", &[])).unwrap_err(), [wrong]);
         }
+    }
+
+    #[test]
+    fn what_was_said_before_comes_before_the_prompt() {
+        let said = |role, content: &str| Message { role, content: content.to_owned() };
+        let id = crate::ids::ConversationId::generate();
+        let going_on = |history: Option<Vec<Message>>, asks: &str, asked: serde_json::Value| {
+            let mut body = json!({"conversation_id": id, "models": ["sandbox/echo"]});
+            body[asks] = asked;
+            compile(body, &Material { history, ..Material::default() })
+        };
+        let history = vec![said(Role::Assistant, "cut off"), said(Role::User, "one"), said(Role::Assistant, "two")];
+        let spec = going_on(Some(history), "prompt", json!("three")).unwrap();
+        let contents: Vec<&str> = spec.messages.iter().map(|message| &*message.content).collect();
+        assert_eq!((contents, spec.conversation), (vec!["one", "two", "three"], Some(id)));
+        let long = vec![said(Role::User, "x"); 1_000];
+        assert_eq!(going_on(Some(long), "prompt", json!("y")).unwrap().messages.len(), MAX_MESSAGES);
+        assert_eq!(going_on(Some(Vec::new()), "prompt", json!("y")).unwrap().messages.len(), 1);
+        assert_eq!(going_on(None, "prompt", json!("y")).unwrap_err(), ["/conversation_id"]);
+        let turns = json!([{"role": "user", "content": "y"}]);
+        assert_eq!(going_on(Some(Vec::new()), "messages", turns).unwrap_err(), ["/conversation_id"]);
     }
 
     #[test]

@@ -1,30 +1,39 @@
 //! From what was asked for to a `RunSpec`: every check, every default. What the models are asked is put together in `asked`.
 
 use super::asked::{MAX_DOCUMENTS, MAX_MESSAGES};
+use super::image_choice::bound;
 use super::material::Material;
 use super::new_run::NewRun;
 use super::spec::RunSpec;
 use crate::error::FieldError;
+use crate::image::ImageSpec;
 use crate::money::Usd;
 use crate::prices::Prices;
 use crate::template::MAX_VARIABLES;
 use crate::webhook::check_webhook_url;
 
-const MAX_MODELS: usize = 50;
+pub(super) const MAX_MODELS: usize = 50;
 /// Documents, models and iterations together; without documents, models and iterations cannot come to more.
 const MAX_CALLS: usize = 500;
+/// All tasks of a run, those of judges among them.
+const MAX_TASKS: u64 = 10_000;
 const MAX_TAGS: usize = 20;
 const MAX_METADATA: usize = 50;
 const MAX_SHOWN_NAME: usize = 64;
 // A process that shuts down waits for its calls (PROTOCOL rule 15): no call may outlast `Timing::shutdown_grace`.
-const MAX_TIMEOUT_SECONDS: u32 = 600;
+pub(super) const MAX_TIMEOUT_SECONDS: u32 = 600;
 const MAX_DEADLINE_SECONDS: u32 = 7 * 24 * 3_600;
-const DEFAULT_DEADLINE_SECONDS: u32 = 6 * 3_600;
+pub(super) const DEFAULT_DEADLINE_SECONDS: u32 = 6 * 3_600;
+pub(super) const DEFAULT_CONCURRENCY: u32 = 10;
+pub(super) const DEFAULT_RETRIES: u32 = 2;
 
 impl NewRun {
     /// All that can be told to be wrong without looking into the library.
     pub fn check(&self, prices: &Prices) -> Vec<FieldError> {
-        self.build(prices, None).err().unwrap_or_default()
+        match self.answers_of {
+            Some(_) => self.check_over(prices),
+            None => self.build(prices, None).err().unwrap_or_default(),
+        }
     }
 
     /// The lists that are longer than a run may have; places begin with `pointer`. What is kept without a check of what it says
@@ -54,6 +63,10 @@ impl NewRun {
 
     /// The same with what was found in the library. A preset must have been put under it before (`over`).
     pub fn compile_with(&self, prices: &Prices, material: &Material) -> Result<RunSpec, Vec<FieldError>> {
+        if self.answers_of.is_some() {
+            let detail = "names the answers of another run: that goes with a submission, not with a preset";
+            return Err(vec![FieldError::new("/answers_of", detail)]);
+        }
         self.build(prices, Some(material))
     }
 
@@ -66,49 +79,74 @@ impl NewRun {
         }
         let asked = self.asked(material, open, &mut errors);
         range(&mut errors, "/iterations", self.iterations, 1, 10);
-        range(&mut errors, "/concurrency", self.concurrency, 1, 50);
-        range(&mut errors, "/max_retries", self.max_retries, 0, 10);
         range(&mut errors, "/max_output_tokens", self.max_output_tokens, 1, 1_000_000);
-        range(&mut errors, "/timeout_seconds", self.timeout_seconds, 1, MAX_TIMEOUT_SECONDS);
-        range(&mut errors, "/deadline_seconds", self.deadline_seconds, 1, MAX_DEADLINE_SECONDS);
-        if self.max_cost_usd == Some(Usd::ZERO) {
-            errors.push(FieldError::new("/max_cost_usd", "must be more than 0; leave it out for no ceiling"));
-        }
-        self.check_notes(&mut errors);
-        if let Some(webhook_url) = &self.webhook_url {
-            check_webhook_url(&mut errors, "/webhook_url", webhook_url);
-        }
-        let models = self.resolve_models(prices, open, &mut errors);
+        self.check_settings(&mut errors);
+        let image = self.image(open, &mut errors);
+        let models = self.resolve_models(prices, open, image, &mut errors);
         let iterations = self.iterations.unwrap_or(1);
+        let drafts = models.len().saturating_mul(iterations as usize);
+        let research = self.research_spec(&models, open, &mut errors);
+        let stages = self.compile_stages(&models, drafts, prices, material, &mut errors);
         let calls = self.documents.len().max(1).saturating_mul(self.models.len()).saturating_mul(iterations as usize);
         if calls > MAX_CALLS && errors.is_empty() {
             let detail = format!("documents, models and iterations may come to at most {MAX_CALLS} calls");
             errors.push(FieldError::new("/documents", detail));
         }
+        if let Some(research) = &research {
+            research.check_pages(calls, &mut errors);
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
-        Ok(RunSpec {
+        let spec = RunSpec {
             system: self.system.clone(),
             messages: asked.messages,
             documents: asked.documents,
             document_at: asked.document_at,
+            generator: self.generator.unwrap_or_default(),
+            image,
             models,
+            research,
+            stages,
             iterations,
-            concurrency: self.concurrency.unwrap_or(10),
-            max_retries: self.max_retries.unwrap_or(2),
+            concurrency: self.concurrency.unwrap_or(DEFAULT_CONCURRENCY),
+            max_retries: self.max_retries.unwrap_or(DEFAULT_RETRIES),
             timeout_seconds: self.timeout_seconds.unwrap_or(MAX_TIMEOUT_SECONDS),
             deadline_seconds: self.deadline_seconds.unwrap_or(DEFAULT_DEADLINE_SECONDS),
             on_in_doubt: self.on_in_doubt.unwrap_or_default(),
             priority: self.priority.unwrap_or_default(),
             max_cost_usd: self.max_cost_usd,
             webhook_url: self.webhook_url.clone(),
+            conversation: self.conversation_id,
             preset: material.and_then(|material| material.preset),
-        })
+            answers_of: None,
+        };
+        bounded(spec)
+    }
+
+    /// What says how a run is done and not what is asked.
+    pub(super) fn check_settings(&self, errors: &mut Vec<FieldError>) {
+        range(errors, "/concurrency", self.concurrency, 1, 50);
+        range(errors, "/max_retries", self.max_retries, 0, 10);
+        range(errors, "/timeout_seconds", self.timeout_seconds, 1, MAX_TIMEOUT_SECONDS);
+        range(errors, "/deadline_seconds", self.deadline_seconds, 1, MAX_DEADLINE_SECONDS);
+        if self.max_cost_usd == Some(Usd::ZERO) {
+            errors.push(FieldError::new("/max_cost_usd", "must be more than 0; leave it out for no ceiling"));
+        }
+        self.check_notes(errors);
+        if let Some(webhook_url) = &self.webhook_url {
+            check_webhook_url(errors, "/webhook_url", webhook_url);
+        }
     }
 
     /// `open`: whether a preset may bring what is not here.
-    fn resolve_models(&self, prices: &Prices, open: bool, errors: &mut Vec<FieldError>) -> Vec<super::ModelSpec> {
+    fn resolve_models(
+        &self,
+        prices: &Prices,
+        open: bool,
+        image: Option<ImageSpec>,
+        errors: &mut Vec<FieldError>,
+    ) -> Vec<super::ModelSpec> {
         if (self.models.is_empty() && !open) || self.models.len() > MAX_MODELS {
             errors.push(FieldError::new("/models", format!("must name 1 to {MAX_MODELS} models")));
         }
@@ -116,7 +154,10 @@ impl NewRun {
         for (index, choice) in self.models.iter().enumerate().take(MAX_MODELS) {
             let pointer = format!("/models/{index}");
             let Some(spec) = choice.resolve(&pointer, self.max_output_tokens, prices, errors) else { continue };
-            resolved.push(spec);
+            match image.map_or_else(|| Ok(spec.clone()), |image| bound(image, spec.clone(), &pointer)) {
+                Ok(spec) => resolved.push(spec),
+                Err(error) => errors.push(error),
+            }
         }
         resolved
     }
@@ -153,6 +194,20 @@ impl NewRun {
             }
         }
     }
+}
+
+/// Refuses a run of too many tasks.
+pub(super) fn bounded(spec: RunSpec) -> Result<RunSpec, Vec<FieldError>> {
+    let tasks = crate::stages::count(&spec);
+    if tasks <= MAX_TASKS {
+        return Ok(spec);
+    }
+    let (place, way_out) = match &spec.research {
+        Some(_) if spec.answers_of.is_none() => ("/research", "research less"),
+        _ => ("/stages", "compare fewer answers"),
+    };
+    let detail = format!("the run would have {tasks} tasks, and at most {MAX_TASKS} are allowed; {way_out}");
+    Err(vec![FieldError::new(place, detail)])
 }
 
 fn has_nul(text: &str) -> bool {

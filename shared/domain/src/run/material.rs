@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Message;
 use crate::content_hash::ContentHash;
-use crate::ids::{DocumentId, PresetId};
+use crate::criteria::Criterion;
+use crate::ids::{CriteriaSetId, DocumentId, PresetId};
 
 /// What was found in the library.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -14,6 +16,10 @@ pub struct Material {
     pub documents: BTreeMap<DocumentId, StoredDocument>,
     /// The template that the run names; `None` where it is not there.
     pub template: Option<StoredTemplate>,
+    /// The criteria sets that the run names; one that is not there is not in it.
+    pub criteria_sets: BTreeMap<CriteriaSetId, Vec<Criterion>>,
+    /// The newest messages of the conversation that the run goes on, oldest first; `None` where it is not there.
+    pub history: Option<Vec<Message>>,
     /// The preset that the run was started from.
     pub preset: Option<PresetRef>,
 }

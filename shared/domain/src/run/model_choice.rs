@@ -131,7 +131,7 @@ const _: () = {
 
 impl ModelChoice {
     /// Checks the entry and finds its provider. `pointer` is its place in the body, such as `/models/0`.
-    pub(super) fn resolve(
+    pub(crate) fn resolve(
         &self,
         pointer: &str,
         run_max_output_tokens: Option<u32>,
@@ -172,17 +172,21 @@ fn resolve_name(text: &str, prices: &Prices) -> Result<(String, String), String>
     }
     if let Some((provider, model)) = text.split_once('/') {
         if let Some(provider) = find_provider(provider) {
-            return if is_path_safe(model) {
+            return if provider.wire.is_search() {
+                Err("is a search of the web, not a model; research names it as its provider".to_owned())
+            } else if is_path_safe(model) {
                 Ok((provider.slug.to_owned(), model.to_owned()))
             } else {
                 Err("the part after the provider is not a model's name".to_owned())
             };
         }
-        let known: Vec<&str> = PROVIDERS.iter().map(|provider| provider.slug).collect();
+        let known = PROVIDERS.iter().filter(|provider| !provider.wire.is_search()).map(|provider| provider.slug);
+        let known: Vec<&str> = known.collect();
         return Err(format!("the part before the slash is not a provider; known providers are {}", known.join(", ")));
     }
-    let providers: Vec<&str> =
-        prices.rows().iter().filter(|row| row.model == text).map(|row| row.provider.as_str()).collect();
+    let answers = |provider: &str| !find_provider(provider).is_some_and(|provider| provider.wire.is_search());
+    let rows = prices.rows().iter().filter(|row| row.model == text && answers(&row.provider));
+    let providers: Vec<&str> = rows.map(|row| row.provider.as_str()).collect();
     match providers[..] {
         [provider] => Ok((provider.to_owned(), text.to_owned())),
         [] => Err(format!("no provider is known to have a model of this name; {}", suggest(text, prices))),
@@ -238,6 +242,12 @@ mod tests {
     #[test]
     fn a_bare_name_of_one_provider_is_found() {
         assert_eq!(name("gpt-4o"), Ok(("openai".to_owned(), "gpt-4o".to_owned())));
+    }
+
+    #[test]
+    fn a_search_is_no_model() {
+        assert!(name("tavily/search").unwrap_err().contains("not a model"));
+        assert!(name("search").unwrap_err().contains("no provider is known"));
     }
 
     #[test]

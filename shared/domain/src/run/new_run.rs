@@ -6,12 +6,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Priority;
+use super::council::Council;
 use super::document::DocumentChoice;
+use super::generator::Generator;
+use super::image_choice::ImageChoice;
 use super::model_choice::ModelChoice;
+use super::research_choice::ResearchChoice;
 use super::spec::OnInDoubt;
 use crate::call::Message;
-use crate::ids::{PresetId, TemplateId};
+use crate::ids::{ConversationId, PresetId, RunId, TemplateId};
 use crate::money::Usd;
+use crate::stages::NewStages;
 
 /// One prompt (or conversation, or template), with documents or without, to be sent to many models.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -49,6 +54,19 @@ pub struct NewRun {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", oai(default))]
     pub documents: Vec<DocumentChoice>,
+    /// A conversation that `prompt` or the filled in template goes on: its newest messages, at most 199 and at most 1 MiB, come
+    /// before it, and when the run has ended with an answer, the question and the answer are added to it. Needs the scopes
+    /// `conversations:read` and `conversations:write`. Not for presets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub conversation_id: Option<ConversationId>,
+    /// A run of yours that has ended: its answers are taken over, and the stages named here judge them; nothing is asked of its
+    /// models again. Beside it stand only `stages` or `council`, `concurrency`, `max_retries`, `timeout_seconds`,
+    /// `deadline_seconds`, `on_in_doubt`, `priority`, `max_cost_usd`, `metadata`, `tags` and `webhook_url`. Needs the scope
+    /// `runs:read`. Not for presets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub answers_of: Option<RunId>,
     /// The system instruction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
@@ -57,6 +75,29 @@ pub struct NewRun {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", oai(default))]
     pub models: Vec<ModelChoice>,
+    /// What the models are asked to make: `text`, `image`, or `research` for reports that rest on pages of the web and cite them;
+    /// `text` where absent. Images are asked for without `system`, sampling and limits of output, and only of providers that make
+    /// them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub generator: Option<Generator>,
+    /// What the images are to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub image: Option<ImageChoice>,
+    /// How research is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub research: Option<ResearchChoice>,
+    /// What is done with the answers: they can be scored, compared in pairs, reviewed and combined. Nothing where absent.
+    #[serde(default, skip_serializing_if = "NewStages::is_empty")]
+    #[cfg_attr(feature = "openapi", oai(default))]
+    pub stages: NewStages,
+    /// A shorthand for the stages `review` and `combine`: the models rank each other's answers, and the chair writes one answer
+    /// from all answers and reviews.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub council: Option<Council>,
     /// How often each model is asked, 1 to 10; 1 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(

@@ -1,10 +1,11 @@
 //! A run that is started from a preset: what the caller says goes before what the preset says. Called by the api.
 
+use super::Generator;
 use super::new_run::NewRun;
 
 impl NewRun {
     /// This request over what a preset says, as one request without a preset. One of `prompt`, `messages` and `template_id` takes
-    /// the place of the preset's, and another template brings its own `variables`; else `variables`, and always `metadata`, are
+    /// the place of the preset's, and another template brings its own `variables`; else `variables`, and always `metadata` and `stages`, are
     /// merged by name. Anything else is taken from the preset where it is absent here.
     #[must_use]
     pub fn over(self, preset: Self) -> Self {
@@ -24,6 +25,9 @@ impl NewRun {
             (base, preset.variables)
         };
         variables.extend(self.variables);
+        // Settings of images or research that the caller does not want are no settings of its texts.
+        let may_be = |wanted: Generator| self.generator.is_none_or(|generator| generator == wanted);
+        let (may_make_images, may_research) = (may_be(Generator::Image), may_be(Generator::Research));
         let mut metadata = preset.metadata;
         metadata.extend(self.metadata);
         Self {
@@ -34,8 +38,15 @@ impl NewRun {
             template_id: self.template_id.or(base.template_id),
             variables,
             documents: first_of(self.documents, preset.documents),
+            conversation_id: self.conversation_id,
+            answers_of: self.answers_of,
             system: self.system.or(preset.system),
             models: first_of(self.models, preset.models),
+            generator: self.generator.or(preset.generator),
+            image: self.image.or(preset.image.filter(|_| may_make_images)),
+            research: self.research.or(preset.research.filter(|_| may_research)),
+            stages: self.stages.over(preset.stages),
+            council: self.council.or(preset.council),
             iterations: self.iterations.or(preset.iterations),
             concurrency: self.concurrency.or(preset.concurrency),
             max_retries: self.max_retries.or(preset.max_retries),
@@ -96,7 +107,7 @@ mod tests {
             let merged = own.clone().over(preset.clone());
             for (name, value) in serde_json::to_value(&own).unwrap().as_object().unwrap() {
                 let merged = &serde_json::to_value(&merged).unwrap()[name];
-                let merges = ["variables", "metadata"].contains(&name.as_str());
+                let merges = ["variables", "metadata", "stages"].contains(&name.as_str());
                 if let Some(entries) = value.as_object().filter(|_| merges) {
                     for (entry, value) in entries {
                         prop_assert_eq!(&merged[entry], value);

@@ -2,16 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Priority;
 use super::document::DocumentSpec;
 use super::frame::{frame, framed_bytes};
 use super::material::PresetRef;
+use super::{Generator, Priority, ResearchSpec};
 use crate::call::{Call, CallSize, Message, Sampling};
 use crate::content_hash::ContentHash;
 use crate::error::{Error, FieldError, Kind};
-use crate::ids::ProviderKeyId;
+use crate::ids::{ConversationId, ProviderKeyId, RunId};
+use crate::image::ImageSpec;
+use crate::judging::prompt;
 use crate::money::Usd;
 use crate::prices::Prices;
+use crate::stages::{StageSpecs, Subject};
 
 /// One resolved model of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,8 +68,20 @@ pub struct RunSpec {
     /// Where the document stands in the last message, in bytes; after it where `None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_at: Option<usize>,
+    /// What they are asked to make.
+    #[serde(default, skip_serializing_if = "Generator::is_text")]
+    pub generator: Generator,
+    /// What the images are to be; there exactly where the run makes images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageSpec>,
     /// Who is asked.
     pub models: Vec<ModelSpec>,
+    /// How the answers are researched, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub research: Option<ResearchSpec>,
+    /// What is done with the answers.
+    #[serde(default, skip_serializing_if = "StageSpecs::is_empty")]
+    pub stages: StageSpecs,
     /// How often each model is asked.
     pub iterations: u32,
     /// How many calls may be under way at once.
@@ -89,9 +104,15 @@ pub struct RunSpec {
     /// Where a webhook goes, besides the tenant's endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
+    /// The conversation that it goes on, whose messages stand before the last one of `messages`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationId>,
     /// The preset that it was started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<PresetRef>,
+    /// The run whose answers were taken over: then none is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers_of: Option<RunId>,
 }
 
 impl RunSpec {
@@ -109,14 +130,14 @@ impl RunSpec {
 
     /// Refuses models without a price under their exact name. `who` needs these prices; `way_out` is told at each model.
     pub(crate) fn require_prices(&self, prices: &Prices, who: &str, way_out: &str) -> Result<(), Error> {
-        let unpriced = |(index, model): (usize, &ModelSpec)| {
-            let detail = format!("has no price under this exact name; {way_out}");
-            prices
-                .find_exact(&model.provider, &model.model)
-                .is_none()
-                .then(|| FieldError::new(format!("/models/{index}"), detail))
+        let unpriced = |(pointer, model): (String, &ModelSpec)| {
+            let what = if self.image.is_some() { "price of images" } else { "price" };
+            let detail = format!("has no {what} under this exact name; {way_out}");
+            let price = prices.find_exact(&model.provider, &model.model);
+            let is_priced = price.is_some_and(|price| price.output_of(self.image).is_some());
+            (!is_priced).then(|| FieldError::new(pointer, detail))
         };
-        let fields: Vec<FieldError> = self.models.iter().enumerate().filter_map(unpriced).collect();
+        let fields: Vec<FieldError> = self.asked_models().into_iter().filter_map(unpriced).collect();
         if fields.is_empty() {
             return Ok(());
         }
@@ -124,23 +145,62 @@ impl RunSpec {
         Err(Error { fields, ..Error::new(Kind::Invalid, "price_unknown", detail) })
     }
 
+    /// Every model that the run asks, with its place in the request.
+    pub fn asked_models(&self) -> Vec<(String, &ModelSpec)> {
+        let mut asked: Vec<(String, &ModelSpec)> = Vec::new();
+        if self.answers_of.is_none() {
+            asked.extend(self.models.iter().enumerate().map(|(index, model)| (format!("/models/{index}"), model)));
+            asked.extend(self.research.iter().map(|research| ("/research/provider".to_owned(), &research.search)));
+        }
+        for (name, stage) in self.stages.each() {
+            asked.extend(stage.models().into_iter().map(|(place, model)| (format!("/stages/{name}{place}"), model)));
+        }
+        asked
+    }
+
     /// The call that asks one of the models, about one of the documents with its text where the run has any.
     pub fn call(&self, model: &ModelSpec, document: Option<(&DocumentSpec, &str)>) -> Call {
+        let call = self.call_about(model, self.messages_about(document));
+        Call { system: self.system.clone(), image: self.image, ..call }
+    }
+
+    /// What the models are asked, in one text, for those to read who judge or combine their answers.
+    pub fn task(&self, document: Option<(&DocumentSpec, &str)>) -> String {
+        prompt::task(self.system.as_deref(), &self.messages_about(document))
+    }
+
+    fn messages_about(&self, document: Option<(&DocumentSpec, &str)>) -> Vec<Message> {
         let mut messages = self.messages.clone();
         if let (Some((document, text)), Some(last)) = (document, messages.last_mut()) {
             last.content = self.with_document(&last.content, &frame(&document.name, text));
         }
+        messages
+    }
+
+    /// How much a call says that holds the task of a subject once, known without the document's text. `size`: that of the call
+    /// with this task, which is an empty one: plans are made often, and prompts may be large.
+    pub(crate) fn size_about(&self, subject: Subject, size: impl FnOnce(&str) -> CallSize) -> CallSize {
+        let without = size("");
+        let task = prompt::task_bytes(self.system.as_deref(), &self.messages);
+        let document = self.call_size(subject.document(self)).bytes - self.call_size(None).bytes;
+        CallSize { bytes: without.bytes + task + document, ..without }
+    }
+
+    /// A call of the run to this model with these messages and no system instruction.
+    pub(crate) fn call_about(&self, model: &ModelSpec, messages: Vec<Message>) -> Call {
         Call {
             provider: model.provider.clone(),
             model: model.model.clone(),
             provider_key: model.provider_key_id,
-            system: self.system.clone(),
+            system: None,
             messages,
             sampling: model.sampling,
             max_output_tokens: model.max_output_tokens,
             timeout: std::time::Duration::from_secs(u64::from(self.timeout_seconds)),
             max_retries: self.max_retries,
             expects: None,
+            question: None,
+            image: None,
         }
     }
 
@@ -212,7 +272,8 @@ mod tests {
     #[test]
     fn a_specification_that_was_stored_before_there_were_documents_can_be_read() {
         let mut stored = serde_json::to_value(spec(json!({"prompt": "hi", "models": ["sandbox/echo"]}))).unwrap();
-        for name in ["documents", "document_at", "preset"] {
+        let later = ["documents", "document_at", "stages", "conversation", "preset", "generator", "image", "research"];
+        for name in later.into_iter().chain(["answers_of"]) {
             assert!(stored.as_object_mut().unwrap().remove(name).is_none(), "{name} is written though there is none");
         }
         assert!(serde_json::from_value::<RunSpec>(stored).is_ok());

@@ -48,7 +48,7 @@ pub struct Totals {
 
 impl Totals {
     /// Sums up.
-    pub fn of(tasks: &[Task]) -> Self {
+    pub fn of<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> Self {
         let mut totals = Self::default();
         for task in tasks {
             add(&mut totals.by_model, &task.model, task);
@@ -76,7 +76,11 @@ fn add(rows: &mut Vec<TotalsRow>, name: &str, task: &Task) {
             row.tasks_completed += 1;
             row.cost_usd = row.cost_usd.zip(task.cost_usd).map(|(sum, cost)| sum + cost);
         }
-        TaskStatus::Failed | TaskStatus::Cancelled | TaskStatus::Skipped => row.tasks_failed += 1,
+        TaskStatus::Failed | TaskStatus::Cancelled | TaskStatus::Skipped => {
+            row.tasks_failed += 1;
+            // Answers that could not be used are paid for.
+            row.cost_usd = row.cost_usd.map(|sum| sum + task.cost_usd.unwrap_or(Usd::ZERO));
+        }
         TaskStatus::Pending => {}
     }
     row.usage = row.usage.plus(task.usage.unwrap_or_default());

@@ -10,9 +10,10 @@ use super::document::DocumentRef;
 use super::material::PresetRef;
 use super::status::{Requested, RunStatus, TaskStatus};
 use super::totals::{Progress, Totals};
+use crate::artifact::ArtifactType;
 use crate::call::{CostSource, ErrorClass, FinishReason, Usage};
 use crate::content_hash::ContentHash;
-use crate::ids::RunId;
+use crate::ids::{ArtifactId, RunId};
 use crate::money::Usd;
 use crate::standing::QueuePlace;
 
@@ -34,32 +35,54 @@ pub struct TaskError {
     pub provider_code: Option<String>,
 }
 
+/// A file that a task made, to be downloaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+pub struct ArtifactRef {
+    /// Its id.
+    pub id: ArtifactId,
+    /// What it is, by its bytes.
+    pub content_type: ArtifactType,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes.
+    pub sha256: ContentHash,
+    /// The path to download it from.
+    pub path: String,
+}
+
 /// One call of a run and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
 pub struct Task {
     /// Unique in the run and the same at every resume, such as `generate/prompt/m0/1`.
     pub key: String,
+    /// The stage that it belongs to, such as `generate`.
+    pub stage: String,
     /// The document that it is about; null for a run without documents.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub document: Option<DocumentRef>,
-    /// `provider/model`.
+    /// `provider/model`; `acm2` where no model is asked.
     pub model: String,
     /// Counted from 1.
     pub iteration: u32,
     /// Where it stands.
     pub status: TaskStatus,
-    /// The answer.
+    /// The answer. With images, what the provider said to them, such as the prompt as it has rewritten it; often nothing.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub text: Option<String>,
+    /// The files that it made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", oai(default))]
+    pub artifacts: Vec<ArtifactRef>,
     /// Why the model stopped.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub finish_reason: Option<FinishReason>,
     /// Tokens, where the provider told them.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub usage: Option<Usage>,
-    /// What the answer cost; null where unknown.
+    /// What the task cost: its answer, and answers that could not be used; null where unknown, or where nothing was paid.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub cost_usd: Option<Usd>,
     /// How the cost is known.
@@ -163,6 +186,10 @@ pub struct Run {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub preset: Option<PresetRef>,
+    /// The run whose answers it has taken over; they are shown with the tokens that they took there and a cost of 0.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub answers_of: Option<RunId>,
     /// SHA-256 of what the run does, in JSON with sorted names: two runs with the same one ask the same models the same. Null
     /// for runs of versions that did not note it.
     #[serde(default)]

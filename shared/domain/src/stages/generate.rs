@@ -1,147 +1,102 @@
-//! `generate`: every model is asked, about each document where there are any, `iterations` times each. A failed task leaves the others alone.
+//! `generate`: every model is asked, about each document where there are any, `iterations` times each. A failed task leaves the
+//! others alone. Every run begins with it, so it has no settings of its own; where the run asks for research, each answer is the
+//! report of one.
 
-use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use super::lane::Lane;
+use super::planned::PlannedTask;
+use super::research::Work;
+use super::subject::{Draft, Subject};
+use crate::journal::{Stopped, TaskKey};
+use crate::ranking::Candidate;
+use crate::run::{ModelSpec, RunSpec};
 
-use super::{PlannedTask, Stage};
-use crate::journal::{Journal, Stopped, TaskFailure, TaskKey};
-use crate::run::RunSpec;
+/// The first part of its tasks' keys.
+pub const NAME: &str = "generate";
 
-pub(super) const STAGE: Stage = Stage { name: "generate", plan, run };
-
-fn plan(spec: &RunSpec) -> Vec<PlannedTask> {
-    documents(spec).flat_map(|document| plan_of(spec, document)).collect()
-}
-
-/// The documents by index, or one time none.
-fn documents(spec: &RunSpec) -> impl Iterator<Item = Option<usize>> + use<> {
-    let alone = spec.documents.is_empty().then_some(None);
-    alone.into_iter().chain((0..spec.documents.len()).map(Some))
-}
-
-/// The tasks about one document, or about the prompt alone.
-fn plan_of(spec: &RunSpec, document_index: Option<usize>) -> impl Iterator<Item = PlannedTask> {
-    let about = document_index.map_or_else(|| "prompt".to_owned(), |index| spec.documents[index].id.to_string());
-    (0..spec.models.len()).flat_map(move |model_index| {
-        let about = about.clone();
-        (1..=spec.iterations).map(move |iteration| PlannedTask {
-            key: TaskKey::new(STAGE.name, &about, model_index, iteration),
-            document_index,
-            model_index,
-            iteration,
-        })
-    })
-}
-
-/// Bytes that a document's text takes at most: itself, and each call under way with it, once as it is asked and once as it is sent.
-fn held(spec: &RunSpec, document_index: usize) -> u64 {
-    let calls = (spec.models.len() as u64 * u64::from(spec.iterations)).min(u64::from(spec.concurrency));
-    spec.documents[document_index].bytes.saturating_mul(1 + 2 * calls)
-}
-
-fn run<'a>(journal: &'a dyn Journal, spec: &'a RunSpec) -> BoxFuture<'a, Result<(), Stopped>> {
-    // The text of a document is read when the first of its calls begins, and let go after the last, so that few are held at a time.
-    let calls = documents(spec).flat_map(move |document| {
-        let text = document.map(|index| journal.text(spec.documents[index].hash, held(spec, index)).shared());
-        plan_of(spec, document).map(move |task| {
-            let text = text.clone();
-            async move {
-                let text = match text {
-                    Some(text) => Some(text.await?),
-                    None => None,
-                };
-                let text = text.as_deref().map(AsRef::as_ref);
-                let document = document.map(|index| &spec.documents[index]).zip(text);
-                match journal.call(task.key, spec.call(&spec.models[task.model_index], document)).await {
-                    Ok(_) | Err(TaskFailure::Failed(_)) => Ok(()),
-                    Err(TaskFailure::Stopped) => Err(Stopped),
-                }
-            }
-            .boxed()
-        })
+/// The answers that are written for a subject, in the order that people see.
+pub(super) fn drafts(spec: &RunSpec, subject: Subject) -> Vec<Draft<'_>> {
+    let about = subject.about(spec);
+    let each = spec.models.iter().enumerate().flat_map(|(index, model)| {
+        let about = &about;
+        (1..=spec.iterations)
+            .map(move |iteration| (TaskKey::new(NAME, about, index, iteration), index, model, iteration))
     });
-    stream::iter(calls).buffer_unordered(spec.concurrency as usize).try_collect::<()>().boxed()
+    let numbered = (0_u32..).zip(each);
+    let draft = |(number, (key, index, model, iteration))| Draft {
+        candidate: Candidate(number),
+        key,
+        writer: Some(model),
+        iteration,
+        tag: format!("m{index}.{iteration}"),
+    };
+    numbered.map(draft).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
+/// How many answers compete for a subject.
+pub(super) fn drafts_count(spec: &RunSpec) -> usize {
+    spec.models.len().saturating_mul(spec.iterations as usize)
+}
 
-    use futures_util::FutureExt;
-
-    use super::*;
-    use crate::call::{Call, ErrorClass, FinishReason};
-    use crate::content_hash::ContentHash;
-    use crate::journal::{SharedText, TaskAnswer};
-    use crate::prices::Prices;
-    use crate::run::NewRun;
-
-    /// Remembers what it was asked; the model `fails` fails, the model `stops` stops the run.
-    #[derive(Default)]
-    struct Recorder(Mutex<Vec<String>>);
-
-    impl Journal for Recorder {
-        fn call(&self, key: TaskKey, call: Call) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>> {
-            self.0.lock().unwrap().push(key.to_string());
-            let answer = match call.model.as_str() {
-                "fails" => Err(TaskFailure::Failed(ErrorClass::ProviderAuth)),
-                "stops" => Err(TaskFailure::Stopped),
-                model => Ok(TaskAnswer { text: model.to_owned(), finish_reason: FinishReason::Stop }),
-            };
-            std::future::ready(answer).boxed()
-        }
-
-        fn text(&self, hash: ContentHash, _held: u64) -> BoxFuture<'_, Result<SharedText, Stopped>> {
-            self.0.lock().unwrap().push(format!("text {hash}"));
-            let text = ["one", "two"].into_iter().find(|text| ContentHash::of(text) == hash);
-            std::future::ready(text.map(|text| Arc::new(text) as SharedText).ok_or(Stopped)).boxed()
-        }
+/// How many tasks a subject has. What research takes is bounded by what it may read.
+pub(super) fn count(spec: &RunSpec) -> u64 {
+    match (&spec.research, Subject::all(spec).next()) {
+        (Some(_), Some(subject)) => plan(spec, subject).len() as u64,
+        _ => drafts_count(spec) as u64,
     }
+}
 
-    fn spec(models: &[&str]) -> RunSpec {
-        spec_about(models, &serde_json::json!([]))
+/// The tasks of a subject.
+pub(super) fn plan(spec: &RunSpec, subject: Subject) -> Vec<PlannedTask<'_>> {
+    let size = spec.call_size(subject.document(spec));
+    if spec.research.is_some() {
+        return researched(spec, subject);
     }
+    let drafts = drafts(spec, subject).into_iter();
+    let planned = drafts.map(|draft| PlannedTask {
+        key: draft.key,
+        stage: NAME,
+        is_result: true,
+        document_index: subject.document_index,
+        model: draft.writer,
+        iteration: draft.iteration,
+        size,
+        reads: 0,
+        is_repaired: false,
+    });
+    planned.collect()
+}
 
-    fn spec_about(models: &[&str], documents: &serde_json::Value) -> RunSpec {
-        let body = serde_json::json!({
-            "prompt": "hi", "models": models, "iterations": 2, "concurrency": 1, "documents": documents,
-        });
-        serde_json::from_value::<NewRun>(body).unwrap().compile(&Prices::built_in()).unwrap()
+fn researched(spec: &RunSpec, subject: Subject) -> Vec<PlannedTask<'_>> {
+    let mut tasks = Vec::new();
+    for draft in drafts(spec, subject) {
+        tasks.extend(Work::of(spec, &draft).into_iter().flat_map(|work| work.plan(spec, subject, draft.iteration)));
     }
+    tasks
+}
 
-    #[test]
-    fn every_model_is_asked_in_every_iteration_even_if_one_fails() {
-        let journal = Recorder::default();
-        let spec = spec(&["sandbox/fails", "sandbox/echo"]);
-        assert_eq!(run(&journal, &spec).now_or_never(), Some(Ok(())));
-        let asked = journal.0.into_inner().unwrap();
-        let expected = ["generate/prompt/m0/1", "generate/prompt/m0/2", "generate/prompt/m1/1", "generate/prompt/m1/2"];
-        assert_eq!(asked, expected);
-        assert_eq!(plan(&spec).iter().map(|task| task.key.to_string()).collect::<Vec<_>>(), expected);
-    }
+/// The tasks of research that rest on others which are yet to come, so that a retry does them anew.
+pub(super) fn outdated(spec: &RunSpec, subject: Subject, is_settled: &impl Fn(&str) -> bool) -> Vec<TaskKey> {
+    let drafts = drafts(spec, subject);
+    drafts.iter().filter_map(|draft| Work::of(spec, draft)).flat_map(|work| work.outdated(is_settled)).collect()
+}
 
-    #[test]
-    fn a_stop_ends_the_stage() {
-        let journal = Recorder::default();
-        assert_eq!(run(&journal, &spec(&["sandbox/stops", "sandbox/echo"])).now_or_never(), Some(Err(Stopped)));
-        assert_eq!(journal.0.into_inner().unwrap().len(), 1);
-    }
+/// Who writes the answer of this key; `None` where it is not one of the answers.
+pub fn writer<'a>(spec: &'a RunSpec, key: &TaskKey) -> Option<&'a ModelSpec> {
+    let mut parts = key.as_str().split('/');
+    let (stage, model) = (parts.next()?, parts.nth(1)?);
+    let index: usize = model.strip_prefix('m')?.parse().ok()?;
+    if stage == NAME { spec.models.get(index) } else { None }
+}
 
-    #[test]
-    fn every_document_is_asked_about_by_itself_and_read_once() {
-        let journal = Recorder::default();
-        let documents = serde_json::json!([{"name": "a", "text": "one"}, {"name": "b", "text": "two"}]);
-        let spec = spec_about(&["sandbox/fails", "sandbox/echo"], &documents);
-        assert_eq!(run(&journal, &spec).now_or_never(), Some(Ok(())));
-        let asked = journal.0.into_inner().unwrap();
-        let mut expected = Vec::new();
-        for document in &spec.documents {
-            expected.push(format!("text {}", document.hash));
-            for (model, iteration) in [(0, 1), (0, 2), (1, 1), (1, 2)] {
-                expected.push(format!("generate/{}/m{model}/{iteration}", document.id));
-            }
-        }
-        assert_eq!(asked, expected);
-        assert_eq!(plan(&spec).len(), 8);
+/// Asks for one answer; one that was taken over is there, or never will be.
+pub(super) async fn write(lane: &Lane<'_>, draft: &Draft<'_>) -> Result<Option<String>, Stopped> {
+    if lane.spec.answers_of.is_some() {
+        return Ok(lane.find(&draft.key, None));
     }
+    if let Some(work) = Work::of(lane.spec, draft) {
+        return work.write(lane).await;
+    }
+    let Some(model) = draft.writer else { return Ok(None) };
+    let document = lane.subject.document(lane.spec);
+    lane.ask(draft.key.clone(), None, |text| lane.spec.call(model, document.zip(text))).await
 }

@@ -14,6 +14,9 @@ pub enum HostUse {
     Webhook,
     /// As the base URL of a provider key: what it answers is shown.
     BaseUrl,
+    /// To read its pages for research: a tenant chooses the path too, and what it answers is shown. Only an entry that says so
+    /// allows it.
+    Page,
 }
 
 impl HostUse {
@@ -21,13 +24,14 @@ impl HostUse {
         match self {
             Self::Webhook => "webhook:",
             Self::BaseUrl => "base-url:",
+            Self::Page => "page:",
         }
     }
 }
 
 /// An entry of a list.
 struct Entry {
-    /// For both uses where `None`.
+    /// For webhooks and base URLs where `None`.
     only_for: Option<HostUse>,
     host: Host,
     /// Any port where `None`.
@@ -35,12 +39,13 @@ struct Entry {
 }
 
 /// Whether a list names the host of a URL for a use. An entry is `host` (any port) or `host:port`; IPv6 addresses stand in
-/// brackets where a port follows. `webhook:` or `base-url:` before it allows that use only. Names are compared as the `url` crate
+/// brackets where a port follows. `webhook:`, `base-url:` or `page:` before it allows that use only; without one it is for webhooks
+/// and base URLs. Names are compared as the `url` crate
 /// writes them: lower case, IDNA, `0x7f.1` as `127.0.0.1`.
 pub fn lists_host(entries: &[String], url: &Url, host_use: HostUse) -> bool {
     let Some(host) = url.host() else { return false };
     entries.iter().filter_map(|entry| parse_entry(entry)).any(|entry| {
-        entry.only_for.is_none_or(|only| only == host_use)
+        entry.only_for.map_or(host_use != HostUse::Page, |only| only == host_use)
             && entry.host == host.to_owned()
             && entry.port.is_none_or(|port| url.port_or_known_default() == Some(port))
     })
@@ -53,7 +58,7 @@ pub fn is_host_entry(text: &str) -> bool {
 
 fn parse_entry(entry: &str) -> Option<Entry> {
     let entry = entry.trim();
-    let (only_for, entry) = [HostUse::Webhook, HostUse::BaseUrl]
+    let (only_for, entry) = [HostUse::Webhook, HostUse::BaseUrl, HostUse::Page]
         .into_iter()
         .find_map(|only| Some((Some(only), entry.strip_prefix(only.prefix())?)))
         // `webhook:8000` is port 8000 of a host of that name.
@@ -95,6 +100,7 @@ mod tests {
         let listed_for = |host_use| lists_host(&[entry.to_owned()], &Url::parse(url).unwrap(), host_use);
         let (webhook, base_url) = (listed_for(HostUse::Webhook), listed_for(HostUse::BaseUrl));
         assert_eq!(webhook, base_url, "an entry without a prefix is for both");
+        assert!(!listed_for(HostUse::Page), "and not for pages");
         webhook
     }
 
@@ -108,8 +114,9 @@ mod tests {
             ("webhook:80", "http://webhook/a"),
         ] {
             let url = Url::parse(url).unwrap();
-            for (prefix, only) in [("webhook:", HostUse::Webhook), ("base-url:", HostUse::BaseUrl)] {
-                for host_use in [HostUse::Webhook, HostUse::BaseUrl] {
+            let prefixes = [("webhook:", HostUse::Webhook), ("base-url:", HostUse::BaseUrl), ("page:", HostUse::Page)];
+            for (prefix, only) in prefixes {
+                for host_use in [HostUse::Webhook, HostUse::BaseUrl, HostUse::Page] {
                     let entry = format!("{prefix}{host}");
                     assert!(is_host_entry(&entry), "{entry}");
                     assert_eq!(lists_host(&[entry], &url, host_use), host_use == only, "{prefix}{host} {host_use:?}");

@@ -67,6 +67,7 @@ fn decode(_: &Provider, status: StatusCode, headers: &HeaderMap, body: &[u8]) ->
             .filter(|block| block["type"] == "text")
             .filter_map(|block| block["text"].as_str())
             .collect(),
+        artifacts: Vec::new(),
         finish_reason,
         usage: tokens(&answer["usage"]),
         reported_cost: None,
@@ -88,5 +89,6 @@ fn tokens(reported: &Value) -> Option<Usage> {
         cache_write_tokens: written,
         output_tokens: json::tokens(&reported["output_tokens"]).unwrap_or_default(),
         reasoning_tokens: json::tokens(&reported["output_tokens_details"]["thinking_tokens"]).unwrap_or_default(),
+        image_tokens: 0,
     }))
 }

@@ -19,6 +19,11 @@ fn authorize(headers: &mut HeaderMap, key: &SecretString) -> Result<(), Unusable
 }
 
 fn encode(provider: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
+    request(provider, call, base_url, |_| {})
+}
+
+/// The request of a call, to whose body the caller may add.
+pub(super) fn request(provider: &Provider, call: &Call, base_url: &Url, add: impl FnOnce(&mut Value)) -> HttpRequest {
     let turns = call.messages.iter();
     let contents: Vec<Value> = turns
         .map(|message| {
@@ -49,15 +54,20 @@ fn encode(provider: &Provider, call: &Call, base_url: &Url) -> HttpRequest {
         body["generationConfig"]["responseMimeType"] = json!("application/json");
         body["generationConfig"]["responseJsonSchema"] = expected.schema();
     }
+    add(&mut body);
     // Google's listings write `models/gemini-…`.
     let model = call.model.strip_prefix("models/").unwrap_or(&call.model);
     HttpRequest::post(base_url, ["models", &format!("{model}:generateContent")], &body)
 }
 
 fn decode(_: &Provider, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<Answer, CallError> {
-    let answer = json::answer(status, body)?;
+    understand(status, headers, &json::answer(status, body)?)
+}
+
+/// What an answer says.
+pub(super) fn understand(status: StatusCode, headers: &HeaderMap, answer: &Value) -> Result<Answer, CallError> {
     if !answer["error"].is_null() {
-        return Err(failure::inside_success(status, headers, &answer));
+        return Err(failure::inside_success(status, headers, answer));
     }
     let candidate = &answer["candidates"][0];
     let finish_reason = match candidate["finishReason"].as_str() {
@@ -84,6 +94,7 @@ fn decode(_: &Provider, status: StatusCode, headers: &HeaderMap, body: &[u8]) ->
     Ok(Answer {
         // Parts marked `thought` are summaries of the reasoning, not the answer.
         text: parts.iter().filter(|part| part["thought"] != true).filter_map(|part| part["text"].as_str()).collect(),
+        artifacts: Vec::new(),
         finish_reason,
         usage: tokens(&answer["usageMetadata"]),
         reported_cost: None,
@@ -105,5 +116,6 @@ fn tokens(reported: &Value) -> Option<Usage> {
         cache_write_tokens: 0,
         output_tokens: count("candidatesTokenCount") + thoughts,
         reasoning_tokens: thoughts,
+        image_tokens: 0,
     }))
 }

@@ -44,12 +44,17 @@ impl HttpRequest {
     /// A POST of JSON to path segments below the base URL; each segment is percent-encoded, so that a model's name cannot
     /// change the path.
     pub(super) fn post<'a>(base_url: &Url, segments: impl IntoIterator<Item = &'a str>, body: &Value) -> Self {
+        Self::post_text(base_url, segments, body.to_string())
+    }
+
+    /// The same with the JSON as text.
+    pub(super) fn post_text<'a>(base_url: &Url, segments: impl IntoIterator<Item = &'a str>, body: String) -> Self {
         let json = HeaderValue::from_static("application/json");
         Self {
             method: Method::POST,
             url: below(base_url, segments),
             headers: HeaderMap::from_iter([(ACCEPT, json.clone()), (CONTENT_TYPE, json)]),
-            body: body.to_string().into_bytes(),
+            body: body.into_bytes(),
         }
     }
 }

@@ -66,6 +66,7 @@ fn decode(provider: &Provider, status: StatusCode, headers: &HeaderMap, body: &[
     let refusal = json::text(&message["refusal"]);
     let text = content(&message["content"]);
     Ok(Answer {
+        artifacts: Vec::new(),
         finish_reason: if refusal.is_some() { FinishReason::Refusal } else { finish(&choice["finish_reason"]) },
         text: if text.is_empty() { refusal.unwrap_or_default().to_owned() } else { text },
         usage: tokens(provider, &answer["usage"]),
@@ -124,5 +125,6 @@ fn tokens(provider: &Provider, reported: &Value) -> Option<Usage> {
         cache_write_tokens: json::tokens(&details["cache_write_tokens"]).unwrap_or_default(),
         output_tokens: if on_top { completion + reasoning } else { completion },
         reasoning_tokens: reasoning,
+        image_tokens: 0,
     }))
 }

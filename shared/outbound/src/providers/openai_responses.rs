@@ -67,6 +67,7 @@ fn decode(_: &Provider, status: StatusCode, headers: &HeaderMap, body: &[u8]) ->
     };
     Ok(Answer {
         text: if text.is_empty() { refusal } else { text },
+        artifacts: Vec::new(),
         finish_reason,
         usage: tokens(&answer["usage"]),
         reported_cost: None,
@@ -86,5 +87,6 @@ fn tokens(reported: &Value) -> Option<Usage> {
         cache_write_tokens: json::tokens(&details["cache_write_tokens"]).unwrap_or_default(),
         output_tokens: json::tokens(&reported["output_tokens"]).unwrap_or_default(),
         reasoning_tokens: json::tokens(&reported["output_tokens_details"]["reasoning_tokens"]).unwrap_or_default(),
+        image_tokens: 0,
     }))
 }

@@ -8,11 +8,13 @@ use serde_json::Value;
 
 /// Makes the parts fit into the totals, whatever a provider has counted.
 pub(super) fn consistent(usage: Usage) -> Usage {
+    let reasoning = usage.reasoning_tokens.min(usage.output_tokens);
     let cached = usage.cached_input_tokens.min(usage.input_tokens);
     Usage {
         cached_input_tokens: cached,
         cache_write_tokens: usage.cache_write_tokens.min(usage.input_tokens - cached),
-        reasoning_tokens: usage.reasoning_tokens.min(usage.output_tokens),
+        reasoning_tokens: reasoning,
+        image_tokens: usage.image_tokens.min(usage.output_tokens - reasoning),
         ..usage
     }
 }
@@ -20,15 +22,16 @@ pub(super) fn consistent(usage: Usage) -> Usage {
 /// A cost in USD that an answer's usage reports (OpenRouter: `cost`, and with a key of the user's own at the model's provider,
 /// `cost` is the fee and `cost_details.upstream_inference_cost` what that provider charges).
 pub(super) fn reported_cost(usage: &Value) -> Option<Decimal> {
-    let cost = decimal(&usage["cost"])?;
+    let cost = amount(&usage["cost"])?;
     let upstream = match usage["is_byok"].as_bool() {
-        Some(true) => decimal(&usage["cost_details"]["upstream_inference_cost"])?,
+        Some(true) => amount(&usage["cost_details"]["upstream_inference_cost"])?,
         _ => Decimal::ZERO,
     };
     cost.checked_add(upstream)
 }
 
-fn decimal(value: &Value) -> Option<Decimal> {
+/// An amount that is not negative, as a number or a text.
+pub(super) fn amount(value: &Value) -> Option<Decimal> {
     let text = match value {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
@@ -74,8 +77,10 @@ mod tests {
             cached_input_tokens: 8,
             cache_write_tokens: 8,
             output_tokens: 5,
-            reasoning_tokens: 9,
+            reasoning_tokens: 3,
+            image_tokens: 9,
         });
-        assert_eq!((usage.cached_input_tokens, usage.cache_write_tokens, usage.reasoning_tokens), (8, 2, 5));
+        assert_eq!((usage.cached_input_tokens, usage.cache_write_tokens), (8, 2));
+        assert_eq!((usage.reasoning_tokens, usage.image_tokens), (3, 2));
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn outbound(server: &Server, options: OutboundOptions) -> Outbound {
 
 fn outbound_to(address: SocketAddr, options: OutboundOptions) -> Outbound {
     let base = Url::parse(&format!("http://{address}/v1")).unwrap();
-    let slugs = ["openai", "anthropic", "google", "openrouter", "sandbox"];
+    let slugs = ["openai", "anthropic", "google", "openrouter", "sandbox", "exa", "tavily", "serper"];
     let base_urls = slugs.iter().map(|slug| ((*slug).to_owned(), base.clone())).collect();
     Outbound::new(OutboundOptions { base_urls, ..options }).unwrap()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use acm2_domain::call::{Call, CallError, Message, Role};
 use acm2_domain::ids::AttemptId;
-use acm2_domain::judging::{Expectation, Scoring};
+use acm2_domain::judging::{Expectation, Reviewing, Scoring};
 use acm2_outbound::{Outbound, OutboundOptions};
 use acm2_sandbox::{Options, Sandbox};
 use secrecy::SecretString;
@@ -48,7 +48,7 @@ fn scores() -> Expectation {
 async fn a_provider_that_is_told_the_schema_answers_what_is_expected() {
     let sandbox = start().await;
     for (slug, _) in WIRES {
-        for expected in [scores(), Expectation::Preference] {
+        for expected in [scores(), Expectation::Preference, Expectation::Ranking(Reviewing::of(30))] {
             // The prompt does not say what is wanted, so that only the schema can have told it.
             let text = said(&sandbox, slug, &asking(slug, "some answer", expected.clone())).await.unwrap();
             assert_eq!(expected.check(&text), Ok(()), "{slug}: {text}");

@@ -20,6 +20,9 @@ async fn the_test_is_the_cheap_call_of_the_provider() {
         ("openrouter", "GET /v1/key HTTP/1.1", "authorization", "Bearer sk-canary-0001"),
         ("anthropic", "GET /v1/models HTTP/1.1", "x-api-key", "sk-canary-0001"),
         ("google", "GET /v1/models?pageSize=1 HTTP/1.1", "x-goog-api-key", "sk-canary-0001"),
+        ("exa", "POST /v1/search HTTP/1.1", "x-api-key", "sk-canary-0001"),
+        ("tavily", "GET /v1/usage HTTP/1.1", "authorization", "Bearer sk-canary-0001"),
+        ("serper", "GET /v1/account HTTP/1.1", "x-api-key", "sk-canary-0001"),
     ] {
         let (test, server) = tested(slug, 200, r#"{"data": []}"#).await;
         assert_eq!(test.outcome, KeyTestOutcome::Valid, "{slug}");
@@ -27,6 +30,7 @@ async fn the_test_is_the_cheap_call_of_the_provider() {
         let seen = server.seen();
         assert_eq!((seen[0].line(), seen[0].header(header)), (line, Some(value)));
         assert_eq!(seen[0].header("anthropic-version").is_some(), slug == "anthropic");
+        assert_eq!(seen[0].body.is_empty(), slug != "exa");
     }
 }
 

@@ -6,6 +6,7 @@ mod calls;
 mod guard;
 mod judging;
 mod key_tests;
+mod pages;
 mod server;
 mod webhooks;
 mod wires;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use acm2_domain::ids::JobId;
 use acm2_domain::job::{Job, Work};
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, OnConflict, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
+use super::job_batches::{self, NewJob};
 use super::job_entity::{Column, Entity, Model};
 use super::tenant_entity;
 use super::tenants::weight_of;
@@ -37,53 +38,31 @@ impl<'a> Jobs<'a> {
     }
 
     /// Writes a row that the sweeper pushes after `due_in`, or at `deadline` if that is earlier. The job as it is to be pushed,
-    /// with its tenant's weight; `None` if a row with that id stands there already.
+    /// with its tenant's weight; `None` if a row with that id stands there already. Rows that come at the same time are written in one
+    /// statement; a row is committed once this returns, whether or not the caller waits for that.
     pub async fn insert(
         &self,
         job: &Job,
         due_in: Duration,
         deadline: Option<DateTime<Utc>>,
     ) -> Result<Option<Job>, StoreError> {
-        let db = self.0.control();
-        let weight = Query::select()
-            .column(tenant_entity::Column::Weight)
-            .from(tenant_entity::Entity)
-            .and_where(Expr::col(tenant_entity::Column::Id).eq(job.tenant.uuid()))
-            .to_owned();
-        let backend = db.get_database_backend();
-        let insert = Query::insert()
-            .into_table(Entity)
-            .columns([
-                Column::Id,
-                Column::Kind,
-                Column::TenantId,
-                Column::SubjectId,
-                Column::Priority,
-                Column::DueAt,
-                Column::DeadlineAt,
-                Column::CreatedAt,
-            ])
-            .values_panic([
-                Expr::value(job.id.uuid()),
-                Expr::value(job.work.kind()),
-                Expr::value(job.tenant.uuid()),
-                Expr::value(job.work.subject()),
-                Expr::value(job.priority),
-                database_clock::from_now(backend, due_in),
-                Expr::value(deadline),
-                database_clock::now(backend),
-            ])
-            .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
-            .returning(Query::returning().expr(Expr::SubQuery(None, Box::new(weight.into()))))
-            .to_owned();
-        let Some(row) = db.query_one(&insert).await? else { return Ok(None) };
-        let weight: Option<i16> = row.try_get_by_index(0)?;
-        Ok(Some(Job { weight: weight.map(weight_of), ..*job }))
+        let store = self.0.clone();
+        let insert = move |jobs: Vec<NewJob>| {
+            let store = store.clone();
+            async move { job_batches::insert(store.control(), &jobs).await }
+        };
+        self.0.new_jobs().hand_in((), NewJob { job: *job, due_in, deadline }, insert).await
     }
 
-    /// Deletes a row by its own id, which is never used again. Tells whether it was there.
+    /// Deletes a row by its own id, which is never used again, in one statement with what others delete at the moment. Tells
+    /// whether it was there.
     pub async fn delete(&self, id: JobId) -> Result<bool, StoreError> {
-        Ok(Entity::delete_by_id(id.uuid()).exec(self.0.control()).await?.rows_affected == 1)
+        let store = self.0.clone();
+        let delete = move |ids: Vec<JobId>| {
+            let store = store.clone();
+            async move { job_batches::delete(store.control(), &ids).await }
+        };
+        self.0.done_jobs().hand_in((), id, delete).await
     }
 
     /// Deletes a row whose subject is missing, if it has stood for `older_than`: until then its writer may yet commit.

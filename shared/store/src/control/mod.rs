@@ -8,6 +8,7 @@
 
 mod api_key_entity;
 mod api_keys;
+mod job_batches;
 mod job_entity;
 mod jobs;
 mod lease_entity;
@@ -17,6 +18,7 @@ mod tenants;
 mod worker_entity;
 mod workers;
 
+pub(crate) use job_batches::NewJob;
 pub(crate) use tenants::min_binary;
 
 pub use api_keys::{ApiKeyChange, ApiKeyRow, ApiKeys};

@@ -15,6 +15,7 @@ pub struct Model {
     #[sea_orm(column_type = "Text")]
     pub content: String,
     pub bytes: i32,
+    pub run_id: Option<Uuid>,
     pub created_at: ChronoDateTimeUtc,
 }
 

@@ -1,14 +1,17 @@
 //! Messages of a conversation: numbered from 1 without gaps, added at the end and never changed.
 
 use acm2_domain::call::{Message, Role};
-use acm2_domain::ids::ConversationId;
+use acm2_domain::ids::{ConversationId, RunId};
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::message_entity::{ActiveModel, Column, Entity};
-use super::row::{ConversationRow, set_last_message};
+use super::row::{ConversationRow, UNTITLED, lock, rename, set_last_message};
 use crate::column::{from_word, to_word};
 use crate::{StoreError, TenantTx};
+
+/// The longest title that is made of a question, in characters.
+const MOST_TITLE: usize = 60;
 
 /// A message as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,67 @@ pub async fn append(
     messages: Vec<Message>,
     now: DateTime<Utc>,
 ) -> Result<Vec<MessageRow>, StoreError> {
+    insert(tx, conversation, messages, None, now).await
+}
+
+/// Adds what a run was asked and what it answered, once, if the conversation is still there. One without messages or a title
+/// is given the first words of the question as its title.
+pub async fn append_exchange(
+    tx: &TenantTx,
+    conversation: ConversationId,
+    run: RunId,
+    question: &str,
+    answer: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let row = match lock(tx, None, conversation).await {
+        Ok(row) => row,
+        Err(StoreError::NotFound(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    // A run that is retried ends again.
+    let of_run =
+        Entity::find().filter(Column::ConversationId.eq(conversation.uuid())).filter(Column::RunId.eq(run.uuid()));
+    if of_run.count(tx).await? > 0 {
+        return Ok(());
+    }
+    if row.last_message == 0 && row.title == UNTITLED {
+        rename(tx, None, conversation, &title_of(question), now).await?;
+    }
+    let said = [(Role::User, question), (Role::Assistant, answer)];
+    let messages = said.map(|(role, content)| Message { role, content: content.to_owned() });
+    insert(tx, &row, messages.into(), Some(run), now).await.map(|_| ())
+}
+
+/// The first words of a question, 60 characters at most.
+fn title_of(question: &str) -> String {
+    let mut title = String::new();
+    for word in
+        question.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty())
+    {
+        let length = title.chars().count() + usize::from(!title.is_empty());
+        if length + word.chars().count() > MOST_TITLE {
+            if title.is_empty() {
+                title.extend(word.chars().take(MOST_TITLE - 1));
+            }
+            title.push('…');
+            return title;
+        }
+        if !title.is_empty() {
+            title.push(' ');
+        }
+        title.push_str(word);
+    }
+    if title.is_empty() { UNTITLED.to_owned() } else { title }
+}
+
+async fn insert(
+    tx: &TenantTx,
+    conversation: &ConversationRow,
+    messages: Vec<Message>,
+    run: Option<RunId>,
+    now: DateTime<Utc>,
+) -> Result<Vec<MessageRow>, StoreError> {
     if messages.is_empty() {
         return Ok(Vec::new());
     }
@@ -42,12 +106,45 @@ pub async fn append(
         number: Set(row.number as i32),
         role: Set(to_word(row.role)),
         content: Set(row.content.clone()),
+        run_id: Set(run.map(RunId::uuid)),
         bytes: Set(i32::try_from(row.content.len()).unwrap_or(i32::MAX)),
         created_at: Set(now),
     });
     Entity::insert_many(values).exec_without_returning(tx).await?;
     set_last_message(tx, conversation.id, conversation.last_message + rows.len() as u32, now).await?;
     Ok(rows)
+}
+
+/// The newest messages of a conversation, oldest of them first: at most `limit`, and no more than come to `most_bytes` of text.
+pub async fn newest(
+    tx: &TenantTx,
+    conversation: ConversationId,
+    limit: u64,
+    most_bytes: u64,
+) -> Result<Vec<Message>, StoreError> {
+    let all = Entity::find()
+        .filter(Column::ConversationId.eq(conversation.uuid()))
+        .order_by_desc(Column::Number)
+        .limit(limit);
+    let sizes: Vec<i32> = all.clone().select_only().column(Column::Bytes).into_tuple().all(tx).await?;
+    let count = fitting(&sizes, most_bytes);
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = all.limit(count).all(tx).await?;
+    let message = |row: super::message_entity::Model| {
+        Ok(Message { role: from_word("messages.role", &row.role)?, content: row.content })
+    };
+    rows.into_iter().rev().map(message).collect()
+}
+
+/// How many of the first come to `most_bytes` at most.
+fn fitting(sizes: &[i32], most_bytes: u64) -> u64 {
+    let sums = sizes.iter().scan(0, |sum: &mut u64, bytes| {
+        *sum = sum.saturating_add(u64::try_from(*bytes).unwrap_or(0));
+        Some(*sum)
+    });
+    sums.take_while(|sum| *sum <= most_bytes).count() as u64
 }
 
 /// Messages of a conversation in their order, those after the number `after`: at most `limit`, and no more after the first than
@@ -72,12 +169,7 @@ pub async fn list(
         .into_tuple()
         .all(tx)
         .await?;
-    let fitting = sizes.iter().scan(0, |sum: &mut u64, bytes| {
-        *sum = sum.saturating_add(u64::try_from(*bytes).unwrap_or(0));
-        Some(*sum)
-    });
-    let fitting = fitting.take_while(|sum| *sum <= most_bytes).count().max(1) as u64;
-    let count = fitting.min(limit);
+    let count = fitting(&sizes, most_bytes).max(1).min(limit);
     let rows = following.limit(count).all(tx).await?;
     let rows: Result<Vec<MessageRow>, StoreError> = rows
         .into_iter()
@@ -91,4 +183,18 @@ pub async fn list(
         })
         .collect();
     Ok((rows?, sizes.len() as u64 > count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_the_first_words_on_one_line() {
+        assert_eq!(title_of("  Why is\n the\u{0}sky blue?\r\n"), "Why is the sky blue?");
+        let long = title_of(&"seven77 ".repeat(20));
+        assert_eq!(long, format!("{}…", ["seven77"; 7].join(" ")));
+        assert_eq!(title_of(&"é".repeat(100)), format!("{}…", "é".repeat(59)));
+        assert_eq!(title_of("\n"), UNTITLED);
+    }
 }

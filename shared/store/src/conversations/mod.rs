@@ -6,4 +6,4 @@ mod message_entity;
 pub mod messages;
 mod row;
 
-pub use row::{ConversationRow, NewConversation, count, delete, get, insert, list, lock, rename};
+pub use row::{ConversationRow, NewConversation, UNTITLED, count, delete, get, insert, list, lock, rename};

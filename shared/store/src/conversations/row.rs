@@ -10,6 +10,9 @@ use sea_orm::{
 use super::conversation_entity::{ActiveModel, Column, Entity, Model};
 use crate::{StoreError, TenantTx};
 
+/// What a conversation is called before anyone gives it a title.
+pub const UNTITLED: &str = "untitled";
+
 /// A conversation as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversationRow {

@@ -1,6 +1,7 @@
 //! Attempts: the intent to call, written before the provider hears of it, and what came of it.
 
 use acm2_domain::call::{Answer, ErrorClass};
+use acm2_domain::content_hash::ContentHash;
 use acm2_domain::ids::{AttemptId, ProviderKeyId, RunId};
 use acm2_domain::journal::TaskKey;
 use acm2_domain::money::Usd;
@@ -11,8 +12,10 @@ use sea_orm::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::attempt_entity::{ActiveModel, Column, Entity};
+use super::artifacts::{self, StoredArtifact};
+use super::attempt_entity::{ActiveModel, Column, Entity, Model};
 use super::fence::Fence;
+use super::outcomes::AttemptOutcome;
 use crate::column::{from_json, from_word, to_json, to_word};
 use crate::{StoreError, TenantTx, budgets};
 
@@ -35,27 +38,6 @@ pub struct NewAttempt {
     pub key_source: &'static str,
     /// What the call may cost; `None` where the price is unknown.
     pub reserved: Option<Usd>,
-}
-
-/// What came of an attempt.
-#[derive(Debug, Clone, Default)]
-pub struct AttemptOutcome {
-    /// `None` where it was answered.
-    pub error_class: Option<ErrorClass>,
-    /// The message of the error.
-    pub error_message: Option<String>,
-    /// The provider's HTTP status.
-    pub http_status: Option<u16>,
-    /// The provider's own code.
-    pub provider_code: Option<String>,
-    /// The provider's id of the request.
-    pub provider_request_id: Option<String>,
-    /// What it cost, where known.
-    pub cost: Option<Usd>,
-    /// It failed in a way that leaves open whether the provider did the work.
-    pub in_doubt: bool,
-    /// When the next attempt may be made at the earliest, where one follows.
-    pub retry_at: Option<DateTime<Utc>>,
 }
 
 /// An attempt as it is stored.
@@ -92,6 +74,12 @@ pub struct AttemptRow {
 pub struct StoredAnswer {
     /// The answer's text.
     pub text: String,
+    /// The files that it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<StoredArtifact>,
+    /// What it was asked, where that follows from earlier answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<ContentHash>,
     /// Why the model stopped.
     pub finish_reason: acm2_domain::call::FinishReason,
     /// Tokens.
@@ -113,6 +101,8 @@ impl StoredAnswer {
     pub fn of(answer: &Answer, cost: acm2_domain::call::Cost) -> Self {
         Self {
             text: answer.text.clone(),
+            artifacts: answer.artifacts.iter().map(StoredArtifact::new).collect(),
+            question: None,
             finish_reason: answer.finish_reason,
             usage: answer.usage,
             cost: cost.amount,
@@ -121,6 +111,11 @@ impl StoredAnswer {
             provider_request_id: answer.provider_request_id.clone(),
             latency_ms: u64::try_from(answer.latency.as_millis()).unwrap_or(u64::MAX),
         }
+    }
+
+    /// How many bytes writing it takes, about.
+    pub fn held_bytes(&self) -> usize {
+        self.text.len() + self.artifacts.iter().map(|artifact| artifact.bytes as usize).sum::<usize>()
     }
 }
 
@@ -153,35 +148,6 @@ pub async fn open_attempts(
     Ok(())
 }
 
-/// Settles an open attempt; whether it was still open.
-pub async fn settle_attempt(
-    tx: &TenantTx,
-    attempt: AttemptId,
-    outcome: &AttemptOutcome,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
-    let status = match outcome {
-        AttemptOutcome { error_class: None, .. } => "answered",
-        AttemptOutcome { in_doubt: true, .. } => "in_doubt",
-        _ => "failed",
-    };
-    let updated = Entity::update_many()
-        .col_expr(Column::Status, Expr::value(status))
-        .col_expr(Column::Cost, Expr::value(outcome.cost.map(Usd::pico)))
-        .col_expr(Column::ErrorClass, Expr::value(outcome.error_class.map(to_word)))
-        .col_expr(Column::ErrorMessage, Expr::value(outcome.error_message.clone()))
-        .col_expr(Column::HttpStatus, Expr::value(outcome.http_status.map(i32::from)))
-        .col_expr(Column::ProviderCode, Expr::value(outcome.provider_code.clone()))
-        .col_expr(Column::ProviderRequestId, Expr::value(outcome.provider_request_id.clone()))
-        .col_expr(Column::RetryAt, Expr::value(outcome.retry_at))
-        .col_expr(Column::FinishedAt, Expr::value(Some(now)))
-        .filter(Column::Id.eq(attempt.uuid()))
-        .filter(Column::Status.eq("open"))
-        .exec(tx)
-        .await?;
-    Ok(updated.rows_affected == 1)
-}
-
 /// What an attempt of this id has reserved, if there is one: then its transaction was applied.
 pub async fn find_reserved(tx: &TenantTx, attempt: AttemptId) -> Result<Option<Option<Usd>>, StoreError> {
     let row = Entity::find_by_id(attempt.uuid()).one(tx).await?;
@@ -199,7 +165,7 @@ pub async fn settle_late(
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let Some(doubtful) = find_in_doubt(tx, attempt).await? else { return Ok(false) };
-    move_late_money(tx, run, doubtful, Some(answer)).await?;
+    move_late_money(tx, run, doubtful.reserved, answer.cost).await?;
     let update = Query::update()
         .table("attempts")
         .value("status", "late")
@@ -210,10 +176,15 @@ pub async fn settle_late(
         .and_where(Expr::col("id").eq(attempt.uuid()))
         .and_where(Expr::col("status").eq("in_doubt"))
         .to_owned();
-    Ok(tx.execute(&update).await?.rows_affected() == 1)
+    if tx.execute(&update).await?.rows_affected() != 1 {
+        return Ok(false);
+    }
+    artifacts::write(tx, run, &doubtful.task_key, &answer.artifacts, now).await?;
+    Ok(true)
 }
 
-/// Takes the doubt off an attempt that failed, after its run was lost, in a way that cannot have cost anything. Like
+/// Takes the doubt off an attempt that failed, after its run was lost, in a way that cannot have cost anything, or with an answer
+/// that cannot be used, at its cost. Like
 /// `settle_late` it passes no fence; where it answers `false`, nothing may be committed.
 pub async fn settle_late_failure(
     tx: &TenantTx,
@@ -223,10 +194,15 @@ pub async fn settle_late_failure(
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let Some(doubtful) = find_in_doubt(tx, attempt).await? else { return Ok(false) };
-    move_late_money(tx, run, doubtful, None).await?;
+    let cost = match outcome.error_class {
+        Some(ErrorClass::UnusableAnswer) => outcome.cost,
+        _ => Some(Usd::ZERO),
+    };
+    move_late_money(tx, run, doubtful.reserved, cost).await?;
     let update = Query::update()
         .table("attempts")
         .value("status", "failed")
+        .value("cost", outcome.cost.map(Usd::pico))
         .value("error_class", outcome.error_class.map(to_word))
         .value("error_message", outcome.error_message.clone())
         .value("http_status", outcome.http_status.map(i32::from))
@@ -237,15 +213,14 @@ pub async fn settle_late_failure(
     Ok(tx.execute(&update).await?.rows_affected() == 1)
 }
 
-/// Moves the money of an attempt that is in doubt no longer, with an answer or without one, and corrects what a run that has
-/// ended is counted with in its budgets. Of an answer whose cost nobody knows the worst case goes on counting.
+/// Moves the money of an attempt that is in doubt no longer, and corrects what a run that has ended is counted with in its budgets.
+/// Where nobody knows the `cost` the worst case goes on counting.
 async fn move_late_money(
     tx: &TenantTx,
     run: RunId,
     doubtful: Option<i64>,
-    answer: Option<&StoredAnswer>,
+    cost: Option<Usd>,
 ) -> Result<(), StoreError> {
-    let cost = answer.map_or(Some(Usd::ZERO), |answer| answer.cost);
     let settled = cost.map_or(0, |_| doubtful.unwrap_or(0));
     // The run's row first, as everywhere: two transactions that take the same locks in one order cannot block each other.
     let money = Query::update()
@@ -265,29 +240,66 @@ async fn move_late_money(
     budgets::correct(tx, run, Usd::from_pico(consumed)).await
 }
 
-/// What an attempt in doubt had reserved; `None` where it is not in doubt.
-async fn find_in_doubt(tx: &TenantTx, attempt: AttemptId) -> Result<Option<Option<i64>>, StoreError> {
-    let row = Entity::find_by_id(attempt.uuid()).filter(Column::Status.eq("in_doubt")).one(tx).await?;
-    Ok(row.map(|row| row.reserved))
+/// An attempt, where it is in doubt.
+async fn find_in_doubt(tx: &TenantTx, attempt: AttemptId) -> Result<Option<Model>, StoreError> {
+    Ok(Entity::find_by_id(attempt.uuid()).filter(Column::Status.eq("in_doubt")).one(tx).await?)
 }
 
-/// A late answer of a task, with the number of its attempt.
+/// A late answer of a task to this question, with its attempt and that one's number.
 pub async fn find_late_answer(
     tx: &TenantTx,
     run: RunId,
     task: &TaskKey,
-) -> Result<Option<(u32, StoredAnswer)>, StoreError> {
-    let row = Entity::find()
+    question: Option<ContentHash>,
+) -> Result<Option<(AttemptId, u32, StoredAnswer)>, StoreError> {
+    let rows = Entity::find()
         .filter(Column::RunId.eq(run.uuid()))
         .filter(Column::TaskKey.eq(task.as_str()))
         .filter(Column::Status.eq("late"))
         .order_by_asc(Column::Number)
-        .one(tx)
+        .all(tx)
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    let Some(answer) = row.late_answer else { return Ok(None) };
-    let number = u32::try_from(row.number).unwrap_or(0);
-    Ok(Some((number, from_json("attempts.late_answer", &answer)?)))
+    for row in rows {
+        let Some(answer) = row.late_answer else { continue };
+        let answer: StoredAnswer = from_json("attempts.late_answer", &answer)?;
+        if answer.question == question {
+            return Ok(Some((row.id.into(), u32::try_from(row.number).unwrap_or(0), answer)));
+        }
+    }
+    Ok(None)
+}
+
+/// Notes that a late answer cannot be used: it is paid for, and no answer any more.
+pub async fn refuse_late_answer(
+    tx: &TenantTx,
+    attempt: AttemptId,
+    class: ErrorClass,
+    message: &str,
+) -> Result<(), StoreError> {
+    let update = Query::update()
+        .table("attempts")
+        .value("status", "failed")
+        .value("error_class", to_word(class))
+        .value("error_message", message)
+        .value("late_answer", Option::<String>::None)
+        .and_where(Expr::col("id").eq(attempt.uuid()))
+        .and_where(Expr::col("status").eq("late"))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
+/// The attempts whose answer could not be used: the task's key, and what it cost where that is known.
+pub(super) async fn list_unusable(tx: &TenantTx, run: RunId) -> Result<Vec<(String, Option<Usd>)>, StoreError> {
+    let rows: Vec<(String, Option<i64>)> = Entity::find()
+        .select_only()
+        .columns([Column::TaskKey, Column::Cost])
+        .filter(Column::RunId.eq(run.uuid()))
+        .filter(Column::ErrorClass.eq(to_word(ErrorClass::UnusableAnswer)))
+        .into_tuple()
+        .all(tx)
+        .await?;
+    Ok(rows.into_iter().map(|(key, cost)| (key, cost.map(Usd::from_pico))).collect())
 }
 
 /// All attempts of a run, oldest first.

@@ -5,16 +5,19 @@ use acm2_domain::money::Usd;
 use acm2_domain::run::machine::Step;
 use acm2_domain::run::{EventType, NewEvent, RunStatus};
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, FromQueryResult, Iterable};
+use sea_orm::sea_query::{
+    Asterisk, CommonTableExpression, Expr, ExprTrait, Query, UpdateStatement, WithClause, WithQuery,
+};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Iden, Iterable};
 use serde_json::json;
 
 use super::attempts::{Doubtful, doubt_open_attempts};
-use super::events::write_events;
+use super::events::{insert_of, write_events};
 use super::fence::{Fence, FenceError, pass};
 use super::row::{RunRow, find};
 use super::run_entity::{Column, Model};
 use crate::column::unsigned;
+use crate::gather::filled_up;
 use crate::{StoreError, TenantTx, webhook_endpoints};
 
 /// A run that was claimed.
@@ -28,14 +31,14 @@ pub struct Claimed {
     pub first: bool,
 }
 
-/// Claims a run that nobody has claimed yet and that is queued: one statement less than reading it and claiming it then. `None`
-/// where it does not stand so. With it, whether the tenant has webhook endpoints that are sent anything.
+/// Claims those of the runs that nobody has claimed yet and that are queued: one statement for all of them, and one less than reading
+/// and then claiming. With each, whether the tenant has webhook endpoints that are sent anything.
 pub async fn claim_first(
     tx: &TenantTx,
-    run: RunId,
+    runs: &[RunId],
     me: WorkerId,
     now: DateTime<Utc>,
-) -> Result<Option<(Claimed, bool)>, StoreError> {
+) -> Result<Vec<(Claimed, bool)>, StoreError> {
     // Every column by name: what a newer version has added must not change what this statement answers.
     let columns = Column::iter().map(Expr::col).chain([webhook_endpoints::count_enabled()]);
     let update = Query::update()
@@ -45,18 +48,37 @@ pub async fn claim_first(
         .value("status", RunStatus::Running.as_str())
         .value("last_event", Expr::col("last_event").add(1_i64))
         .value("started_at", now)
-        .and_where(Expr::col("id").eq(run.uuid()))
+        .and_where(Expr::col("id").is_in(filled_up(runs).map(RunId::uuid)))
         .and_where(Expr::col("status").eq(RunStatus::Queued.as_str()))
         .and_where(Expr::col("started_at").is_null())
         .returning(Query::returning().exprs(columns))
         .to_owned();
-    let Some(row) = tx.query_one(&update).await? else { return Ok(None) };
-    let endpoints: i64 = row.try_get_by_index(Column::iter().count())?;
-    let run = RunRow::try_from(Model::from_query_result(&row, "")?)?;
     let started = NewEvent::new(EventType::RunStarted, json!({}));
-    write_events(tx, run.id, run.last_event, &[started], now).await?;
-    let fence = Fence { run: run.id, claim: run.claim };
-    Ok(Some((Claimed { fence, run, first: true }, endpoints > 0)))
+    let in_one = tx.get_database_backend() == DbBackend::Postgres;
+    let rows =
+        if in_one { tx.query_all(&with_event(update, &started, now)?).await? } else { tx.query_all(&update).await? };
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let endpoints: i64 = row.try_get_by_index(Column::iter().count())?;
+        let run = RunRow::try_from(Model::from_query_result(&row, "")?)?;
+        if !in_one {
+            write_events(tx, run.id, run.last_event, std::slice::from_ref(&started), now).await?;
+        }
+        let fence = Fence { run: run.id, claim: run.claim };
+        claimed.push((Claimed { fence, run, first: true }, endpoints > 0));
+    }
+    Ok(claimed)
+}
+
+/// The claim that returns every column of the run and one more, with its event in the same statement.
+fn with_event(claim: UpdateStatement, event: &NewEvent, now: DateTime<Utc>) -> Result<WithQuery, StoreError> {
+    let columns = Column::iter().map(|column| column.to_string()).chain(["endpoints".to_owned()]);
+    let mut claimed = CommonTableExpression::new();
+    claimed.table_name("claimed").columns(columns).query(claim);
+    let started =
+        CommonTableExpression::new().table_name("started").query(insert_of(event, "claimed", now)?).to_owned();
+    let all = Query::select().expr(Expr::col(Asterisk)).from("claimed").to_owned();
+    Ok(all.with(WithClause::new().cte(claimed).cte(started).to_owned()))
 }
 
 /// Claims the run for `me`, provided that nobody has claimed it since `seen` was read. Attempts that earlier claims left open

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::end::{Ending, end};
 use super::events::write_events;
 use super::fence::{Fence, FenceError};
+use super::reuse;
 use super::row::{RunRow, find};
 use super::task_entity;
 use crate::column::{signed, to_word};
@@ -117,16 +118,20 @@ async fn end_waiting(tx: &TenantTx, seen: &RunRow, ending: Ending, now: DateTime
     }
 }
 
-/// Sends an ended run back to the queue: what failed is forgotten, what was answered or skipped stays.
+/// Sends an ended run back to the queue: what failed is forgotten, what was answered, skipped or taken over stays. Whether an answer is still
+/// one to what is asked then, the worker sees (`Call::question`).
 async fn retry(tx: &TenantTx, seen: &RunRow, job: JobId, now: DateTime<Utc>) -> Result<(), StoreError> {
-    let forgotten = task_entity::Entity::delete_many()
+    let mut forget = task_entity::Entity::delete_many()
         .filter(task_entity::Column::RunId.eq(seen.id.uuid()))
         .filter(task_entity::Column::Status.eq("failed"))
-        .filter(task_entity::Column::ErrorClass.ne(to_word(ErrorClass::Skipped)))
-        .exec(tx)
-        .await?;
+        .filter(task_entity::Column::ErrorClass.ne(to_word(ErrorClass::Skipped)));
+    if seen.spec.answers_of.is_some() {
+        // What the run has taken over it never asks for.
+        forget = forget.filter(reuse::is_answer().not());
+    }
+    let forgotten = forget.exec(tx).await?;
     let failed = seen.tasks_failed.saturating_sub(u32::try_from(forgotten.rows_affected).unwrap_or(u32::MAX));
-    let missing = seen.tasks_expected - seen.tasks_completed - seen.skips;
+    let missing = seen.tasks_expected.saturating_sub(seen.tasks_completed).saturating_sub(failed);
     let mut update = taking(seen, RunStatus::Queued);
     update
         .value("job_id", job.uuid())

@@ -1,4 +1,4 @@
-//! Deleting a run that has ended, with its tasks, attempts, events, and the texts that nothing else names. What it cost stays counted in its budgets. Its deliveries stay: they are owed. Those that are
+//! Deleting a run that has ended, with its tasks, artifacts, attempts, events, and the texts that nothing else names. What it cost stays counted in its budgets. Its deliveries stay: they are owed. Those that are
 //! finished lose their text now, those that are pending when they are finished (`deliveries::record`).
 
 use acm2_domain::ids::RunId;

@@ -10,8 +10,10 @@ use serde_json::json;
 
 use super::claim::doubt;
 use super::events::write_events;
-use super::fence::{Fence, FenceError, Fenced, TaskCounts, fenced, pass};
-use super::{assemble, find, list_tasks};
+use super::fence::{
+    Change, Fence, FenceError, Fenced, RETURNED, TaskCounts, fenced, moving, pass, read, tasks_completed,
+};
+use super::{assemble, find, go_on, list_results};
 use crate::column::unsigned;
 use crate::{StoreError, TenantTx, budgets, deliveries, webhook_endpoints};
 
@@ -51,6 +53,9 @@ pub async fn end(tx: &TenantTx, fence: Fence, ending: Ending, now: DateTime<Utc>
     let last = Last::new(seen.standing(), tasks, ending)?;
     let written = last.write(tx, fence, 1, now).await?;
     write_events(tx, fence.run, written.last_event, &[last.event()], now).await?;
+    if seen.spec.conversation.is_some() {
+        go_on(tx, fence.run, now).await?;
+    }
     let deliveries = last.deliver(tx, fence, written, seen.spec.webhook_url.as_deref(), now).await?;
     Ok(Ended { status: last.status, deliveries })
 }
@@ -79,6 +84,60 @@ pub async fn end_settled(
     let event = last.event();
     let deliveries = last.deliver(tx, fence, written, webhook_url, now).await?;
     Ok((Ended { status: last.status, deliveries }, event))
+}
+
+/// Passes the fence as `lock` does, and ends the run with the same UPDATE where all is plain: it is running, every task is settled by
+/// `change`, one of them with an answer, no command stands and no ceiling is to be settled. `None` where it is not so: then nothing
+/// was done, and `lock` and `end_settled` find out. `events` counts the end's own, which stands last.
+pub async fn lock_and_end(
+    tx: &TenantTx,
+    fence: Fence,
+    change: Change,
+    events: u64,
+    now: DateTime<Utc>,
+) -> Result<Option<(Fenced, EndedAtOnce)>, FenceError> {
+    let completed = || tasks_completed(change);
+    let failed = || Expr::col("tasks_failed").add(change.failed as i32);
+    let (all, some) = (RunStatus::Completed.as_str(), RunStatus::CompletedWithErrors.as_str());
+    let mut update = moving(change, events);
+    update
+        .value("status", Expr::case(completed().gte(Expr::col("tasks_expected")), all).finally(some))
+        .value("claimed_by", Option::<uuid::Uuid>::None)
+        .value("finished_at", now)
+        .and_where(Expr::col("status").eq(RunStatus::Running.as_str()))
+        .and_where(Expr::col("requested").is_null())
+        .and_where(Expr::col("max_cost").is_null())
+        .and_where(completed().gt(0))
+        .and_where(completed().add(failed()).gte(Expr::col("tasks_expected")));
+    let returned = RETURNED.map(Expr::col).into_iter().chain([webhook_endpoints::count_enabled()]);
+    fenced(fence, &mut update).returning(Query::returning().exprs(returned));
+    let Some(row) = tx.query_one(&update).await? else { return Ok(None) };
+    let locked = read(&row)?;
+    let has_endpoints = row.try_get_by_index::<i64>(RETURNED.len())? > 0;
+    let standing = Standing { status: RunStatus::Running, requested: None, can_retry: false };
+    let last = Last::new(standing, locked.tasks, Ending::Settled)?;
+    Ok(Some((locked, EndedAtOnce { last, row: LastRow { last_event: locked.last_event, has_endpoints } })))
+}
+
+/// A run that `lock_and_end` has ended.
+pub struct EndedAtOnce {
+    last: Last,
+    row: LastRow,
+}
+
+impl EndedAtOnce {
+    /// Makes the deliveries, once the transaction has written the tasks; with it the event, which the caller writes. `webhook_url` is
+    /// the run's own.
+    pub async fn tell(
+        self,
+        tx: &TenantTx,
+        fence: Fence,
+        webhook_url: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(Ended, NewEvent), StoreError> {
+        let deliveries = self.last.deliver(tx, fence, self.row, webhook_url, now).await?;
+        Ok((Ended { status: self.last.status, deliveries }, self.last.event()))
+    }
 }
 
 /// The last that is written of a run.
@@ -172,7 +231,7 @@ impl Last {
             return Ok(Vec::new());
         }
         let row = find(tx, fence.run).await?.ok_or(StoreError::NotFound("run"))?;
-        let tasks = list_tasks(tx, fence.run).await?;
+        let tasks = list_results(tx, &row).await?;
         let view = assemble(&row, Some(&tasks));
         deliveries::create(tx, event_of(self.status), &view, webhook_url, now).await
     }

@@ -3,8 +3,10 @@
 use acm2_domain::ids::RunId;
 use acm2_domain::run::{Event, EventType, NewEvent, RunStatus};
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, ExprTrait, Query};
-use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, Query};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect,
+};
 
 use super::event_entity::{ActiveModel, Column, Entity};
 use crate::column::{from_json, from_word, signed, to_json, unsigned};
@@ -21,18 +23,52 @@ pub async fn write_events(
     if events.is_empty() {
         return Ok(());
     }
-    let mut rows = Vec::with_capacity(events.len());
-    for (offset, event) in events.iter().enumerate() {
-        rows.push(ActiveModel {
-            run_id: Set(run.uuid()),
-            number: Set(signed(first + offset as u64)),
-            event_type: Set(event.event_type.as_str().to_owned()),
-            data: Set(to_json(&event.data)),
-            at: Set(now),
-        });
-    }
+    let numbered = (first..).zip(events);
+    let rows = numbered.map(|(number, event)| row_of(run, number, event, now));
     Entity::insert_many(rows).exec_without_returning(tx).await?;
     Ok(())
+}
+
+/// Writes the first event of each of several runs, which the same transaction has written.
+pub(super) async fn write_firsts(
+    tx: &TenantTx,
+    events: impl Iterator<Item = (RunId, NewEvent, DateTime<Utc>)>,
+) -> Result<(), StoreError> {
+    let rows: Vec<ActiveModel> = events.map(|(run, event, at)| row_of(run, 1, &event, at)).collect();
+    if !rows.is_empty() {
+        Entity::insert_many(rows).exec_without_returning(tx).await?;
+    }
+    Ok(())
+}
+
+fn row_of(run: RunId, number: u64, event: &NewEvent, at: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
+        run_id: Set(run.uuid()),
+        number: Set(signed(number)),
+        event_type: Set(event.event_type.as_str().to_owned()),
+        data: Set(to_json(&event.data)),
+        at: Set(at),
+    }
+}
+
+/// Inserts an event of the run that another part of the same statement has written: `written` names that part, which returns the
+/// run's id and, as `last_event`, the event's number. For a database in which one statement may write twice.
+pub(super) fn insert_of(
+    event: &NewEvent,
+    written: &'static str,
+    now: DateTime<Utc>,
+) -> Result<InsertStatement, StoreError> {
+    let mut values = Query::select();
+    values.columns(["id", "last_event"]).from(written);
+    values.expr(Expr::value(event.event_type.as_str())).expr(Expr::value(to_json(&event.data))).expr(Expr::value(now));
+    let mut insert = Query::insert();
+    let insert = insert.into_table(Entity).columns(Column::iter());
+    Ok(insert.select_from(values).map_err(|error| unbalanced(&error))?.to_owned())
+}
+
+/// A statement with fewer values than columns, which no list of all columns gives.
+pub(super) fn unbalanced(error: &sea_orm::sea_query::error::Error) -> StoreError {
+    StoreError::Corrupt(format!("a statement with too few values: {error}"))
 }
 
 /// The events after number `after`, oldest first, at most `limit`.

@@ -34,6 +34,8 @@ pub struct Change {
     pub in_doubt: i64,
     /// Tasks that got their answer.
     pub completed: u32,
+    /// Tasks whose answer was taken away, because it answered another question.
+    pub forgotten: u32,
     /// Tasks that failed.
     pub failed: u32,
     /// Answered calls whose cost is unknown.
@@ -51,6 +53,7 @@ impl Add for Change {
             reserved: self.reserved.saturating_add(other.reserved),
             in_doubt: self.in_doubt.saturating_add(other.in_doubt),
             completed: self.completed + other.completed,
+            forgotten: self.forgotten + other.forgotten,
             failed: self.failed + other.failed,
             unknown_costs: self.unknown_costs + other.unknown_costs,
             unknown_doubts: self.unknown_doubts + other.unknown_doubts,
@@ -126,6 +129,11 @@ pub async fn write(
 /// Passes the fence, which locks the run's row until the end of the transaction, moves the counters, and keeps numbers for
 /// `events`: `write_events` of the same transaction must use them all, up to `last_event`.
 pub async fn lock(tx: &TenantTx, fence: Fence, change: Change, events: u64) -> Result<Fenced, FenceError> {
+    pass(tx, fence, &mut moving(change, events)).await
+}
+
+/// An UPDATE of the run that moves its counters and keeps numbers for events.
+pub(super) fn moving(change: Change, events: u64) -> UpdateStatement {
     let mut update = Query::update();
     update.table("runs").value("last_event", Expr::col("last_event").add(signed(events)));
     if change.spent != 0 {
@@ -138,8 +146,10 @@ pub async fn lock(tx: &TenantTx, fence: Fence, change: Change, events: u64) -> R
         update.value("in_doubt", Expr::col("in_doubt").add(change.in_doubt));
     }
     if change.completed > 0 {
-        update.value("tasks_completed", Expr::col("tasks_completed").add(change.completed as i32));
         update.value("poison", 0);
+    }
+    if change.completed != change.forgotten {
+        update.value("tasks_completed", tasks_completed(change));
     }
     if change.failed > 0 {
         update.value("tasks_failed", Expr::col("tasks_failed").add(change.failed as i32));
@@ -150,7 +160,12 @@ pub async fn lock(tx: &TenantTx, fence: Fence, change: Change, events: u64) -> R
     if change.unknown_doubts > 0 {
         update.value("unknown_doubts", Expr::col("unknown_doubts").add(change.unknown_doubts as i32));
     }
-    pass(tx, fence, &mut update).await
+    update
+}
+
+/// How many tasks have an answer after the change.
+pub(super) fn tasks_completed(change: Change) -> Expr {
+    Expr::col("tasks_completed").add(change.completed as i32 - change.forgotten as i32)
 }
 
 /// Moves the reservation alone, up or down. The row must be locked by a `lock` of the same transaction.
@@ -190,21 +205,29 @@ pub(super) fn fenced(fence: Fence, update: &mut UpdateStatement) -> &mut UpdateS
         .and_where(Expr::col("status").is_in(open))
 }
 
+/// What an UPDATE of the run returns for `read`.
+pub(super) const RETURNED: [&str; 10] = [
+    "last_event",
+    "requested",
+    "skips",
+    "max_cost",
+    "spent",
+    "reserved",
+    "in_doubt",
+    "tasks_expected",
+    "tasks_completed",
+    "tasks_failed",
+];
+
 /// Runs an UPDATE of the run under the fence.
 pub(super) async fn pass(tx: &TenantTx, fence: Fence, update: &mut UpdateStatement) -> Result<Fenced, FenceError> {
-    fenced(fence, update).returning(Query::returning().columns([
-        "last_event",
-        "requested",
-        "skips",
-        "max_cost",
-        "spent",
-        "reserved",
-        "in_doubt",
-        "tasks_expected",
-        "tasks_completed",
-        "tasks_failed",
-    ]));
+    fenced(fence, update).returning(Query::returning().columns(RETURNED));
     let Some(row) = tx.query_one(update).await? else { return Err(FenceError::Lost) };
+    Ok(read(&row)?)
+}
+
+/// What the fence tells, from `RETURNED`.
+pub(super) fn read(row: &QueryResult) -> Result<Fenced, StoreError> {
     let ceiling: Option<i64> = row.try_get_by("max_cost")?;
     let amount = |column| row.try_get_by::<i64, _>(column);
     let consumed = amount("spent")?.saturating_add(amount("in_doubt")?);
@@ -212,7 +235,7 @@ pub(super) async fn pass(tx: &TenantTx, fence: Fence, update: &mut UpdateStateme
     let count = |column| row.try_get_by::<i32, _>(column).map(|count| u32::try_from(count).unwrap_or(0));
     Ok(Fenced {
         last_event: unsigned(row.try_get_by("last_event")?),
-        orders: orders(&row)?,
+        orders: orders(row)?,
         room: ceiling.map(|ceiling| Usd::from_pico(Ord::max(ceiling.saturating_sub(used), 0))),
         consumed: Usd::from_pico(consumed),
         tasks: TaskCounts {

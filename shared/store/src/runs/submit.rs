@@ -1,18 +1,20 @@
 //! Writing a new run (PROTOCOL rule 2).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use acm2_domain::ids::{ApiKeyId, JobId, RunId};
 use acm2_domain::money::Usd;
 use acm2_domain::run::{EventType, NewEvent, RunSpec, RunStatus};
 use acm2_domain::stages;
 use chrono::{DateTime, TimeDelta, Utc};
-use sea_orm::sea_query::{CommonTableExpression, Expr, ExprTrait, InsertStatement, Query, SelectStatement, WithClause};
+use sea_orm::sea_query::{
+    CommonTableExpression, Expr, ExprTrait, InsertStatement, Query, SelectStatement, UnionType, WithClause,
+};
 use sea_orm::{ConnectionTrait, DbBackend, Iterable, ModelTrait};
 use serde_json::json;
+use uuid::Uuid;
 
-use super::event_entity;
-use super::events::write_events;
+use super::events::{insert_of, unbalanced, write_events, write_firsts};
 use super::row::RunRow;
 use super::run_entity::{Column, Entity, Model};
 use crate::column::to_json;
@@ -63,6 +65,45 @@ pub async fn insert_unless_bound(
     Ok(if write(tx, &row, insert, now).await? { Some(RunRow::try_from(row)?) } else { None })
 }
 
+/// Does that for several runs, each with its time; for each of them its row, or `None` where a budget applies.
+pub async fn insert_all_unless_bound(
+    tx: &TenantTx,
+    runs: &[(&NewRunRow, DateTime<Utc>)],
+) -> Result<Vec<Option<RunRow>>, StoreError> {
+    let mut written = Vec::with_capacity(runs.len());
+    let mut left = runs;
+    while !left.is_empty() {
+        // 1, 2, 4, 8, …: a connection prepares a statement for a few lengths only.
+        let (some, rest) = left.split_at(1 << left.len().ilog2());
+        match some {
+            [(run, now)] => written.push(insert_unless_bound(tx, run, *now).await?),
+            some => written.extend(insert_some(tx, some).await?),
+        }
+        left = rest;
+    }
+    Ok(written)
+}
+
+async fn insert_some(tx: &TenantTx, runs: &[(&NewRunRow, DateTime<Utc>)]) -> Result<Vec<Option<RunRow>>, StoreError> {
+    let rows: Vec<Model> = runs.iter().map(|(run, now)| queued(run, *now)).collect();
+    let mut values =
+        rows.iter().zip(runs).map(|(row, (run, _))| values_of(row, Some(budgets::applying(tx, run.api_key))));
+    let Some(mut all) = values.next() else { return Ok(Vec::new()) };
+    for values in values {
+        all.union(UnionType::All, values);
+    }
+    let mut insert = insert_from(all)?;
+    insert.returning_col(Column::Id);
+    let mut inserted = HashSet::new();
+    for row in tx.query_all(&insert).await? {
+        inserted.insert(row.try_get_by_index::<Uuid>(0)?);
+    }
+    let firsts = rows.iter().filter(|row| inserted.contains(&row.id));
+    write_firsts(tx, firsts.map(|row| (row.id.into(), queued_event(row), row.created_at))).await?;
+    let read = |row: Model| inserted.contains(&row.id).then(|| RunRow::try_from(row)).transpose();
+    rows.into_iter().map(read).collect()
+}
+
 fn queued(run: &NewRunRow, now: DateTime<Utc>) -> Model {
     Model {
         id: run.id.uuid(),
@@ -100,20 +141,32 @@ fn queued(run: &NewRunRow, now: DateTime<Utc>) -> Model {
 
 /// Inserts the row if there is nothing of the kind that `unless` selects.
 fn insert_run(row: &Model, unless: Option<SelectStatement>) -> Result<InsertStatement, StoreError> {
+    insert_from(values_of(row, unless))
+}
+
+fn values_of(row: &Model, unless: Option<SelectStatement>) -> SelectStatement {
     let mut values = Query::select();
     values.exprs(Column::iter().map(|column| Expr::value(row.get(column))));
     if let Some(unless) = unless {
         values.and_where(Expr::exists(unless).not());
     }
+    values
+}
+
+fn insert_from(values: SelectStatement) -> Result<InsertStatement, StoreError> {
     let mut insert = Query::insert();
     insert.into_table(Entity).columns(Column::iter()).select_from(values).map_err(|error| unbalanced(&error))?;
     Ok(insert)
 }
 
+fn queued_event(row: &Model) -> NewEvent {
+    NewEvent::new(EventType::RunQueued, json!({"tasks_expected": row.tasks_expected}))
+}
+
 /// Carries the insertion out, with the run's first event: in one statement where the database can do that. Whether anything was
 /// inserted.
 async fn write(tx: &TenantTx, row: &Model, insert: InsertStatement, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    let event = NewEvent::new(EventType::RunQueued, json!({"tasks_expected": row.tasks_expected}));
+    let event = queued_event(row);
     if tx.get_database_backend() != DbBackend::Postgres {
         let inserted = tx.execute(&insert).await?.rows_affected() == 1;
         if inserted {
@@ -122,22 +175,9 @@ async fn write(tx: &TenantTx, row: &Model, insert: InsertStatement, now: DateTim
         return Ok(inserted);
     }
     let mut insert = insert;
-    insert.returning_col(Column::Id);
-    let mut values = Query::select();
-    values.column(Column::Id).expr(Expr::value(row.last_event)).from("inserted");
-    values.expr(Expr::value(event.event_type.as_str())).expr(Expr::value(to_json(&event.data))).expr(Expr::value(now));
-    let mut insert_event = Query::insert();
-    insert_event
-        .into_table(event_entity::Entity)
-        .columns(event_entity::Column::iter())
-        .select_from(values)
-        .map_err(|error| unbalanced(&error))?;
+    insert.returning(Query::returning().columns([Column::Id, Column::LastEvent]));
+    let insert_event = insert_of(&event, "inserted", now)?;
     let inserted = CommonTableExpression::new().table_name("inserted").query(insert).to_owned();
     let both = insert_event.with(WithClause::new().cte(inserted).to_owned());
     Ok(tx.execute(&both).await?.rows_affected() == 1)
-}
-
-/// A statement with fewer values than columns, which the lists above cannot give.
-fn unbalanced(error: &sea_orm::sea_query::error::Error) -> StoreError {
-    StoreError::Corrupt(format!("a new run cannot be written: {error}"))
 }

@@ -32,6 +32,10 @@ pub struct Model {
     pub error_http_status: Option<i32>,
     pub error_provider_code: Option<String>,
     pub finished_at: ChronoDateTimeUtc,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub artifacts: Option<String>,
+    pub image_tokens: Option<i64>,
+    pub question: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

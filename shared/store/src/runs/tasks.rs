@@ -8,12 +8,16 @@ use acm2_domain::ids::RunId;
 use acm2_domain::journal::TaskKey;
 use acm2_domain::money::Usd;
 use acm2_domain::run::TaskError;
+use acm2_domain::stages;
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait};
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, Iterable, QueryFilter, QuerySelect};
 
+use super::artifacts;
 use super::attempts::StoredAnswer;
+use super::row::RunRow;
 use super::task_entity::{ActiveModel, Column, Entity, Model};
-use crate::column::{from_word, signed, to_word, unsigned, usage, usage_columns};
+use crate::column::{from_json, from_word, signed, to_json, to_word, unsigned, usage, usage_columns};
 use crate::{StoreError, TenantTx};
 
 /// How a task ended.
@@ -32,6 +36,8 @@ pub struct TaskRow {
     pub outcome: TaskOutcome,
     /// How many attempts were made.
     pub attempts: u32,
+    /// What answers cost that could not be used, where that was looked up (`add_unusable`); `None` where it is not known.
+    pub unusable_cost: Option<Usd>,
     /// When it was settled.
     pub finished_at: DateTime<Utc>,
 }
@@ -57,9 +63,15 @@ pub async fn insert_tasks<'a>(
     tasks: impl IntoIterator<Item = &'a NewTask>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let rows: Vec<ActiveModel> = tasks.into_iter().map(|task| row_of(run, task, now)).collect();
+    let tasks: Vec<&NewTask> = tasks.into_iter().collect();
+    let rows: Vec<ActiveModel> = tasks.iter().map(|task| row_of(run, task, now)).collect();
     if !rows.is_empty() {
         Entity::insert_many(rows).exec_without_returning(tx).await?;
+    }
+    for task in tasks {
+        if let TaskOutcome::Answered(answer) = &task.outcome {
+            artifacts::write(tx, run, task.key.as_str(), &answer.artifacts, now).await?;
+        }
     }
     Ok(())
 }
@@ -84,7 +96,8 @@ fn row_of(run: RunId, task: &NewTask, now: DateTime<Utc>) -> ActiveModel {
         TaskOutcome::Failed(error) => (None, Some(error)),
     };
     let text = |text: &String| text.replace('\0', "\u{fffd}");
-    let [input, cached_input, cache_write, output, reasoning] = usage_columns(answer.and_then(|answer| answer.usage));
+    let [input, cached_input, cache_write, output, reasoning, image] =
+        usage_columns(answer.and_then(|answer| answer.usage));
     ActiveModel {
         run_id: Set(run.uuid()),
         key: Set(task.key.to_string()),
@@ -107,6 +120,9 @@ fn row_of(run: RunId, task: &NewTask, now: DateTime<Utc>) -> ActiveModel {
         error_http_status: Set(error.and_then(|error| error.http_status).map(i32::from)),
         error_provider_code: Set(error.and_then(|error| error.provider_code.clone())),
         finished_at: Set(now),
+        artifacts: Set(answer.filter(|answer| !answer.artifacts.is_empty()).map(|answer| to_json(&answer.artifacts))),
+        image_tokens: Set(image),
+        question: Set(answer.and_then(|answer| answer.question).map(|question| question.to_string())),
     }
 }
 
@@ -121,9 +137,48 @@ pub async fn list_tasks(tx: &TenantTx, run: RunId) -> Result<BTreeMap<String, Ta
     rows.into_iter().map(|row| Ok((row.key.clone(), read(row)?))).collect()
 }
 
+/// The same without the texts of tasks whose answers are no results: what judges said, and pages that were read, is much more than
+/// the answers are.
+pub async fn list_results(tx: &TenantTx, run: &RunRow) -> Result<BTreeMap<String, TaskRow>, StoreError> {
+    if run.spec.stages.is_empty() && run.spec.research.is_none() {
+        return list_tasks(tx, run.id).await;
+    }
+    let plan = stages::plan(&run.spec);
+    let results = plan.iter().filter(|task| task.is_result).map(|task| task.key.as_str());
+    let text = CaseStatement::new()
+        .case(Expr::col(Column::Key).is_in(results), Expr::col(Column::Text))
+        .finally(Option::<String>::None);
+    let rows = Entity::find()
+        .select_only()
+        .columns(Column::iter().filter(|column| !matches!(column, Column::Text)))
+        .expr_as(text, "text")
+        .filter(Column::RunId.eq(run.id.uuid()))
+        .all(tx)
+        .await?;
+    let mut tasks = rows.into_iter().map(|row| Ok((row.key.clone(), read(row)?))).collect::<Result<_, StoreError>>()?;
+    add_unusable(tx, run.id, &mut tasks).await?;
+    Ok(tasks)
+}
+
+/// Adds what answers cost that could not be used.
+pub async fn add_unusable(tx: &TenantTx, run: RunId, tasks: &mut BTreeMap<String, TaskRow>) -> Result<(), StoreError> {
+    for (key, cost) in super::attempts::list_unusable(tx, run).await? {
+        if let Some(task) = tasks.get_mut(&key) {
+            task.unusable_cost = task.unusable_cost.zip(cost).map(|(sum, cost)| sum + cost);
+        }
+    }
+    Ok(())
+}
+
 fn read(row: Model) -> Result<TaskRow, StoreError> {
-    let tokens =
-        [row.input_tokens, row.cached_input_tokens, row.cache_write_tokens, row.output_tokens, row.reasoning_tokens];
+    let tokens = [
+        row.input_tokens,
+        row.cached_input_tokens,
+        row.cache_write_tokens,
+        row.output_tokens,
+        row.reasoning_tokens,
+        row.image_tokens,
+    ];
     let outcome = if row.status == "completed" {
         let finish_reason: FinishReason =
             from_word("tasks.finish_reason", row.finish_reason.as_deref().unwrap_or("other"))?;
@@ -131,6 +186,8 @@ fn read(row: Model) -> Result<TaskRow, StoreError> {
         let usage: Option<Usage> = usage(tokens);
         TaskOutcome::Answered(StoredAnswer {
             text: row.text.unwrap_or_default(),
+            artifacts: row.artifacts.map_or(Ok(Vec::new()), |artifacts| from_json("tasks.artifacts", &artifacts))?,
+            question: row.question.map(|text| from_word("tasks.question", &text)).transpose()?,
             finish_reason,
             usage,
             cost: row.cost.map(Usd::from_pico),
@@ -148,5 +205,22 @@ fn read(row: Model) -> Result<TaskRow, StoreError> {
             provider_code: row.error_provider_code,
         })
     };
-    Ok(TaskRow { outcome, attempts: u32::try_from(row.attempts).unwrap_or(0), finished_at: row.finished_at })
+    Ok(TaskRow {
+        outcome,
+        attempts: u32::try_from(row.attempts).unwrap_or(0),
+        unusable_cost: Some(Usd::ZERO),
+        finished_at: row.finished_at,
+    })
+}
+
+/// Takes away the answer of a task that was asked something else, so that it can be asked again. The fence must have been passed in
+/// the same transaction. Whether there was one.
+pub async fn forget_task(tx: &TenantTx, run: RunId, task: &TaskKey) -> Result<bool, StoreError> {
+    let gone = Entity::delete_many()
+        .filter(Column::RunId.eq(run.uuid()))
+        .filter(Column::Key.eq(task.as_str()))
+        .filter(Column::Status.eq("completed"))
+        .exec(tx)
+        .await?;
+    Ok(gone.rows_affected == 1)
 }

@@ -4,22 +4,30 @@
 use std::collections::BTreeMap;
 
 use acm2_domain::call::ErrorClass;
+use acm2_domain::money::Usd;
 use acm2_domain::run::{
     DocumentRef, Missing, ModelSpec, Progress, Run, RunStatus, Task, TaskError, TaskStatus, Totals, display_cost,
 };
-use acm2_domain::stages::{self, PlannedTask};
+use acm2_domain::stages::{self, NO_MODEL, PlannedTask};
 
 use super::row::RunRow;
 use super::tasks::{TaskOutcome, TaskRow};
 
 /// The run; with results, missing and totals where `tasks` are given.
 pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run {
-    let results: Option<Vec<Task>> = tasks.map(|tasks| {
-        stages::plan(&row.spec).iter().map(|planned| task(row, planned, tasks.get(planned.key.as_str()))).collect()
+    let all = tasks.map(|tasks| {
+        let of = |planned: PlannedTask<'_>| (planned.is_result, task(row, &planned, tasks.get(planned.key.as_str())));
+        stages::plan(&row.spec).into_iter().map(of).collect::<Vec<(bool, Task)>>()
     });
-    let missing = results.as_ref().map(|results| {
-        if row.status.is_terminal() { results.iter().filter_map(missing_of).collect() } else { Vec::new() }
+    let missing = all.as_ref().map(|all| {
+        if row.status.is_terminal() {
+            all.iter().filter_map(|(_, task)| missing_of(task)).collect()
+        } else {
+            Vec::new()
+        }
     });
+    let totals = all.as_ref().map(|all| Totals::of(all.iter().map(|(_, task)| task)));
+    let results = all.map(|all| all.into_iter().filter(|(is_result, _)| *is_result).map(|(_, task)| task).collect());
     let cost_usd = (row.unknown_costs == 0).then_some(row.spent);
     Run {
         id: row.id,
@@ -33,7 +41,7 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
             tasks_completed: row.tasks_completed,
             tasks_failed: row.tasks_failed,
         },
-        totals: results.as_deref().map(Totals::of),
+        totals,
         missing,
         results,
         cost_usd,
@@ -42,6 +50,7 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
         in_doubt_usd: (row.unknown_doubts == 0).then_some(row.in_doubt),
         max_cost_usd: row.spec.max_cost_usd,
         preset: row.spec.preset,
+        answers_of: row.spec.answers_of,
         spec_hash: row.spec_hash,
         metadata: row.metadata.clone(),
         tags: row.tags.clone(),
@@ -54,14 +63,26 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
     }
 }
 
-fn task(run: &RunRow, planned: &PlannedTask, settled: Option<&TaskRow>) -> Task {
+/// All tasks of the run, in its own order.
+pub fn assemble_tasks(row: &RunRow, tasks: &BTreeMap<String, TaskRow>) -> Vec<Task> {
+    stages::plan(&row.spec).iter().map(|planned| task(row, planned, tasks.get(planned.key.as_str()))).collect()
+}
+
+/// Who answers: a report of research is its writer's, though it is put together without a call.
+fn answerer<'a>(run: &'a RunRow, planned: &PlannedTask<'a>) -> Option<&'a ModelSpec> {
+    planned.model.or_else(|| if planned.is_result { stages::writer(&run.spec, &planned.key) } else { None })
+}
+
+fn task(run: &RunRow, planned: &PlannedTask<'_>, settled: Option<&TaskRow>) -> Task {
     let mut task = Task {
         key: planned.key.to_string(),
         document: planned.document_index.map(|index| DocumentRef::from(&run.spec.documents[index])),
-        model: run.spec.models[planned.model_index].full_name(),
+        stage: planned.stage.to_owned(),
+        model: answerer(run, planned).map_or_else(|| NO_MODEL.to_owned(), ModelSpec::full_name),
         iteration: planned.iteration,
         status: TaskStatus::Pending,
         text: None,
+        artifacts: Vec::new(),
         finish_reason: None,
         usage: None,
         cost_usd: None,
@@ -73,13 +94,15 @@ fn task(run: &RunRow, planned: &PlannedTask, settled: Option<&TaskRow>) -> Task 
         error: None,
         finished_at: settled.map(|settled| settled.finished_at),
     };
+    let unusable_cost = settled.and_then(|settled| settled.unusable_cost);
     match settled.map(|settled| &settled.outcome) {
         Some(TaskOutcome::Answered(answer)) => {
             task.status = TaskStatus::Completed;
             task.text = Some(answer.text.clone());
+            task.artifacts = answer.artifacts.iter().map(|artifact| artifact.seen(run.id)).collect();
             task.finish_reason = Some(answer.finish_reason);
             task.usage = answer.usage;
-            task.cost_usd = answer.cost;
+            task.cost_usd = answer.cost.zip(unusable_cost).map(|(cost, unusable)| cost + unusable);
             task.cost_source = Some(answer.cost_source);
             task.latency_ms = Some(answer.latency_ms);
             task.provider_model.clone_from(&answer.provider_model);
@@ -88,6 +111,7 @@ fn task(run: &RunRow, planned: &PlannedTask, settled: Option<&TaskRow>) -> Task 
         Some(TaskOutcome::Failed(error)) => {
             task.status = if error.class == ErrorClass::Skipped { TaskStatus::Skipped } else { TaskStatus::Failed };
             task.error = Some(error.clone());
+            task.cost_usd = unusable_cost.filter(|cost| *cost > Usd::ZERO);
         }
         None if run.status == RunStatus::Cancelled => {
             task.status = TaskStatus::Cancelled;

@@ -116,9 +116,9 @@ async fn a_late_answer_is_kept_and_its_money_moved(fixture: &Fixture) {
     let row = bench.find(run.id).await;
     assert_eq!((row.spent, row.in_doubt, row.claim), (Usd::from_pico(300), Usd::ZERO, second.fence.claim));
     let tx = bench.begin().await;
-    let (number, answer) = runs::find_late_answer(&tx, run.id, &task(0)).await.unwrap().unwrap();
+    let (_, number, answer) = runs::find_late_answer(&tx, run.id, &task(0), None).await.unwrap().unwrap();
     assert_eq!((number, answer), (1, stored(300)));
-    assert!(runs::find_late_answer(&tx, run.id, &task(1)).await.unwrap().is_none());
+    assert!(runs::find_late_answer(&tx, run.id, &task(1), None).await.unwrap().is_none());
 }
 
 async fn a_late_answer_of_unknown_cost_keeps_its_worst_case(fixture: &Fixture) {

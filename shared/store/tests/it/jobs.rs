@@ -6,6 +6,8 @@ use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
 use acm2_domain::job::{Job, Work};
 use acm2_store::Store;
 use chrono::TimeDelta;
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 
 use crate::fixture::{Fixture, eventually, now, on_both};
 
@@ -18,6 +20,7 @@ on_both!(
     an_orphan_is_deleted_only_when_it_is_old,
     a_rescheduled_job_waits_anew,
     a_job_carries_the_weight_of_its_tenant_wherever_it_comes_from,
+    rows_that_come_at_once_are_each_written_and_deleted_once,
 );
 
 /// Long beside what two statements take on a busy machine.
@@ -162,4 +165,32 @@ async fn a_job_carries_the_weight_of_its_tenant_wherever_it_comes_from(fixture: 
     assert_eq!(weights().await, (Some(3), Some(3), Some(3)));
     assert!(store.tenants().set_weight(tenant, 101).await.is_err(), "the database keeps it from 1 to 100");
     assert!(store.tenants().set_weight(TenantId::generate(), 2).await.is_err());
+}
+
+async fn rows_that_come_at_once_are_each_written_and_deleted_once(fixture: &Fixture) {
+    let jobs = fixture.store.jobs();
+    let (known, left) = (new_job(), new_job());
+    jobs.insert(&known, LATER, None).await.unwrap();
+    let mut made: Vec<Job> = (0..100).map(|_| new_job()).collect();
+    made.sort_by_key(|job| job.id);
+    // Whoever leaves in the middle takes nobody along, and loses nothing: the row is there.
+    let mut leaving = Box::pin(jobs.insert(&left, LATER, None));
+    assert!((&mut leaving).now_or_never().is_none());
+    drop(leaving);
+    let wanted = made.iter().chain([&known, &made[7]]);
+    let inserted = join_all(wanted.map(|job| jobs.insert(job, LATER, None))).await;
+    let inserted: Vec<Option<Job>> = inserted.into_iter().map(Result::unwrap).collect();
+    let (of_made, of_others) = inserted.split_at(made.len());
+    assert!(of_made.iter().zip(&made).all(|(inserted, job)| *inserted == Some(*job)));
+    assert_eq!(of_others, [None, None]);
+    let mut listed = jobs.list(None, 200).await.unwrap();
+    listed.retain(|job| made.contains(job));
+    assert_eq!(listed, made);
+
+    let unwanted = made[1..].iter().map(|job| job.id).chain([left.id, JobId::generate(), made[9].id]);
+    let deleted = join_all(unwanted.map(|id| jobs.delete(id))).await;
+    let deleted: Vec<bool> = deleted.into_iter().map(Result::unwrap).collect();
+    assert!(deleted[..=99].iter().all(|was_there| *was_there), "{deleted:?}");
+    assert_eq!(deleted[100..], [false, false]);
+    assert_eq!(jobs.list(None, 200).await.unwrap().len(), 2);
 }

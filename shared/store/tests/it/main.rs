@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod api_keys;
+mod artifacts;
 mod budgets;
 mod budgets_model;
 mod commands;
@@ -17,5 +18,6 @@ mod runs;
 mod sqlite;
 mod tenants;
 mod texts;
+mod together;
 mod webhooks;
 mod workers;

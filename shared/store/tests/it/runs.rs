@@ -130,6 +130,7 @@ pub(crate) fn new_attempt(id: AttemptId, task: &TaskKey, reserved: Option<i64>) 
 pub(crate) fn stored(cost: i64) -> StoredAnswer {
     let answer = Answer {
         text: "hello".to_owned(),
+        artifacts: Vec::new(),
         finish_reason: FinishReason::Stop,
         usage: None,
         reported_cost: None,

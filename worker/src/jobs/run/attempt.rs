@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use acm2_domain::call::{Call, CallError, ErrorClass};
+use acm2_domain::call::{Answer, Call, CallError, ErrorClass};
 use acm2_domain::ids::AttemptId;
 use acm2_domain::journal::{TaskAnswer, TaskKey};
+use acm2_domain::judging::{Defect, Expectation};
 use acm2_domain::money::Usd;
 use acm2_store::provider_keys::ProviderKeyRow;
 use tokio_util::sync::CancellationToken;
 
+use super::images::Room;
 use super::intent::{self, CallReady, Intent, NewIntent};
 use super::journal::RunCalls;
 use super::lane;
@@ -21,6 +23,8 @@ use crate::lanes::Pass;
 pub(super) enum Attempted {
     /// The task has its answer. It is committed before anything that depends on it.
     Answered(TaskAnswer),
+    /// The answer is paid for and not what was asked for; the attempt is still open.
+    Unusable(Box<Unusable>),
     /// The provider, or the way to it, failed; the attempt is still open.
     Failed(Box<OpenAttempt>, Box<CallError>),
     /// Nothing was sent, and the task is settled as failed.
@@ -40,7 +44,30 @@ pub(super) struct OpenAttempt {
     pub(super) reserved: Option<Usd>,
 }
 
-/// Makes attempt `number` of the task, with the `pass` of its lane. `counted`: whether this claim has taken it from the tasks that
+/// An answer that cannot be used.
+pub(super) struct Unusable {
+    pub(super) open: OpenAttempt,
+    pub(super) answer: Answer,
+    pub(super) expected: Expectation,
+    pub(super) defect: Defect,
+}
+
+impl Unusable {
+    /// The call that asks again, and says what is wrong.
+    pub(super) fn call(&self, call: &Call) -> Call {
+        self.expected.repair(call, &self.answer.text, &self.defect)
+    }
+}
+
+/// What lets a call be made.
+pub(super) struct Way {
+    /// The pass of its lane, where it has a key.
+    pub(super) pass: Option<Pass>,
+    /// Room for what it brings.
+    pub(super) room: Room,
+}
+
+/// Makes attempt `number` of the task, by this way. `counted`: whether this claim has taken it from the tasks that
 /// are still to reserve.
 pub(super) async fn make(
     run: &Arc<RunCalls>,
@@ -49,7 +76,7 @@ pub(super) async fn make(
     number: u32,
     counted: &Arc<AtomicBool>,
     skipped: &CancellationToken,
-    pass: Option<Pass>,
+    Way { pass, room }: Way,
 ) -> Result<Attempted, Trouble> {
     let lane = pass.as_ref().map(|pass| Arc::clone(&pass.lane));
     let intent = NewIntent::new(run, key, call, number, counted, lane);
@@ -93,8 +120,15 @@ pub(super) async fn make(
     if let Some(pass) = pass {
         pass.report(lane::report_of(&answer));
     }
+    let defect_of = |answer: &Answer| {
+        let expected = call.expects.as_ref()?;
+        expected.check(&answer.text).err().map(|defect| (expected.clone(), defect))
+    };
     match answer {
-        Ok(answer) => Ok(Attempted::Answered(settle::answered(run, key, call, open, &answer, number))),
+        Ok(answer) if let Some((expected, defect)) = defect_of(&answer) => {
+            Ok(Attempted::Unusable(Box::new(Unusable { open, answer, expected, defect })))
+        }
+        Ok(answer) => Ok(Attempted::Answered(settle::answered(run, key, call, open, &answer, number, room))),
         Err(error) => Ok(Attempted::Failed(Box::new(open), Box::new(error))),
     }
 }

@@ -1,13 +1,13 @@
 //! Claiming a run (PROTOCOL rule 5): who may, and what the claimant must know of earlier claims.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use acm2_domain::call::ErrorClass;
-use acm2_domain::ids::{JobId, RunId, TenantId};
+use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
 use acm2_domain::run::{EventType, RunStatus};
 use acm2_store::runs::{self, AttemptRow, Claimed, Ending, RunRow, TaskOutcome, TaskRow};
-use acm2_store::{StoreError, deliveries};
+use acm2_store::{StoreError, TenantTx};
 use futures_util::FutureExt;
 
 use super::{deadline_exceeded, poison};
@@ -56,10 +56,14 @@ impl Past {
 
 /// Claims the run if it may be claimed.
 pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) -> Result<Claim, StoreError> {
-    let tx = context.store.tenant(tenant).begin().await?;
-    if let Some((claimed, has_endpoints)) = runs::claim_first(&tx, run, context.me, context.clock.now()).await? {
-        return taken(context, tenant, tx, claimed, has_endpoints).await;
+    let together = {
+        let context = Arc::clone(context);
+        move |runs| claim_first(Arc::clone(&context), tenant, runs)
+    };
+    if let Some(started) = context.first_claims.hand_in(tenant, run, together).await? {
+        return taken(context, tenant, started).await;
     }
+    let tx = context.store.tenant(tenant).begin().await?;
     let Some(seen) = runs::find(&tx, run).await? else { return Ok(Claim::Missing) };
     match seen.status {
         RunStatus::Queued => take(context, tenant, tx, &seen, false).await,
@@ -126,38 +130,65 @@ async fn read_past(context: &Arc<Context>, tenant: TenantId, run: RunId) -> Resu
 async fn take(
     context: &Arc<Context>,
     tenant: TenantId,
-    tx: acm2_store::TenantTx,
+    tx: TenantTx,
     seen: &RunRow,
     theft: bool,
 ) -> Result<Claim, StoreError> {
     let Some(claimed) = runs::claim(&tx, seen, context.me, theft, context.clock.now()).await? else {
         return Ok(Claim::Held);
     };
-    taken(context, tenant, tx, claimed, true).await
+    let started = start(context, &tx, claimed, true).await?;
+    tx.commit().await?;
+    taken(context, tenant, started).await
+}
+
+/// A claim, with the deliveries of the run's start.
+#[derive(Debug)]
+pub(crate) struct Started {
+    claimed: Claimed,
+    deliveries: Vec<DeliveryId>,
+}
+
+/// Claims those of the tenant's runs that nobody had yet, in one transaction; `None` for the others.
+async fn claim_first(
+    context: Arc<Context>,
+    tenant: TenantId,
+    runs: Vec<RunId>,
+) -> Result<Vec<Option<Started>>, StoreError> {
+    let tx = context.store.tenant(tenant).begin().await?;
+    let mut all = HashMap::with_capacity(runs.len());
+    for (claimed, has_endpoints) in runs::claim_first(&tx, &runs, context.me, context.clock.now()).await? {
+        all.insert(claimed.run.id, start(&context, &tx, claimed, has_endpoints).await?);
+    }
+    if !all.is_empty() {
+        tx.commit().await?;
+    }
+    Ok(runs.iter().map(|run| all.remove(run)).collect())
 }
 
 /// `has_endpoints`: whether the tenant may have webhook endpoints that are sent anything.
-async fn taken(
-    context: &Arc<Context>,
-    tenant: TenantId,
-    tx: acm2_store::TenantTx,
-    claimed: Claimed,
-    has_endpoints: bool,
-) -> Result<Claim, StoreError> {
-    let run = claimed.run.id;
-    let mut started = Vec::new();
+async fn start(context: &Context, tx: &TenantTx, claimed: Claimed, has_endpoints: bool) -> Result<Started, StoreError> {
+    let mut deliveries = Vec::new();
     if claimed.first && has_endpoints {
         let view = runs::assemble(&claimed.run, None);
-        started = deliveries::create(&tx, EventType::RunStarted, &view, None, context.clock.now()).await?;
+        deliveries =
+            acm2_store::deliveries::create(tx, EventType::RunStarted, &view, None, context.clock.now()).await?;
     }
-    // Before anything is read that may be large: a worker that dies of it must be seen to have died over this run.
-    tx.commit().await?;
+    Ok(Started { claimed, deliveries })
+}
+
+/// Goes on from a claim that is committed, before anything is read that may be large: a worker that dies of it must be seen to have
+/// died over this run.
+async fn taken(context: &Arc<Context>, tenant: TenantId, started: Started) -> Result<Claim, StoreError> {
+    let Started { claimed, deliveries } = started;
+    let run = claimed.run.id;
     context.progress.grew(run);
-    let past =
-        if !claimed.first || claimed.run.skips > 0 { read_past(context, tenant, run).await? } else { Past::default() };
-    if let Err(error) = tail::enqueue_deliveries(context, tenant, &started).await {
+    // A run may begin with tasks that are settled: skipped, or taken over from another run.
+    let is_begun = claimed.run.tasks_completed + claimed.run.tasks_failed > 0;
+    let past = if !claimed.first || is_begun { read_past(context, tenant, run).await? } else { Past::default() };
+    if let Err(error) = tail::enqueue_deliveries(context, tenant, &deliveries).await {
         tracing::warn!(%error, run.id = %run, "deliveries wait for the end of the run");
     }
-    let is_quiet = claimed.fence.claim == 1 && started.is_empty();
+    let is_quiet = claimed.fence.claim == 1 && deliveries.is_empty();
     Ok(Claim::Got(Box::new(Taken { claimed, past, is_quiet })))
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use acm2_domain::call::{Call, ErrorClass};
 use acm2_domain::ids::{AttemptId, ProviderKeyId};
@@ -22,6 +22,7 @@ use super::journal::RunCalls;
 use super::lane;
 use super::money::{self, NoRoom, Reservation};
 use super::route::{self, Refusal};
+use super::shares::{Share, Shares};
 use super::writer::{Write, Written};
 use crate::context::Trouble;
 use crate::lanes::{KeyVersion, LocalLane};
@@ -153,7 +154,7 @@ pub(super) async fn open(
     if run.control.skips.is_behind(locked.orders.skips) {
         run.control.skips.skip(runs::list_skipped(tx, fence.run).await?);
     }
-    let mut opening = Opening { run, tx, orders: locked.orders, room: locked.room, counts: 0, keys: HashMap::new() };
+    let mut opening = Opening { run, tx, orders: locked.orders, room: locked.room, taken: 0, keys: HashMap::new() };
     let (mut opened, mut attempts, mut to_reserve) = (Vec::new(), Vec::new(), 0_i64);
     for Wanted { intent, applied } in intents {
         let decided = opening.decide(intent, *applied).await?;
@@ -180,7 +181,7 @@ impl NewIntent {
     /// Takes its task from those that are still to reserve. Once, however many attempts it takes, and only when what was decided of
     /// it stands; before the next transaction of the run begins.
     pub(super) fn count(&self, run: &RunCalls) {
-        count(&run.unreserved, &self.counted);
+        count(&run.shares, &self.key, &self.counted);
     }
 
     fn attempt(&self, open: &OpenAttempt) -> NewAttempt {
@@ -205,7 +206,7 @@ struct Opening<'a> {
     /// What the ceiling leaves.
     room: Option<Usd>,
     /// How many tasks this transaction takes from those that are still to reserve.
-    counts: u32,
+    taken: u64,
     /// Keys that were read in this transaction.
     keys: HashMap<(&'static str, Option<ProviderKeyId>), Option<ProviderKeyRow>>,
 }
@@ -213,7 +214,7 @@ struct Opening<'a> {
 impl Opening<'_> {
     async fn decide(&mut self, intent: &NewIntent, applied: Option<Applied>) -> Result<Intent, StoreError> {
         let (run, call) = (self.run, &*intent.call);
-        let tasks_left = self.tasks_left(intent);
+        let share = self.share(intent);
         if self.orders.requested.is_some() {
             return Ok(Intent::Commanded(self.orders));
         }
@@ -242,7 +243,7 @@ impl Opening<'_> {
         }
         let reservation = match intent.fixed {
             Some(fixed) => fixed,
-            None => match self.under_ceiling(call, tasks_left, applied) {
+            None => match self.under_ceiling(call, share, applied) {
                 Ok(reservation) => reservation,
                 Err(no_room) => return Ok(Intent::Refused(refuse(no_room))),
             },
@@ -251,15 +252,16 @@ impl Opening<'_> {
         Ok(Intent::Open(Box::new(CallReady { open, target: route.target, secret: route.secret, reservation })))
     }
 
-    /// How many tasks are to share what the ceiling leaves, this one among them. Asked while the run's row is locked, so that those
-    /// who share come one after another.
-    fn tasks_left(&mut self, intent: &NewIntent) -> u32 {
-        let others = self.run.unreserved.load(Ordering::Relaxed).saturating_sub(self.counts);
+    /// The task's part of what the ceiling leaves. Asked while the run's row is locked, so that those who share come one after
+    /// another.
+    fn share(&mut self, intent: &NewIntent) -> Share {
+        let own = self.run.shares.weight(&intent.key);
+        let left = self.run.shares.left().saturating_sub(self.taken);
         if intent.counted.load(Ordering::Relaxed) {
-            return others + 1;
+            return Share { own, total: left.saturating_add(own) };
         }
-        self.counts += 1;
-        others
+        self.taken = self.taken.saturating_add(own);
+        Share { own, total: left }
     }
 
     /// What happened while this waited for the lane or for the store: no call is begun after it.
@@ -272,29 +274,31 @@ impl Opening<'_> {
             return Ok(Some(Intent::Stopped));
         }
         let may_come_late = self.run.may_come_late(&intent.key);
-        if may_come_late && runs::find_late_answer(self.tx, control.fence.run, &intent.key).await?.is_some() {
+        if may_come_late
+            && runs::find_late_answer(self.tx, control.fence.run, &intent.key, intent.call.question).await?.is_some()
+        {
             return Ok(Some(Intent::Late));
         }
         Ok(None)
     }
 
-    fn under_ceiling(&self, call: &Call, tasks_left: u32, applied: Option<Applied>) -> Result<Reservation, NoRoom> {
+    fn under_ceiling(&self, call: &Call, share: Share, applied: Option<Applied>) -> Result<Reservation, NoRoom> {
         // A ceiling must not rest on the price of a namesake.
         let price = self.run.context.prices.find_exact(&call.provider, &call.model);
         // What an earlier try of this transaction reserved is no longer part of the room: it is all of this call's.
-        let (room, sharers) = match applied.and_then(|applied| applied.reserved) {
-            Some(reserved) => (reserved, 1),
-            None => (self.room.unwrap_or(Usd::MAX), tasks_left),
+        let (room, share) = match applied.and_then(|applied| applied.reserved) {
+            Some(reserved) => (reserved, Share::WHOLE),
+            None => (self.room.unwrap_or(Usd::MAX), share),
         };
         let reserve = if self.run.own_ceiling { money::under_ceiling } else { money::under_budgets };
-        reserve(call, price, room, sharers)
+        reserve(call, price, room, share)
     }
 }
 
 /// Takes a task from those that are still to reserve, once.
-pub(super) fn count(unreserved: &AtomicU32, counted: &AtomicBool) {
+pub(super) fn count(shares: &Shares, key: &TaskKey, counted: &AtomicBool) {
     if !counted.swap(true, Ordering::Relaxed) {
-        unreserved.fetch_sub(1, Ordering::Relaxed);
+        shares.take(key);
     }
 }
 

@@ -2,33 +2,31 @@
 //! step: intent, one call, answer, each committed before the next depends on it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use acm2_domain::call::{Call, CallError, ErrorClass};
+use acm2_domain::call::{Call, ErrorClass};
 use acm2_domain::content_hash::ContentHash;
 use acm2_domain::ids::{DeliveryId, TenantId};
-use acm2_domain::journal::{Journal, SharedText, Stopped, TaskAnswer, TaskFailure, TaskKey};
-use acm2_domain::retry::{self, Limits, Verdict};
+use acm2_domain::journal::{Journal, Place, SharedText, Stopped, TaskAnswer, TaskFailure, TaskKey};
 use acm2_domain::run::OnInDoubt;
 use acm2_store::control::TenantRow;
 use acm2_store::runs::{Claimed, TaskOutcome};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, sleep};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::attempt::{self, Attempted};
 use super::claim::Past;
 use super::control::{Control, StopCause};
-use super::intent;
-use super::lane::{self, Admitted};
-use super::late;
-use super::route::Refusal;
-use super::settle;
+use super::pages;
+use super::shares::Shares;
 use super::texts;
+use super::uncalled;
 use super::waits::{LongWait, Waits};
 use super::writer::{Write, Writer, Written};
 use crate::call_permits::{CallPermit, TenantPermits};
@@ -45,47 +43,57 @@ pub(super) struct RunJournal {
 /// What all calls of one run share.
 pub(super) struct RunCalls {
     pub(super) context: Arc<Context>,
-    pub(super) tenant: TenantRow,
+    pub(super) tenant: Arc<TenantRow>,
     pub(super) control: Arc<Control>,
     pub(super) deadline: Instant,
     /// Whether the run has a ceiling, its own or what it has reserved in budgets.
     pub(super) ceiling: bool,
-    on_in_doubt: OnInDoubt,
+    pub(super) on_in_doubt: OnInDoubt,
     /// Attempts of this claim and earlier ones were made before the run was retried: they count towards no limit.
-    retry_claim: i64,
+    pub(super) retry_claim: i64,
     /// Whether it is the caller's own: then tasks share it. What budgets hold for a run without one is enough for each.
     pub(super) own_ceiling: bool,
     /// Tasks that were not settled at the claim and have not begun since, so that their money is not reserved.
-    pub(super) unreserved: AtomicU32,
+    pub(super) shares: Shares,
     /// Runs during each call.
     pub(super) meter: Meter,
     permits: TenantPermits,
-    past: Past,
-    /// What was settled since the claim.
-    settled: Mutex<HashMap<TaskKey, Result<TaskAnswer, TaskFailure>>>,
-    waits: Waits,
+    pub(super) past: Past,
+    /// What was settled since the claim; `None` where an answer of an earlier one was taken away.
+    settled: Mutex<HashMap<TaskKey, Option<Result<TaskAnswer, TaskFailure>>>>,
+    waits: Arc<Waits>,
+    /// The run's own `concurrency`.
+    places: Arc<Semaphore>,
     pub(super) writer: Writer,
     /// Answers that are being written while the stages go on.
     pub(super) writes: TaskTracker,
     /// An answer that the stages have seen could not be written.
     pub(super) unkept: AtomicBool,
+    /// Whether anything rests on the answers beside the end.
+    pub(super) judges: bool,
     /// Where the run's own webhook goes.
     pub(super) webhook_url: Option<String>,
+    /// Whether it goes on a conversation.
+    pub(super) goes_on: bool,
 }
 
 impl RunJournal {
     pub(super) fn new(
         context: Arc<Context>,
-        tenant: TenantRow,
+        tenant: Arc<TenantRow>,
         claimed: &Claimed,
         past: Past,
         control: &Arc<Control>,
         time_left: Duration,
         meter: Meter,
     ) -> Self {
-        let settled = u32::try_from(past.tasks.len()).unwrap_or(u32::MAX);
-        let unsettled = claimed.run.tasks_expected.saturating_sub(settled);
+        let shares = if claimed.run.max_cost.is_some() {
+            Shares::of(&claimed.run.spec, &context.prices, |key| past.tasks.contains_key(key))
+        } else {
+            Shares::default()
+        };
         let permits = context.calls.of(tenant.id);
+        let concurrency = claimed.run.spec.concurrency as usize;
         control.skips.skip(past.skipped());
         Self {
             run: Arc::new(RunCalls {
@@ -97,19 +105,27 @@ impl RunJournal {
                 on_in_doubt: claimed.run.spec.on_in_doubt,
                 retry_claim: claimed.run.retry_claim,
                 own_ceiling: claimed.run.spec.max_cost_usd.is_some(),
-                unreserved: AtomicU32::new(unsettled),
+                shares,
                 permits,
                 meter,
                 past,
                 settled: Mutex::default(),
-                waits: Waits::new(Arc::clone(control), claimed.run.spec.concurrency as usize, unsettled as usize),
+                waits: Arc::new(Waits::new(concurrency)),
+                places: Arc::new(Semaphore::new(concurrency)),
                 writer: Writer::default(),
                 writes: TaskTracker::new(),
                 unkept: AtomicBool::new(false),
+                judges: !claimed.run.spec.stages.is_empty() || claimed.run.spec.research.is_some(),
                 webhook_url: claimed.run.spec.webhook_url.clone(),
+                goes_on: claimed.run.spec.conversation.is_some(),
             }),
             calls: TaskTracker::new(),
         }
+    }
+
+    /// Gives the run back once nothing of it goes on.
+    pub(super) async fn watch(&self) -> Infallible {
+        self.run.waits.watch(&self.run.control).await
     }
 
     /// Waits until every call that was begun has been written down or given up.
@@ -152,7 +168,7 @@ impl Drop for RunJournal {
 
 impl Journal for RunJournal {
     fn call(&self, key: TaskKey, call: Call) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>> {
-        if let Some(settled) = self.run.find_settled(&key) {
+        if let Some(settled) = self.run.find_settled(&key, call.question) {
             return std::future::ready(settled).boxed();
         }
         let working = self.calls.spawn(Arc::clone(&self.run).perform(key, call));
@@ -168,8 +184,76 @@ impl Journal for RunJournal {
         .boxed()
     }
 
+    fn find(&self, key: &TaskKey, question: Option<ContentHash>) -> Option<Result<TaskAnswer, TaskFailure>> {
+        self.run.find_settled(key, question)
+    }
+
+    fn place(&self) -> BoxFuture<'_, Result<Place, Stopped>> {
+        async move {
+            let begun = self.run.waits.begin();
+            tokio::select! {
+                biased;
+                () = self.run.control.drain.cancelled() => Err(Stopped),
+                place = Arc::clone(&self.run.places).acquire_owned() => match place {
+                    Ok(place) => Ok(Box::new((place, begun)) as Place),
+                    Err(_) => Err(Stopped),
+                },
+            }
+        }
+        .boxed()
+    }
+
+    fn fail(&self, keys: Vec<TaskKey>, class: ErrorClass, reason: String) -> BoxFuture<'_, Result<(), Stopped>> {
+        self.step(async move { uncalled::fail(&self.run, keys, class, &reason).await }).boxed()
+    }
+
+    fn keep(
+        &self,
+        keys: Vec<TaskKey>,
+        question: Option<ContentHash>,
+        text: String,
+    ) -> BoxFuture<'_, Result<(), Stopped>> {
+        self.step(async move { uncalled::keep(&self.run, keys, question, text).await }).boxed()
+    }
+
+    fn fetch(&self, key: TaskKey, url: String) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>> {
+        let read = self.step(async move { pages::read(&self.run, key, &url).await }).boxed();
+        async move { read.await.unwrap_or(Err(TaskFailure::Stopped)) }.boxed()
+    }
+
     fn text(&self, hash: ContentHash, held: u64) -> BoxFuture<'_, Result<SharedText, Stopped>> {
-        texts::read(&self.run, hash, held).boxed()
+        async move {
+            let _begun = self.run.waits.begin();
+            texts::read(&self.run, hash, held).await
+        }
+        .boxed()
+    }
+
+    fn compute(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'_, Result<(), Stopped>> {
+        async move {
+            let _begun = self.run.waits.begin();
+            tokio::task::spawn_blocking(work).await.map_err(|_| {
+                // A panic; its message may hold anything, so it is not repeated.
+                tracing::error!(run.id = %self.run.control.fence.run, "a figure of the run could not be worked out");
+                self.run.control.stop(StopCause::Defect);
+                Stopped
+            })
+        }
+        .boxed()
+    }
+}
+
+impl RunJournal {
+    /// A step of the stages that only writes.
+    async fn step<T>(&self, write: impl Future<Output = Result<T, Trouble>>) -> Result<T, Stopped> {
+        if self.run.control.drain.is_cancelled() {
+            return Err(Stopped);
+        }
+        let _begun = self.run.waits.begin();
+        write.await.map_err(|trouble| {
+            self.run.control.trouble(&trouble);
+            Stopped
+        })
     }
 }
 
@@ -183,23 +267,44 @@ impl RunCalls {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// How the task was settled, before this claim or since.
-    fn find_settled(&self, key: &TaskKey) -> Option<Result<TaskAnswer, TaskFailure>> {
-        let settled = self.past.tasks.get(key.as_str()).map(|settled| match &settled.outcome {
+    /// How the task was settled, before this claim or since; an answer to another question than the one given is left aside.
+    pub(super) fn find_settled(
+        &self,
+        key: &TaskKey,
+        question: Option<ContentHash>,
+    ) -> Option<Result<TaskAnswer, TaskFailure>> {
+        if let Some(settled) = self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(key) {
+            return settled.clone();
+        }
+        match &self.past.tasks.get(key.as_str())?.outcome {
+            TaskOutcome::Answered(answer) if question.is_some() && answer.question != question => None,
             TaskOutcome::Answered(answer) => {
-                Ok(TaskAnswer { text: answer.text.clone(), finish_reason: answer.finish_reason })
+                Some(Ok(TaskAnswer { text: answer.text.clone(), finish_reason: answer.finish_reason }))
             }
-            TaskOutcome::Failed(error) => Err(TaskFailure::Failed(error.class)),
-        });
-        settled.or_else(|| self.settled.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
+            TaskOutcome::Failed(error) => Some(Err(TaskFailure::Failed(error.class))),
+        }
+    }
+
+    /// Notes that an answer of an earlier claim is none any more.
+    pub(super) fn forget(&self, key: &TaskKey) {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), None);
+        self.shares.give_back(key);
+    }
+
+    /// Notes how a task was settled, for whoever asks again.
+    pub(super) fn settle(&self, key: &TaskKey, result: Result<TaskAnswer, TaskFailure>) {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Some(result));
     }
 
     async fn perform(self: Arc<Self>, key: TaskKey, call: Call) -> Result<TaskAnswer, TaskFailure> {
-        match self.attempts(&key, Arc::new(call)).await {
+        let settled = match uncalled::forget_another(&self, &key, call.question).await {
+            Ok(()) => self.attempts(&key, Arc::new(call)).await,
+            Err(trouble) => Err(trouble),
+        };
+        match settled {
             Ok(Err(TaskFailure::Stopped)) => Err(TaskFailure::Stopped),
             Ok(result) => {
-                self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(key, result.clone());
-                self.waits.settled();
+                self.settle(&key, result.clone());
                 result
             }
             Err(trouble) => {
@@ -207,111 +312,6 @@ impl RunCalls {
                 Err(TaskFailure::Stopped)
             }
         }
-    }
-
-    async fn attempts(
-        self: &Arc<Self>,
-        key: &TaskKey,
-        call: Arc<Call>,
-    ) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
-        let skipped = self.control.skips.of(key);
-        let mine = || self.past.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
-        let counting = || mine().filter(|attempt| attempt.claim > self.retry_claim);
-        let mut number = mine().map(|attempt| attempt.number).max().unwrap_or(0);
-        // What was open at the claim may be answered at any time by the worker that has lost the run.
-        let may_come_late = self.may_come_late(key);
-        let counted = Arc::new(AtomicBool::new(false));
-        if self.on_in_doubt == OnInDoubt::Fail && counting().any(|attempt| attempt.status == "in_doubt") {
-            intent::count(&self.unreserved, &counted);
-            return self.settle_doubt(key, number).await;
-        }
-        let mut failures =
-            u32::try_from(counting().filter(|attempt| attempt.error_class.is_some()).count()).unwrap_or(0);
-        // A task that is left out leaves its share of the ceiling to the others.
-        let gone = || {
-            if skipped.is_cancelled() {
-                intent::count(&self.unreserved, &counted);
-            }
-            Ok(Err(stopped(&skipped)))
-        };
-        // A wait that the last claim was in the middle of.
-        let asked_for = counting().filter_map(|attempt| attempt.retry_at).max();
-        if let Some(rest) = asked_for.and_then(|until| (until - self.context.clock.now()).to_std().ok())
-            && !self.wait(rest, &skipped).await
-        {
-            return gone();
-        }
-        loop {
-            let (permit, pass) = match lane::admit(self, &call, &skipped).await? {
-                Admitted::Go(permit, pass) => (permit, pass),
-                Admitted::Refused(refusal) => {
-                    intent::count(&self.unreserved, &counted);
-                    settle::refused(self, key, &refusal, number).await?;
-                    return Ok(Err(TaskFailure::Failed(refusal.class)));
-                }
-                Admitted::Stopped => return gone(),
-            };
-            if may_come_late && let Some(answer) = late::find_and_use(self, key).await? {
-                intent::count(&self.unreserved, &counted);
-                return Ok(Ok(answer));
-            }
-            number += 1;
-            let made = attempt::make(self, key, &call, number, &counted, &skipped, pass).await?;
-            let (attempt, error) = match made {
-                Attempted::Answered(answer) => return Ok(Ok(answer)),
-                Attempted::Refused(class) => return Ok(Err(TaskFailure::Failed(class))),
-                Attempted::Stopped => return Ok(Err(TaskFailure::Stopped)),
-                Attempted::Again => {
-                    number -= 1;
-                    continue;
-                }
-                Attempted::Failed(attempt, error) => (attempt, error),
-            };
-            drop(permit);
-            failures += 1;
-            match self.verdict(&error, &call, failures) {
-                Verdict::GiveUp => {
-                    settle::failed(self, key, *attempt, &error, number, None).await?;
-                    return Ok(Err(TaskFailure::Failed(error.class)));
-                }
-                Verdict::Retry(delay) => {
-                    settle::failed(self, key, *attempt, &error, number, Some(delay)).await?;
-                    if !self.wait(delay, &skipped).await {
-                        return gone();
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether an attempt of an earlier claim may be answered yet, or has been.
-    pub(super) fn may_come_late(&self, key: &TaskKey) -> bool {
-        let mut mine = self.past.attempts.iter().filter(|attempt| attempt.task_key == key.as_str());
-        mine.any(|attempt| matches!(attempt.status.as_str(), "in_doubt" | "late"))
-    }
-
-    fn verdict(&self, error: &CallError, call: &Call, failures: u32) -> Verdict {
-        if self.on_in_doubt == OnInDoubt::Fail && error.in_doubt() {
-            return Verdict::GiveUp;
-        }
-        let limits = Limits {
-            max_retries: call.max_retries,
-            backoff: self.context.timing.attempt_backoff,
-            time_left: self.time_left(),
-        };
-        retry::after_failure(error, failures, limits, rand::random())
-    }
-
-    /// A task that wants no other attempt after one in doubt: it has the answer that came late, or fails.
-    async fn settle_doubt(&self, key: &TaskKey, attempts: u32) -> Result<Result<TaskAnswer, TaskFailure>, Trouble> {
-        if let Some(answer) = late::find_and_use(self, key).await? {
-            return Ok(Ok(answer));
-        }
-        let message =
-            "an attempt may have reached the provider before its worker was lost, and the run says on_in_doubt: fail";
-        let refusal = Refusal { class: ErrorClass::InDoubt, message: message.to_owned() };
-        settle::refused(self, key, &refusal, attempts).await?;
-        Ok(Err(TaskFailure::Failed(refusal.class)))
     }
 
     /// A permit to have a call under way in this process; `None` where the run stops or the task is skipped first.
@@ -329,20 +329,4 @@ impl RunCalls {
         let is_long = until.saturating_duration_since(Instant::now()) > self.context.timing.release_after;
         is_long.then(|| self.waits.wait_long(until))
     }
-
-    /// Waits before the next attempt; whether the task goes on.
-    async fn wait(&self, delay: Duration, skipped: &CancellationToken) -> bool {
-        let _long = self.long_wait(Instant::now() + delay);
-        tokio::select! {
-            biased;
-            () = self.control.drain.cancelled() => false,
-            () = skipped.cancelled() => false,
-            () = sleep(delay) => true,
-        }
-    }
-}
-
-/// Why a task does not go on.
-fn stopped(skipped: &CancellationToken) -> TaskFailure {
-    if skipped.is_cancelled() { TaskFailure::Failed(ErrorClass::Skipped) } else { TaskFailure::Stopped }
 }

@@ -1,8 +1,9 @@
 //! What came to a call after its run was lost: kept with the attempt by whoever made the call, used by whoever has the run now
 //! (PROTOCOL rule 7).
 
-use acm2_domain::journal::{TaskAnswer, TaskKey};
-use acm2_domain::run::{EventType, NewEvent};
+use acm2_domain::call::{Call, ErrorClass};
+use acm2_domain::journal::{TaskAnswer, TaskFailure, TaskKey};
+use acm2_domain::run::{EventType, NewEvent, TaskError};
 use acm2_store::runs::{self, AttemptOutcome, Change, StoredAnswer, TaskOutcome};
 use futures_util::FutureExt;
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::context::Trouble;
 #[derive(Clone, Copy)]
 pub(super) enum Late<'a> {
     Answer(&'a StoredAnswer),
-    /// One that cannot have cost anything.
+    /// One that cannot have cost anything, or an answer that cannot be used, at its cost.
     Failure(&'a AttemptOutcome),
 }
 
@@ -46,8 +47,13 @@ pub(super) async fn keep(run: &RunCalls, attempt: &OpenAttempt, came: Late<'_>) 
     }
 }
 
-/// Uses an answer that came late to an earlier claim, if there still is one.
-pub(super) async fn find_and_use(run: &RunCalls, key: &TaskKey) -> Result<Option<TaskAnswer>, Trouble> {
+/// Uses an answer that came late to an earlier claim, if there still is one. Where it is not what was expected, the task fails:
+/// it is paid for, and nobody is left who could have asked at once what was meant.
+pub(super) async fn find_and_use(
+    run: &RunCalls,
+    key: &TaskKey,
+    call: &Call,
+) -> Result<Option<Result<TaskAnswer, TaskFailure>>, Trouble> {
     let context = &run.context;
     context
         .stored(|tried| {
@@ -61,22 +67,38 @@ pub(super) async fn find_and_use(run: &RunCalls, key: &TaskKey) -> Result<Option
                 }
                 if let Some(settled) = runs::find_task(&tx, fence.run, key).await? {
                     // An earlier try of this transaction did it.
-                    return Ok(match settled.outcome {
-                        TaskOutcome::Answered(answer) => {
-                            Some(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason })
-                        }
-                        TaskOutcome::Failed(_) => None,
-                    });
+                    return Ok(Some(told(settled.outcome)));
                 }
-                let Some((number, answer)) = runs::find_late_answer(&tx, fence.run, key).await? else {
+                let Some((attempt, number, answer)) =
+                    runs::find_late_answer(&tx, fence.run, key, call.question).await?
+                else {
                     return Ok(None);
                 };
-                let event = NewEvent::new(
-                    EventType::TaskCompleted,
-                    json!({"task_key": key.as_str(), "cost_usd": answer.cost, "late": true}),
-                );
-                runs::write(&tx, fence, Change { completed: 1, ..Change::default() }, &[event], now).await?;
-                let outcome = TaskOutcome::Answered(answer.clone());
+                let defect = call.expects.as_ref().and_then(|expected| expected.check(&answer.text).err());
+                let (outcome, change, event) = match defect {
+                    None => (
+                        TaskOutcome::Answered(answer.clone()),
+                        Change { completed: 1, ..Change::default() },
+                        NewEvent::new(
+                            EventType::TaskCompleted,
+                            json!({"task_key": key.as_str(), "cost_usd": answer.cost, "late": true}),
+                        ),
+                    ),
+                    Some(defect) => {
+                        let class = ErrorClass::UnusableAnswer;
+                        let message = format!("the answer, which came late, cannot be used: {defect}");
+                        let event = json!({"task_key": key.as_str(), "class": class, "message": message, "late": true});
+                        // It is no late answer any more: whoever tries again asks again.
+                        runs::refuse_late_answer(&tx, attempt, class, &message).await?;
+                        let error = TaskError { class, message, http_status: None, provider_code: None };
+                        (
+                            TaskOutcome::Failed(error),
+                            Change { failed: 1, ..Change::default() },
+                            NewEvent::new(EventType::TaskFailed, event),
+                        )
+                    }
+                };
+                runs::write(&tx, fence, change, &[event], now).await?;
                 match runs::insert_task(&tx, fence.run, key, &outcome, number, now).await {
                     Ok(()) => {}
                     // A command has left it out.
@@ -85,9 +107,16 @@ pub(super) async fn find_and_use(run: &RunCalls, key: &TaskKey) -> Result<Option
                 }
                 tx.commit().await?;
                 context.progress.grew(fence.run);
-                Ok(Some(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason }))
+                Ok(Some(told(outcome)))
             }
             .boxed()
         })
         .await
+}
+
+fn told(outcome: TaskOutcome) -> Result<TaskAnswer, TaskFailure> {
+    match outcome {
+        TaskOutcome::Answered(answer) => Ok(TaskAnswer { text: answer.text, finish_reason: answer.finish_reason }),
+        TaskOutcome::Failed(error) => Err(TaskFailure::Failed(error.class)),
+    }
 }

@@ -3,18 +3,23 @@
 mod attempt;
 mod claim;
 mod control;
+mod images;
 mod intent;
 mod journal;
 mod key_notes;
 mod lane;
 mod late;
 mod money;
+mod pages;
 mod poison;
+mod retries;
 mod route;
 mod settle;
+mod shares;
 mod skips;
 mod texts;
 mod together;
+mod uncalled;
 mod waits;
 mod writer;
 
@@ -30,6 +35,7 @@ use acm2_store::runs::{self, Claimed, Ending, Fence, FenceError, Orders, Release
 use acm2_store::{StoreError, TenantTx};
 use futures_util::FutureExt;
 
+pub(crate) use self::claim::Started;
 use self::claim::{Claim, Taken};
 use self::control::{Control, StopCause};
 use self::journal::RunJournal;
@@ -54,8 +60,8 @@ enum Next {
 pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held) -> Outcome {
     let again = Outcome::GiveBack(context.timing.claim_retry);
     let Some(_live) = context.live_runs.enter(run) else { return again };
-    let tenants = context.store.tenants();
-    let (claim, tenant) = tokio::join!(claim::claim(&context, job.tenant, run), tenants.find(job.tenant));
+    let tenant = context.accounts.find(&context.store, job.tenant);
+    let (claim, tenant) = tokio::join!(claim::claim(&context, job.tenant, run), tenant);
     let Taken { claimed, past, is_quiet } = match claim {
         Ok(Claim::Got(taken)) => *taken,
         Ok(Claim::Ended(run_job)) => return finish(&context, job, run, run_job, None).await,
@@ -106,7 +112,13 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
 }
 
 /// Runs the stages.
-async fn drive(context: &Arc<Context>, tenant: TenantRow, claimed: &Claimed, past: claim::Past, held: &Held) -> Next {
+async fn drive(
+    context: &Arc<Context>,
+    tenant: Arc<TenantRow>,
+    claimed: &Claimed,
+    past: claim::Past,
+    held: &Held,
+) -> Next {
     let tenant_id = tenant.id;
     let control = Arc::new(Control::new(claimed.fence));
     control.obey(Orders { requested: claimed.run.requested, skips: 0 });
@@ -125,6 +137,7 @@ async fn drive(context: &Arc<Context>, tenant: TenantRow, claimed: &Claimed, pas
     let (through, ended) = tokio::select! {
         through = stages => through,
         never = control::watch(context, tenant_id, &control, held, time_left) => match never {},
+        never = journal.watch() => match never {},
     };
     if let Some(deliveries) = ended {
         return Next::Ended(deliveries);

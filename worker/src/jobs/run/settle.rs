@@ -14,7 +14,9 @@ use chrono::TimeDelta;
 use futures_util::FutureExt;
 use serde_json::json;
 
-use super::attempt::OpenAttempt;
+use super::attempt::{OpenAttempt, Unusable};
+use super::control::StopCause;
+use super::images::Room;
 use super::journal::RunCalls;
 use super::key_notes;
 use super::late::{self, Late};
@@ -32,10 +34,10 @@ pub(super) struct Settling {
 }
 
 impl Settling {
-    /// How much text it holds.
+    /// How much text and how many bytes of artifacts it holds.
     pub(super) fn bytes(&self) -> usize {
         match self.task.as_ref().map(|task| &task.outcome) {
-            Some(TaskOutcome::Answered(answer)) => answer.text.len(),
+            Some(TaskOutcome::Answered(answer)) => answer.held_bytes(),
             Some(TaskOutcome::Failed(_)) | None => 0,
         }
     }
@@ -73,26 +75,18 @@ pub(super) fn answered(
     attempt: OpenAttempt,
     answer: &Answer,
     number: u32,
+    room: Room,
 ) -> TaskAnswer {
     let cost = run.context.prices.cost(&call.provider, &call.model, answer);
-    let stored = StoredAnswer::of(answer, cost);
+    let stored = StoredAnswer { question: call.question, ..StoredAnswer::of(answer, cost) };
     let seen = TaskAnswer { text: stored.text.clone(), finish_reason: stored.finish_reason };
-    let reserved = attempt.reserved.map_or(0, Usd::pico);
     let settling = Arc::new(Settling {
         outcome: AttemptOutcome {
             provider_request_id: stored.provider_request_id.clone(),
             cost: cost.amount,
             ..AttemptOutcome::default()
         },
-        change: Change {
-            spent: cost.amount.map_or(0, Usd::pico),
-            reserved: -reserved,
-            // Of an answer whose cost nobody knows the ceiling goes on counting the worst case.
-            in_doubt: if cost.amount.is_none() { reserved } else { 0 },
-            completed: 1,
-            unknown_costs: u32::from(cost.amount.is_none()),
-            ..Change::default()
-        },
+        change: Change { completed: 1, ..paid(&attempt, cost.amount) },
         event: Some(completed_event(key, call, &stored)),
         task: Some(NewTask { key: key.clone(), outcome: TaskOutcome::Answered(stored), attempts: number }),
         attempt,
@@ -100,6 +94,8 @@ pub(super) fn answered(
     let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
     let run_calls = Arc::clone(run);
     run.writes.spawn(async move {
+        // Until it is written, or kept.
+        let _room = room;
         let mut unkept = Unkept(Some(&run_calls));
         match write(&run_calls, &settling, handed_in).await {
             Ok(()) => unkept.0 = None,
@@ -115,6 +111,67 @@ pub(super) fn answered(
         }
     });
     seen
+}
+
+/// Commits that an answer is paid for and cannot be used; with `again`, another attempt follows, else the task has failed.
+pub(super) async fn unusable(
+    run: &RunCalls,
+    key: &TaskKey,
+    call: &Call,
+    unusable: Unusable,
+    number: u32,
+    again: bool,
+) -> Result<(), Trouble> {
+    let Unusable { open: attempt, answer, defect, .. } = unusable;
+    let cost = run.context.prices.cost(&call.provider, &call.model, &answer);
+    let class = ErrorClass::UnusableAnswer;
+    let message = format!("the answer cannot be used: {defect}");
+    let event = NewEvent::new(
+        if again { EventType::AttemptFailed } else { EventType::TaskFailed },
+        json!({
+            "task_key": key.as_str(),
+            "attempt": number,
+            "class": class,
+            "message": message,
+            "cost_usd": cost.amount,
+            "retry_in_ms": again.then_some(0),
+        }),
+    );
+    let error = TaskError { class, message: message.clone(), http_status: None, provider_code: None };
+    let settling = Arc::new(Settling {
+        outcome: AttemptOutcome {
+            error_class: Some(class),
+            error_message: Some(message),
+            provider_request_id: answer.provider_request_id.clone(),
+            cost: cost.amount,
+            ..AttemptOutcome::default()
+        },
+        change: Change { failed: u32::from(!again), ..paid(&attempt, cost.amount) },
+        event: Some(event),
+        task: (!again).then(|| NewTask { key: key.clone(), outcome: TaskOutcome::Failed(error), attempts: number }),
+        attempt,
+    });
+    let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
+    match write(run, &settling, handed_in).await {
+        Err(Trouble::Lost) => {
+            late::keep(run, &settling.attempt, Late::Failure(&settling.outcome)).await;
+            Err(Trouble::Lost)
+        }
+        written => written,
+    }
+}
+
+/// What the cost of an answer moves.
+fn paid(attempt: &OpenAttempt, cost: Option<Usd>) -> Change {
+    let reserved = attempt.reserved.map_or(0, Usd::pico);
+    Change {
+        spent: cost.map_or(0, Usd::pico),
+        reserved: -reserved,
+        // Of an answer whose cost nobody knows the ceiling goes on counting the worst case.
+        in_doubt: if cost.is_none() { reserved } else { 0 },
+        unknown_costs: u32::from(cost.is_none()),
+        ..Change::default()
+    }
 }
 
 /// Commits what was handed in, and does what the run's row tells.
@@ -142,6 +199,10 @@ async fn write(run: &RunCalls, settling: &Arc<Settling>, handed_in: HandedIn) ->
 async fn write_alone(run: &RunCalls, settling: &Settling) -> Result<Orders, Trouble> {
     if let Some(orders) = write_apart(run, settling).await? {
         return Ok(orders);
+    }
+    if run.judges && settling.outcome.error_class.is_none() {
+        // The stages have seen an answer that there is not: nothing may rest on it. The next claim begins with what is stored.
+        run.control.stop(StopCause::Waiting(Duration::from_millis(1)));
     }
     Ok(write_apart(run, &settling.without_task()).await?.unwrap_or_default())
 }

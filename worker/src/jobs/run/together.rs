@@ -42,11 +42,19 @@ pub(super) async fn write(run: &RunCalls, tx: TenantTx, writes: &[Write]) -> Res
     let numbers = events.len() as u64 + u64::from(ends);
     let moved = settlings.iter().fold(Change::default(), |sum, settling| sum + settling.change);
     let reserved = intents.iter().map(|intent| intent.reserved_at_once()).sum();
-    let locked = runs::lock(&tx, fence, moved + Change { reserved, ..Change::default() }, numbers).await?;
-    for settling in &settlings {
-        if !runs::settle_attempt(&tx, settling.attempt.id, &settling.outcome, now).await? {
-            return Err(Failed::Surely);
-        }
+    let change = moved + Change { reserved, ..Change::default() };
+    let at_once = if ends && intents.is_empty() && !run.ceiling {
+        runs::lock_and_end(&tx, fence, change, numbers, now).await?
+    } else {
+        None
+    };
+    let (locked, at_once) = match at_once {
+        Some((locked, at_once)) => (locked, Some(at_once)),
+        None => (runs::lock(&tx, fence, change, numbers).await?, None),
+    };
+    let outcomes = settlings.iter().map(|settling| (settling.attempt.id, &settling.outcome));
+    if !runs::settle_attempts(&tx, outcomes, now).await? {
+        return Err(Failed::Surely);
     }
     let tasks: Vec<&NewTask> = settlings.iter().filter_map(|settling| settling.task.as_ref()).collect();
     runs::insert_tasks(&tx, fence.run, tasks, now).await?;
@@ -54,8 +62,15 @@ pub(super) async fn write(run: &RunCalls, tx: TenantTx, writes: &[Write]) -> Res
     let mut opened = intent::open(run, &tx, &locked, &wanted, now).await?.into_iter();
     let mut ended = None;
     if ends {
-        let (end, event) = runs::end_settled(&tx, fence, &locked, run.webhook_url.as_deref(), now).await?;
+        let url = run.webhook_url.as_deref();
+        let (end, event) = match at_once {
+            Some(at_once) => at_once.tell(&tx, fence, url, now).await?,
+            None => runs::end_settled(&tx, fence, &locked, url, now).await?,
+        };
         events.push(event);
+        if run.goes_on {
+            runs::go_on(&tx, fence.run, now).await?;
+        }
         ended = Some(end);
     }
     runs::write_events(&tx, fence.run, locked.last_event + 1 - numbers, &events, now).await?;

@@ -2,64 +2,100 @@
 //! held.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
 use super::control::{Control, StopCause};
 
-/// The unsettled tasks of one run, and those of them that wait for long.
+/// Between two steps of a stage nothing is under way for a moment: only what lasts as long as this is a standstill.
+const SURE_AFTER: Duration = Duration::from_millis(500);
+
+/// What is under way of one run, and what of it waits for long.
 #[derive(Debug)]
 pub(super) struct Waits {
-    control: Arc<Control>,
     /// How many tasks the run works on at once: a task that waits keeps its place.
     places: usize,
     state: Mutex<State>,
+    changed: Notify,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
-    unsettled: usize,
+    /// Steps of the stages that have begun and are not through.
+    begun: usize,
     /// By number, when each long wait ends.
     long: BTreeMap<u64, Instant>,
-    next: u64,
+    /// How often this has changed.
+    changes: u64,
 }
 
 impl Waits {
-    pub(super) fn new(control: Arc<Control>, places: usize, unsettled: usize) -> Self {
-        Self { control, places, state: Mutex::new(State { unsettled, long: BTreeMap::new(), next: 0 }) }
+    pub(super) fn new(places: usize) -> Self {
+        Self { places, state: Mutex::default(), changed: Notify::new() }
     }
 
-    /// A task is settled: its place is free for another, if one is left.
-    pub(super) fn settled(&self) {
-        self.change(|state| state.unsettled = state.unsettled.saturating_sub(1));
+    /// A step begins, and is through when the guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> Begun {
+        self.change(|state| state.begun += 1);
+        Begun(Arc::clone(self))
     }
 
     /// A task waits until `end`, or until the guard is dropped.
     pub(super) fn wait_long(&self, end: Instant) -> LongWait<'_> {
         let number = self.change(|state| {
-            state.next += 1;
-            state.long.insert(state.next, end);
-            state.next
+            state.long.insert(state.changes, end);
+            state.changes
         });
         LongWait(self, number)
     }
 
+    /// Gives the run back once nothing of it goes on.
+    pub(super) async fn watch(&self, control: &Control) -> Infallible {
+        loop {
+            let Some((changes, _)) = self.standstill() else {
+                self.changed.notified().await;
+                continue;
+            };
+            sleep(SURE_AFTER).await;
+            if let Some((_, end)) = self.standstill().filter(|(now, _)| *now == changes) {
+                let wait = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+                control.stop(StopCause::Waiting(wait));
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Where nothing goes on: how often things had changed by then, and when the first wait is over.
+    fn standstill(&self) -> Option<(u64, Instant)> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let first_end = state.long.values().min().copied()?;
+        (state.long.len() >= self.places.min(state.begun)).then_some((state.changes, first_end))
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.changes += 1;
         let changed = change(&mut state);
-        let first_end = state.long.values().min().copied();
-        let nothing_goes_on = state.long.len() >= self.places.min(state.unsettled);
         drop(state);
-        if let Some(end) = first_end.filter(|_| nothing_goes_on) {
-            let wait = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            self.control.stop(StopCause::Waiting(wait));
-        }
+        self.changed.notify_one();
         changed
     }
 }
 
+#[derive(Debug)]
+pub(super) struct Begun(Arc<Waits>);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.change(|state| state.begun = state.begun.saturating_sub(1));
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct LongWait<'a>(&'a Waits, u64);
 
 impl Drop for LongWait<'_> {
@@ -78,28 +114,52 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(100);
 
-    fn waits(places: usize, unsettled: usize) -> (Arc<Control>, Waits) {
-        let control = Arc::new(Control::new(Fence { run: RunId::generate(), claim: 1 }));
-        (Arc::clone(&control), Waits::new(control, places, unsettled))
-    }
-
-    #[tokio::test]
-    async fn a_run_goes_on_while_a_place_is_left_for_its_other_tasks() {
-        let (control, waits) = waits(2, 50);
-        let _first = waits.wait_long(Instant::now() + LONG);
-        for _ in 0..48 {
-            waits.settled();
-            assert_eq!(control.cause(), None);
+    /// Why the run is stopped, if it is within ten seconds.
+    async fn cause(waits: &Waits) -> Option<StopCause> {
+        let control = Control::new(Fence { run: RunId::generate(), claim: 1 });
+        tokio::select! {
+            never = waits.watch(&control) => match never {},
+            () = sleep(Duration::from_secs(10)) => control.cause(),
         }
-        waits.settled();
-        assert!(matches!(control.cause(), Some(StopCause::Waiting(_))), "only the task that waits is left");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn a_run_goes_on_while_anything_else_of_it_does() {
+        let waits = Arc::new(Waits::new(2));
+        let (_waits_long, other) = (waits.begin(), waits.begin());
+        let _first = waits.wait_long(Instant::now() + LONG);
+        assert_eq!(cause(&waits).await, None);
+        drop(other);
+        assert!(matches!(cause(&waits).await, Some(StopCause::Waiting(_))), "only the task that waits is left");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_run_whose_places_all_wait_is_given_back_until_the_first_wait_is_over() {
-        let (control, waits) = waits(2, 50);
+        let waits = Arc::new(Waits::new(2));
+        let _begun: Vec<Begun> = (0..50).map(|_| waits.begin()).collect();
         let _first = waits.wait_long(Instant::now() + LONG);
         let _second = waits.wait_long(Instant::now() + 3 * LONG);
-        assert!(matches!(control.cause(), Some(StopCause::Waiting(wait)) if wait <= LONG), "{:?}", control.cause());
+        let cause = cause(&waits).await;
+        assert!(matches!(cause, Some(StopCause::Waiting(wait)) if wait <= LONG), "{cause:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_between_two_steps_is_no_standstill() {
+        let waits = Arc::new(Waits::new(2));
+        let _waits_long = waits.begin();
+        let _first = waits.wait_long(Instant::now() + LONG);
+        let steps = async {
+            for _ in 0..100 {
+                sleep(SURE_AFTER / 2).await;
+                let step = waits.begin();
+                sleep(SURE_AFTER / 2).await;
+                drop(step);
+            }
+        };
+        let control = Control::new(Fence { run: RunId::generate(), claim: 1 });
+        tokio::select! {
+            never = waits.watch(&control) => match never {},
+            () = steps => assert_eq!(control.cause(), None),
+        }
     }
 }

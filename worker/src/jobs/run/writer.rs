@@ -114,6 +114,17 @@ impl Writer {
         }
     }
 
+    /// The turn to write, once all that was handed in before is written.
+    pub(super) async fn quiet(&self, run: &RunCalls) -> OwnedMutexGuard<()> {
+        loop {
+            let turn = Arc::clone(&self.turn).lock_owned().await;
+            if self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                return turn;
+            }
+            self.write_waiting(run, turn).await;
+        }
+    }
+
     /// Whoever had it in hand was dropped in the middle.
     async fn cut_off(&self) -> Written {
         self.went_apart.store(true, Ordering::Relaxed);

@@ -1,18 +1,17 @@
 //! How far the strengths would move if the judges were asked again: the votes are drawn anew many times, the strengths fitted to
 //! each sample, and the middle 95 % of each strength is its interval (Efron and Tibshirani 1993, "An Introduction to the
 //! Bootstrap", chapter 13: percentile intervals; ends between two samples are interpolated, type 7 of Hyndman and Fan 1996).
-//!
-//! Drawing uses ChaCha with 8 rounds, whose output is the same on every machine and in every version.
 
 use std::collections::BTreeMap;
 
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
 use super::fit::{self, Duel};
 use super::tally::{Counts, Tally};
+use crate::draw::{pick, unit};
 use crate::ranking::leaderboard::SAME;
 use crate::ranking::summary::{CONFIDENCE, ENOUGH, Interval};
 use crate::ranking::votes::{Outcome, Pair, VoteTable};
@@ -153,27 +152,6 @@ fn draw_groups(tally: &Tally, groups: &[Vec<(Pair, Outcome)>], rng: &mut ChaCha8
     sample.into_iter().filter_map(duel).collect()
 }
 
-/// One of the items, each as likely as the others.
-fn pick<'a, T>(items: &'a [T], rng: &mut ChaCha8Rng) -> Option<&'a T> {
-    items.get(usize::try_from(below(rng, items.len() as u64)).ok()?)
-}
-
-/// A number from 0 to `bound` − 1, each as likely as the others (Lemire 2019, "Fast Random Integer Generation in an Interval").
-fn below(rng: &mut ChaCha8Rng, bound: u64) -> u64 {
-    let uneven = bound.wrapping_neg().checked_rem(bound).unwrap_or_default();
-    loop {
-        let wide = u128::from(rng.next_u64()) * u128::from(bound);
-        if wide as u64 >= uneven {
-            return (wide >> 64) as u64;
-        }
-    }
-}
-
-/// A number from 0 up to, and not with, 1, in steps of 2⁻⁵³.
-fn unit(rng: &mut ChaCha8Rng) -> f64 {
-    (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
-}
-
 /// The value below which a share of the sorted values lies, interpolated between two.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() as f64 - 1.0);
@@ -185,22 +163,6 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn draws_are_even_and_the_same_everywhere() {
-        let mut rng = ChaCha8Rng::from_seed([7; 32]);
-        let mut counts = [0_u32; 5];
-        for _ in 0..50_000 {
-            counts[below(&mut rng, 5) as usize] += 1;
-        }
-        assert!(counts.iter().all(|count| count.abs_diff(10_000) < 400), "{counts:?}");
-        // The first block of ChaCha8 for the key 0, nonce 0 begins 3e 00 ef 2f 89 5f 40 d6 (Strombergson, draft-strombergson-
-        // chacha-test-vectors, TC1).
-        assert_eq!(
-            ChaCha8Rng::from_seed([0; 32]).next_u64(),
-            u64::from_le_bytes([0x3e, 0, 0xef, 0x2f, 0x89, 0x5f, 0x40, 0xd6])
-        );
-    }
 
     /// numpy.quantile([1, 2, 3, 4], [0, 0.025, 0.5, 0.975, 1]).
     #[test]

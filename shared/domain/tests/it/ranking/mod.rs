@@ -3,7 +3,7 @@
 mod figures;
 mod intervals;
 mod limits;
-mod panels;
+pub(crate) mod panels;
 mod properties;
 mod reference;
 mod speed;

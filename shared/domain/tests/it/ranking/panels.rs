@@ -11,15 +11,15 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 /// Everything that the judges of a run said.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Judgements {
-    pub(super) scores: Vec<ScoreRow>,
-    pub(super) votes: Vec<Vote>,
-    pub(super) rankings: Vec<Ranking>,
+pub(crate) struct Judgements {
+    pub(crate) scores: Vec<ScoreRow>,
+    pub(crate) votes: Vec<Vote>,
+    pub(crate) rankings: Vec<Ranking>,
 }
 
 impl Judgements {
     /// The same in another order.
-    pub(super) fn shuffled(&self, seed: u64) -> Self {
+    pub(crate) fn shuffled(&self, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut other = self.clone();
         shuffle(&mut other.scores, &mut rng);
@@ -28,15 +28,15 @@ impl Judgements {
         other
     }
 
-    pub(super) fn score_table(&self) -> ScoreTable {
+    pub(crate) fn score_table(&self) -> ScoreTable {
         ScoreTable::new(self.scores.clone()).unwrap()
     }
 
-    pub(super) fn vote_table(&self) -> VoteTable {
+    pub(crate) fn vote_table(&self) -> VoteTable {
         VoteTable::new(self.votes.clone(), Orders::Both).unwrap()
     }
 
-    pub(super) fn ranking_table(&self) -> RankingTable {
+    pub(crate) fn ranking_table(&self) -> RankingTable {
         RankingTable::new(self.rankings.clone()).unwrap()
     }
 }
@@ -47,19 +47,19 @@ fn shuffle<T>(items: &mut [T], rng: &mut ChaCha8Rng) {
     }
 }
 
-pub(super) fn pair(one: u32, other: u32) -> Pair {
+pub(crate) fn pair(one: u32, other: u32) -> Pair {
     Pair::new(Candidate(one), Candidate(other)).unwrap()
 }
 
 /// What is counted of a pair: wins of the left one, wins of the right one, ties.
-pub(super) type Tally = (u32, u32, [u32; 3]);
+pub(crate) type Tally = (u32, u32, [u32; 3]);
 
 /// A table with so many verdicts of each kind, by one judge in as many iterations.
-pub(super) fn tallied(tallies: &[Tally]) -> VoteTable {
+pub(crate) fn tallied(tallies: &[Tally]) -> VoteTable {
     VoteTable::new(votes_of(tallies), Orders::Single).unwrap()
 }
 
-pub(super) fn votes_of(tallies: &[Tally]) -> Vec<Vote> {
+pub(crate) fn votes_of(tallies: &[Tally]) -> Vec<Vote> {
     let mut votes = Vec::new();
     for &(left, right, [left_wins, right_wins, ties]) in tallies {
         let choices = [(Choice::A, left_wins), (Choice::B, right_wins), (Choice::Tie, ties)];
@@ -84,7 +84,7 @@ fn choice() -> impl Strategy<Value = Option<Choice>> {
 }
 
 /// Judgements on `candidates` answers by a few judges, with gaps of all kinds; some tables are empty.
-pub(super) fn judgements(candidates: std::ops::Range<u32>) -> impl Strategy<Value = Judgements> {
+pub(crate) fn judgements(candidates: std::ops::Range<u32>) -> impl Strategy<Value = Judgements> {
     (candidates, 0_u32..4, 1_u32..4, 1_u32..4).prop_flat_map(|(candidates, judges, criteria, iterations)| {
         let mut rows = Vec::new();
         let mut shown = Vec::new();

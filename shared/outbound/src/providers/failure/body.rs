@@ -44,6 +44,8 @@ impl ErrorBody {
             &metadata["error_type"],
             &metadata["reason"],
             &answer["code"],
+            // Exa.
+            &answer["tag"],
             &answer["finish_reason"],
             &answer["status"],
         ]
@@ -59,7 +61,7 @@ impl ErrorBody {
             retry_delay: details.retry_delay,
             per_day_quota: details.per_day_quota,
             moderated: metadata["reasons"].is_array() || !metadata["flagged_input"].is_null(),
-            request_id: json::owned(&answer["request_id"]).or_else(|| json::owned(&answer["id"])),
+            request_id: ["request_id", "id", "requestId"].iter().find_map(|name| json::owned(&answer[*name])),
         }
     }
 
@@ -93,6 +95,8 @@ fn message(answer: &Value, error: &Value) -> Option<String> {
         error,
         &answer["message"],
         &answer["detail"],
+        // Tavily.
+        &answer["detail"]["error"],
         &error["msg"],
         &answer["errors"][0]["message"],
     ]

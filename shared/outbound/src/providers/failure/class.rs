@@ -18,10 +18,16 @@ const BILLING_WORDS: &[&str] = &[
     "contract_spend_limit_reached",      // Anthropic
     "payment_required",                  // OpenRouter
     "weight_exceeds_budget",             // OpenRouter
+    "no_more_credits",                   // Exa
+    "api_key_budget_exceeded",           // Exa
 ];
 
-/// Texts that mean the same, where the code does not tell: Anthropic's 400, OpenRouter's 403.
-const BILLING_TEXTS: &[&str] = &["credit balance is too low", "key limit exceeded", "insufficient balance"];
+/// Texts that mean the same, where the code does not tell: Anthropic's and Serper's 400, OpenRouter's 403.
+const BILLING_TEXTS: &[&str] =
+    &["credit balance is too low", "key limit exceeded", "insufficient balance", "not enough credits"];
+
+/// Statuses that mean the same: 432 and 433 are Tavily's, for the plan's limit and the one of pay-as-you-go.
+const BILLING_STATUSES: &[u16] = &[402, 432, 433];
 
 /// Codes of a refused key.
 const KEY_WORDS: &[&str] = &["api_key_invalid", "invalid_api_key", "authentication_error", "unauthenticated"];
@@ -50,7 +56,7 @@ pub(super) fn classify(status: u16, body: &ErrorBody) -> ErrorClass {
     if status == 402 && has(&["in_flight_budget_exhausted"]) {
         return ErrorClass::ProviderRateLimited;
     }
-    if status == 402 || has(BILLING_WORDS) || (status < 500 && says(BILLING_TEXTS)) {
+    if BILLING_STATUSES.contains(&status) || has(BILLING_WORDS) || (status < 500 && says(BILLING_TEXTS)) {
         return ErrorClass::ProviderQuota;
     }
     match status {
@@ -126,6 +132,8 @@ mod tests {
             (422, ProviderRequest),
             (425, ProviderOverloaded),
             (429, ProviderRateLimited),
+            (432, ProviderQuota),
+            (433, ProviderQuota),
             (498, ProviderOverloaded),
             (500, ProviderOverloaded),
             (502, ProviderOverloaded),

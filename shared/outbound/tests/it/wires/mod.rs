@@ -2,15 +2,22 @@
 
 mod anthropic_messages;
 mod gemini_generate_content;
+mod gemini_images;
 mod openai_chat;
+mod openai_images;
 mod openai_responses;
+mod search;
 
 use std::time::Duration;
 
+use acm2_domain::artifact::{ArtifactType, MOST_ARTIFACT_BYTES};
 use acm2_domain::call::{Answer, Call, CallError, ErrorClass, FinishReason, Message, Role, Sampling, Usage};
+use acm2_domain::image::{ImageQuality, ImageSize, ImageSpec};
 use acm2_domain::judging::{Expectation, Scoring};
 use acm2_domain::providers::{PROVIDERS, Provider, find_provider};
-use acm2_outbound::providers::{HttpRequest, authorize, decode, encode};
+use acm2_outbound::providers::{HttpRequest, authorize, decode, encode, wire_of};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -34,6 +41,8 @@ pub(crate) fn call(slug: &str, model: &str) -> Call {
         timeout: Duration::from_mins(10),
         max_retries: 2,
         expects: None,
+        question: None,
+        image: None,
     }
 }
 
@@ -81,7 +90,8 @@ fn added_for_judging(slug: &str) -> Value {
 }
 
 fn request(slug: &str, call: &Call) -> HttpRequest {
-    encode(provider(slug), call, &Url::parse("https://llm.example/v1").unwrap())
+    let provider = provider(slug);
+    encode(provider, wire_of(provider, call).unwrap(), call, &Url::parse("https://llm.example/v1").unwrap())
 }
 
 fn body(slug: &str, call: &Call) -> Value {
@@ -100,7 +110,20 @@ fn decoded(
 ) -> Result<Answer, CallError> {
     let headers: HeaderMap =
         headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
-    decode(provider(slug), StatusCode::from_u16(status).unwrap(), &headers, body)
+    decode(provider(slug), provider(slug).wire, StatusCode::from_u16(status).unwrap(), &headers, body)
+}
+
+/// The same of the wire of images.
+fn decoded_image(slug: &str, status: u16, body: &[u8]) -> Result<Answer, CallError> {
+    let provider = provider(slug);
+    let status = StatusCode::from_u16(status).unwrap();
+    decode(provider, provider.image_wire.unwrap(), status, &HeaderMap::new(), body)
+}
+
+/// A call that wants an image.
+fn image_call(slug: &str, model: &str, image: ImageSpec) -> Call {
+    let messages = vec![Message { role: Role::User, content: "a fox in snow".to_owned() }];
+    Call { messages, max_output_tokens: Some(2_048), image: Some(image), ..call(slug, model) }
 }
 
 fn answer(slug: &str, file: &str) -> Answer {
@@ -122,10 +145,12 @@ fn usage(input: u64, cached: u64, written: u64, output: u64, reasoning: u64) -> 
         cache_write_tokens: written,
         output_tokens: output,
         reasoning_tokens: reasoning,
+        image_tokens: 0,
     }
 }
 
-const EVERY_WIRE: [&str; 4] = ["openrouter", "openai", "anthropic", "google"];
+const EVERY_WIRE: [&str; 7] = ["openrouter", "openai", "anthropic", "google", "exa", "tavily", "serper"];
+const EVERY_IMAGE_WIRE: [&str; 2] = ["openai", "google"];
 
 #[test]
 fn the_key_stands_in_one_sensitive_header_and_nowhere_else() {
@@ -134,6 +159,9 @@ fn the_key_stands_in_one_sensitive_header_and_nowhere_else() {
         ("openai", "authorization", "Bearer sk-canary-0001"),
         ("anthropic", "x-api-key", "sk-canary-0001"),
         ("google", "x-goog-api-key", "sk-canary-0001"),
+        ("exa", "x-api-key", "sk-canary-0001"),
+        ("tavily", "authorization", "Bearer sk-canary-0001"),
+        ("serper", "x-api-key", "sk-canary-0001"),
     ] {
         let mut headers = HeaderMap::new();
         authorize(provider(slug).wire, &mut headers, &SecretString::from("sk-canary-0001")).unwrap();
@@ -166,7 +194,7 @@ fn sampling_parameters_and_limits_are_sent_only_where_the_caller_set_them() {
 #[test]
 fn no_schema_is_sent_to_a_provider_that_does_not_take_one_with_every_model() {
     let plain: Vec<_> = PROVIDERS.iter().filter(|provider| !provider.takes_schema).map(|row| row.slug).collect();
-    assert_eq!(plain, ["openrouter", "groq", "deepseek", "together", "openai-compatible"]);
+    assert_eq!(plain, ["openrouter", "groq", "deepseek", "together", "exa", "tavily", "serper", "openai-compatible"]);
     for slug in plain {
         assert_eq!(added_for_judging(slug), json!({}), "{slug}");
     }
@@ -189,6 +217,32 @@ fn what_is_no_json_object_of_the_wire_is_a_decode_error() {
         {
             let error = decoded(slug, 200, &[], body).unwrap_err();
             assert_eq!(error.class, ErrorClass::ProviderDecode, "{slug}: {body:?}");
+            for slug in EVERY_IMAGE_WIRE {
+                assert_eq!(decoded_image(slug, 200, body).unwrap_err().class, ErrorClass::ProviderDecode);
+            }
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_image_are_refused_whatever_they_are_said_to_be() {
+    let openai = |data: &str| json!({"data": [{"b64_json": data}], "output_format": "png"});
+    let google = |data: &str| {
+        let part = json!({"inlineData": {"mimeType": "image/png", "data": data}});
+        json!({"candidates": [{"content": {"parts": [part]}, "finishReason": "STOP"}]})
+    };
+    let large = [b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR".as_slice(), &vec![0; MOST_ARTIFACT_BYTES]].concat();
+    for (data, why) in [
+        (STANDARD.encode("<html><script>alert(1)</script>"), "neither PNG nor JPEG nor WebP"),
+        (STANDARD.encode("<svg xmlns='http://www.w3.org/2000/svg'/>"), "neither PNG nor JPEG nor WebP"),
+        (STANDARD.encode(large), "larger than 8388608 bytes"),
+        ("not base64!".to_owned(), "not base64"),
+    ] {
+        for (slug, body) in [("openai", openai(&data)), ("google", google(&data))] {
+            let error = decoded_image(slug, 200, body.to_string().as_bytes()).unwrap_err();
+            assert_eq!((error.class, error.should_retry), (ErrorClass::ProviderDecode, Some(false)), "{slug}");
+            assert!(error.message.contains(why), "{}", error.message);
+            assert!(error.in_doubt());
         }
     }
 }
@@ -246,7 +300,7 @@ mod hostile {
 
     fn any_json() -> impl Strategy<Value = Value> {
         let name = prop_oneof![
-            "choices|message|content|error|usage|output|candidates|status|type|code|details|metadata|finish_reason|parts|text",
+            "choices|message|content|error|usage|results|organic|title|url|link|highlights|costDollars|total|output|candidates|status|type|code|details|metadata|finish_reason|parts|text|data|b64_json|inlineData",
             "[a-z]{1,4}",
         ];
         let leaf = prop_oneof![
@@ -270,6 +324,9 @@ mod hostile {
         fn no_json_and_no_status_makes_a_wire_panic(value in any_json(), status in 200_u16..600) {
             for slug in EVERY_WIRE {
                 let _ = decoded(slug, status, &[], value.to_string().as_bytes());
+            }
+            for slug in EVERY_IMAGE_WIRE {
+                let _ = decoded_image(slug, status, value.to_string().as_bytes());
             }
         }
     }

@@ -1,0 +1,180 @@
+//! `final_pairwise`: judges compare the best of the answers that were combined and what was made of them, two at a time. Its winner
+//! is that of the run: these votes alone have seen the combined texts.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::combine::CombineStrategy;
+use super::lane::Lane;
+use super::planned::PlannedTask;
+use super::subject::{Draft, Find, Subject};
+use super::versus::{CastVote, Slots, Versus};
+use super::{Asked, Compiling, Stage};
+use crate::journal::Stopped;
+use crate::judged::Judgements;
+use crate::run::{ModelChoice, ModelSpec, RunSpec};
+
+const NAME: &str = "final_pairwise";
+/// How many of the answers compete where all of them were combined and nothing else is said.
+const USUAL_TOP: u32 = 2;
+
+/// Judges compare the best answers and what was made of them in pairs.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename = "FinalPairwise", deny_unknown_fields))]
+pub struct NewFinalPairwise {
+    /// 1 to 20 models that judge; those of `evaluate` where absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", oai(default))]
+    pub judges: Vec<ModelChoice>,
+    /// How many of the answers that were combined compete, the best of them, at least 1. Where absent, as many as `combine` has
+    /// for its own `top_n`, else 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none, validator(minimum(value = "1"))))]
+    pub top_n: Option<u32>,
+    /// Whether each pair is shown in both orders; true where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub both_orders: Option<bool>,
+    /// How often each judge is asked about each pair, 1 to 10; 1 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        oai(skip_serializing_if_is_none, validator(minimum(value = "1"), maximum(value = "10")))
+    )]
+    pub iterations: Option<u32>,
+    /// Whether judges are kept from pairs with a text of a model of their own provider; false where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub exclude_own_family: Option<bool>,
+    /// What judges are told first, instead of our own words; at most 100000 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub instructions: Option<String>,
+}
+
+/// The same with nothing left open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FinalPairwise {
+    /// How the texts are compared.
+    #[serde(flatten)]
+    pub versus: Versus,
+    /// How many of the answers that were combined compete.
+    pub top_n: u32,
+}
+
+impl Asked for NewFinalPairwise {
+    type Stage = FinalPairwise;
+
+    fn compile(&self, compiling: &mut Compiling<'_>) -> FinalPairwise {
+        let combine = compiling.asked.combine.as_ref();
+        let strategy = combine.map(|combine| combine.strategy.unwrap_or_default());
+        if strategy.is_none() && !compiling.open {
+            compiling.wrong("", "needs the stage combine: without it there is nothing new to compare");
+        }
+        if strategy == Some(CombineStrategy::BestOf) {
+            compiling.wrong("", "does not go with best_of, which writes nothing new to compare");
+        }
+        if self.top_n == Some(0) {
+            compiling.wrong("/top_n", "must be at least 1");
+        }
+        let inputs = combine.and_then(|combine| combine.top_n);
+        let most = match strategy {
+            Some(CombineStrategy::Synthesis) if inputs.is_none() => u32::MAX,
+            _ => inputs.unwrap_or(USUAL_TOP),
+        };
+        if self.top_n.is_some_and(|top| top > most) {
+            compiling.wrong("/top_n", format!("must be at most {most}: so many answers are combined"));
+        }
+        let drafts = u32::try_from(compiling.drafts).unwrap_or(u32::MAX);
+        FinalPairwise {
+            versus: Versus {
+                judges: compiling.judges_or_those_of_evaluate(&self.judges),
+                both_orders: self.both_orders.unwrap_or(true),
+                iterations: compiling.number("/iterations", self.iterations, 1, 10, 1),
+                exclude_own_family: self.exclude_own_family.unwrap_or(false),
+                instructions: compiling.instructions(self.instructions.as_ref()),
+            },
+            top_n: self.top_n.or(inputs).unwrap_or(USUAL_TOP).min(drafts),
+        }
+    }
+
+    #[cfg(test)]
+    fn any() -> proptest::strategy::BoxedStrategy<Self> {
+        use proptest::prelude::*;
+
+        use crate::run::arbitrary::{any_model, any_text};
+        let numbers = (prop::option::of(any::<u32>()), prop::option::of(any::<u32>()));
+        let choices = (prop::option::of(any::<bool>()), prop::option::of(any::<bool>()));
+        (prop::collection::vec(any_model(), 0..3), numbers, choices, prop::option::of(any_text()))
+            .prop_map(|(judges, (top_n, iterations), (both_orders, exclude_own_family), instructions)| Self {
+                judges,
+                top_n,
+                both_orders,
+                iterations,
+                exclude_own_family,
+                instructions,
+            })
+            .boxed()
+    }
+}
+
+impl FinalPairwise {
+    /// How many texts are compared.
+    fn places(&self, spec: &RunSpec) -> usize {
+        let combined = spec.stages.combine.as_ref().map_or(0, |combine| combine.models.len().max(1));
+        self.top_n as usize + combined
+    }
+
+    /// The texts that are compared, by place: the best answers in the order of the run's list, then what was made of them. Empty
+    /// places where one is missing.
+    pub fn slots<'a>(&self, spec: &'a RunSpec, subject: Subject, find: Find<'_>) -> Slots<'a> {
+        let Some(combine) = &spec.stages.combine else { return Slots(Vec::new()) };
+        let mut best = combine.best(spec, subject, find);
+        best.truncate(self.top_n as usize);
+        best.sort_by_key(|draft| draft.candidate);
+        let mut slots: Vec<Option<Draft<'a>>> = best.into_iter().map(Some).collect();
+        slots.resize(self.top_n as usize, None);
+        let combined = combine.drafts(spec, subject).into_iter();
+        slots.extend(combined.map(|draft| find(&draft.key, None).is_some().then_some(draft)));
+        Slots(slots)
+    }
+
+    /// The votes on the texts in these places.
+    pub fn votes(&self, spec: &RunSpec, subject: Subject, slots: &Slots<'_>, find: Find<'_>) -> Vec<CastVote> {
+        self.versus.votes(NAME, &subject.about(spec), slots, find)
+    }
+}
+
+impl Stage for FinalPairwise {
+    fn hear(&self, spec: &RunSpec, subject: Subject, find: Find<'_>, judgements: &mut Judgements) {
+        let slots = self.slots(spec, subject, find);
+        judgements.final_pairwise = Some(self.versus.heard(NAME, &subject.about(spec), &slots, find));
+    }
+
+    fn models(&self) -> Vec<(String, &ModelSpec)> {
+        self.versus.models()
+    }
+
+    fn count(&self, spec: &RunSpec) -> u64 {
+        self.versus.count(self.places(spec))
+    }
+
+    fn plan<'a>(&'a self, spec: &'a RunSpec, subject: Subject) -> Vec<PlannedTask<'a>> {
+        // Nobody knows yet which answers are the best.
+        self.versus.plan(NAME, spec, subject, self.places(spec), &[])
+    }
+
+    fn on_subject<'a, 'run: 'a>(&'a self, lane: &'a Lane<'run>) -> BoxFuture<'a, Result<(), Stopped>> {
+        async move {
+            let slots = self.slots(lane.spec, lane.subject, &|key, question| lane.find(key, question));
+            self.versus.compare(NAME, lane, false, &slots).await
+        }
+        .boxed()
+    }
+
+    fn rests_on_all(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,176 @@
+//! `pairwise`: judges compare the answers to a subject, two at a time, in both orders where nothing else is said. Which answers
+//! are compared is settled by the run's specification, or by the mean scores of `evaluate` where only the best are.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use super::lane::Lane;
+use super::planned::PlannedTask;
+use super::subject::{Draft, Find, Subject};
+use super::versus::{CastVote, Slots, Versus};
+use super::{Asked, Compiling, Stage, generate};
+use crate::journal::Stopped;
+use crate::judged::Judgements;
+use crate::ranking::{means, pairs};
+use crate::run::{ModelChoice, ModelSpec, RunSpec};
+
+const NAME: &str = "pairwise";
+
+/// Judges compare the answers in pairs.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename = "Pairwise", deny_unknown_fields))]
+pub struct NewPairwise {
+    /// 1 to 20 models that judge; those of `evaluate` where absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", oai(default))]
+    pub judges: Vec<ModelChoice>,
+    /// Only so many answers with the highest mean scores are compared, at least 2; needs `evaluate`. All where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none, validator(minimum(value = "2"))))]
+    pub top_n: Option<u32>,
+    /// Whether each pair is shown in both orders, so that a judge that follows the position contradicts itself, which counts as
+    /// a tie; true where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub both_orders: Option<bool>,
+    /// How often each judge is asked about each pair, 1 to 10; 1 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "openapi",
+        oai(skip_serializing_if_is_none, validator(minimum(value = "1"), maximum(value = "10")))
+    )]
+    pub iterations: Option<u32>,
+    /// Whether judges are kept from pairs with an answer of a model of their own provider; false where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub exclude_own_family: Option<bool>,
+    /// What judges are told first, instead of our own words; at most 100000 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub instructions: Option<String>,
+}
+
+/// The same with nothing left open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pairwise {
+    /// How the answers are compared.
+    #[serde(flatten)]
+    pub versus: Versus,
+    /// How many of the best are compared; all where `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_n: Option<u32>,
+}
+
+impl Asked for NewPairwise {
+    type Stage = Pairwise;
+
+    fn compile(&self, compiling: &mut Compiling<'_>) -> Pairwise {
+        if self.top_n.is_some_and(|top| top < 2) {
+            compiling.wrong("/top_n", "must be at least 2");
+        }
+        if self.top_n.is_some() && compiling.asked.evaluate.is_none() && !compiling.open {
+            compiling.wrong("/top_n", "needs the stage evaluate: without scores no answers are the best");
+        }
+        if compiling.lacks(2) {
+            compiling.wrong("", "needs two answers to compare: name another model, or more iterations");
+        }
+        let top_n = self.top_n.filter(|top| (*top as usize) < compiling.drafts);
+        Pairwise {
+            versus: Versus {
+                judges: compiling.judges_or_those_of_evaluate(&self.judges),
+                both_orders: self.both_orders.unwrap_or(true),
+                iterations: compiling.number("/iterations", self.iterations, 1, 10, 1),
+                exclude_own_family: self.exclude_own_family.unwrap_or(false),
+                instructions: compiling.instructions(self.instructions.as_ref()),
+            },
+            top_n,
+        }
+    }
+
+    #[cfg(test)]
+    fn any() -> proptest::strategy::BoxedStrategy<Self> {
+        use proptest::prelude::*;
+
+        use crate::run::arbitrary::{any_model, any_text};
+        let numbers = (prop::option::of(any::<u32>()), prop::option::of(any::<u32>()));
+        let choices = (prop::option::of(any::<bool>()), prop::option::of(any::<bool>()));
+        (prop::collection::vec(any_model(), 0..3), numbers, choices, prop::option::of(any_text()))
+            .prop_map(|(judges, (top_n, iterations), (both_orders, exclude_own_family), instructions)| Self {
+                judges,
+                top_n,
+                both_orders,
+                iterations,
+                exclude_own_family,
+                instructions,
+            })
+            .boxed()
+    }
+}
+
+impl Pairwise {
+    /// How many answers are compared.
+    fn places(&self, spec: &RunSpec) -> usize {
+        self.top_n.map_or(spec.models.len() * spec.iterations as usize, |top| top as usize)
+    }
+
+    /// The answers that are compared, by place; empty places where too few have an answer. `drafts`: all of the subject.
+    pub fn slots<'a>(&self, spec: &RunSpec, subject: Subject, drafts: &[Draft<'a>], find: Find<'_>) -> Slots<'a> {
+        let written = |draft: &Draft<'a>| find(&draft.key, None).is_some().then(|| draft.clone());
+        let (Some(top), Some(evaluate)) = (self.top_n, &spec.stages.evaluate) else {
+            return Slots(drafts.iter().map(written).collect());
+        };
+        let table = evaluate.table(&evaluate.scores(spec, subject, find));
+        let written: Vec<Draft<'a>> = drafts.iter().filter_map(written).collect();
+        let mut means = means::by_candidate(&table, &evaluate.weights());
+        means.retain(|mean| written.iter().any(|draft| draft.candidate == mean.candidate));
+        let best = pairs::top(&means, top as usize);
+        let mut slots: Vec<Option<Draft<'a>>> =
+            written.into_iter().filter(|draft| best.contains(&draft.candidate)).map(Some).collect();
+        slots.resize(top as usize, None);
+        Slots(slots)
+    }
+}
+
+impl Pairwise {
+    /// The votes on the answers in these places.
+    pub fn votes(&self, spec: &RunSpec, subject: Subject, slots: &Slots<'_>, find: Find<'_>) -> Vec<CastVote> {
+        self.versus.votes(NAME, &subject.about(spec), slots, find)
+    }
+}
+
+impl Stage for Pairwise {
+    fn hear(&self, spec: &RunSpec, subject: Subject, find: Find<'_>, judgements: &mut Judgements) {
+        let slots = self.slots(spec, subject, &generate::drafts(spec, subject), find);
+        judgements.pairwise = Some(self.versus.heard(NAME, &subject.about(spec), &slots, find));
+    }
+
+    fn models(&self) -> Vec<(String, &ModelSpec)> {
+        self.versus.models()
+    }
+
+    fn count(&self, spec: &RunSpec) -> u64 {
+        self.versus.count(self.places(spec))
+    }
+
+    fn plan<'a>(&'a self, spec: &'a RunSpec, subject: Subject) -> Vec<PlannedTask<'a>> {
+        // Where only the best are compared nobody knows yet which these are.
+        let known = if self.top_n.is_none() { generate::drafts(spec, subject) } else { Vec::new() };
+        self.versus.plan(NAME, spec, subject, self.places(spec), &known)
+    }
+
+    fn on_subject<'a, 'run: 'a>(&'a self, lane: &'a Lane<'run>) -> BoxFuture<'a, Result<(), Stopped>> {
+        async move {
+            let drafts = generate::drafts(lane.spec, lane.subject);
+            let slots = self.slots(lane.spec, lane.subject, &drafts, &|key, question| lane.find(key, question));
+            self.versus.compare(NAME, lane, self.top_n.is_none(), &slots).await
+        }
+        .boxed()
+    }
+
+    fn rests_on_all(&self) -> bool {
+        // Where all are compared, a pair is of the same two answers whatever becomes of the others.
+        self.top_n.is_some()
+    }
+}

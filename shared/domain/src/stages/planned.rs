@@ -1,0 +1,81 @@
+//! A task that is known before the run starts, and what it may cost: its prompt is known but for the answers that it will read.
+
+use crate::call::CallSize;
+use crate::journal::TaskKey;
+use crate::prices::{Prices, WorstCase, worst_case_of};
+use crate::research::prompt;
+use crate::run::{ModelSpec, RunSpec};
+
+/// Who answers where no model is asked.
+pub const NO_MODEL: &str = "acm2";
+/// A guess takes answers of this many tokens.
+pub(crate) const SHORT_ANSWER: u64 = 200;
+/// So many tokens of its own a reader makes at most of one token of a writer: their tokenizers differ.
+const TOKENS_READ_PER_TOKEN_WRITTEN: u64 = 2;
+
+/// A task that a stage will settle.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedTask<'a> {
+    /// Its key.
+    pub key: TaskKey,
+    /// The stage that it belongs to.
+    pub stage: &'static str,
+    /// Whether what it answers is a text that people asked for, beside what is said about such texts.
+    pub is_result: bool,
+    /// Which of the run's documents it is about, where the run has any.
+    pub document_index: Option<usize>,
+    /// Who is asked; `None` where no model is.
+    pub model: Option<&'a ModelSpec>,
+    /// Counted from 1.
+    pub iteration: u32,
+    /// How much it says, without the answers that it reads.
+    pub size: CallSize,
+    /// How many answers of the run it reads.
+    pub reads: u32,
+    /// Whether it is asked once more where its answer is not what it must be.
+    pub is_repaired: bool,
+}
+
+/// What the answers of a run can be, for those who read them.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// The most tokens of one answer; `None` where nobody knows.
+    most: Option<u64>,
+}
+
+impl Reading {
+    /// That of the run: any of its results may be read.
+    pub fn of(spec: &RunSpec, tasks: &[PlannedTask<'_>], prices: &Prices) -> Self {
+        let mut writers: Vec<&ModelSpec> = spec.models.iter().collect();
+        writers.extend(tasks.iter().filter(|task| task.is_result).filter_map(|task| task.model));
+        // A chair reads what reviewers say.
+        writers.extend(spec.stages.review.iter().flat_map(|review| &review.reviewers));
+        let most_of = |model: &ModelSpec| {
+            let price = prices.find(&model.provider, &model.model);
+            worst_case_of(CallSize { bytes: 0, messages: 0 }, model.max_output_tokens, price).output_tokens
+        };
+        let most = writers.into_iter().map(most_of).try_fold(0, |most, limit| limit.map(|limit| most.max(limit)));
+        // A report ends with a list of its sources, which no limit of a model bounds.
+        let more = spec.research.as_ref().map_or(0, |research| prompt::overhead::sources(research.most_pages()));
+        Self { most: most.map(|most| most + more) }
+    }
+}
+
+impl PlannedTask<'_> {
+    /// The worst case of one call; nothing where no model is asked.
+    pub fn most(&self, reading: Reading, prices: &Prices) -> Option<WorstCase> {
+        let model = self.model?;
+        let price = prices.find(&model.provider, &model.model);
+        let read = reading.most.map(|most| most.saturating_mul(TOKENS_READ_PER_TOKEN_WRITTEN * u64::from(self.reads)));
+        let read = if self.reads == 0 { Some(0) } else { read };
+        // A byte is a token at most, so that many bytes are as many tokens.
+        let size = CallSize { bytes: self.size.bytes.saturating_add(read.unwrap_or(0)), ..self.size };
+        let worst = worst_case_of(size, model.max_output_tokens, price);
+        Some(if read.is_some() { worst } else { WorstCase { amount: None, ..worst } })
+    }
+
+    /// A fair guess at the tokens that it says.
+    pub fn input_tokens_about(&self) -> u64 {
+        self.size.input_tokens_about() + SHORT_ANSWER * u64::from(self.reads)
+    }
+}

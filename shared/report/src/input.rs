@@ -1,0 +1,40 @@
+//! What a report is made of.
+
+use acm2_domain::judged::Judging;
+use acm2_domain::run::{Event, Run, Task};
+use chrono::{DateTime, Utc};
+
+/// A run with everything that is known of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Reported<'a> {
+    /// The run, with what it ended without.
+    pub run: &'a Run,
+    /// All its tasks, in its own order.
+    pub tasks: &'a [Task],
+    /// How each subject was judged; empty for a run without judges.
+    pub judging: &'a [Judging],
+    /// Its timeline.
+    pub events: &'a [Event],
+    /// When the report is made.
+    pub made_at: DateTime<Utc>,
+}
+
+/// Why something could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// The page.
+    #[error("failed to write the page: {0}")]
+    Page(#[from] askama::Error),
+    /// A table.
+    #[error("failed to write a table: {0}")]
+    Table(#[from] csv::Error),
+    /// JSON.
+    #[error("failed to write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The archive.
+    #[error("failed to write the archive: {0}")]
+    Archive(#[from] zip::result::ZipError),
+    /// The archive's bytes.
+    #[error("failed to write the archive: {0}")]
+    Bytes(#[from] std::io::Error),
+}
