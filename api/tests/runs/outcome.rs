@@ -16,6 +16,7 @@ on_both!(
     an_export_holds_everything_and_harms_nobody,
     what_came_of_a_run_is_its_tenants_alone,
     a_run_without_judges_and_one_under_way_have_a_report,
+    judges_are_kept_from_their_own_family_and_what_that_leaves_out_is_told,
 );
 
 const SCRIPT: &str = "<script>alert(1)</script>";
@@ -208,4 +209,33 @@ async fn a_run_without_judges_and_one_under_way_have_a_report(house: &House) {
     let judging = client.get(&format!("/api/v1/runs/{id}/judging")).await.expect(200);
     assert_eq!(judging["items"][0]["evaluate"]["coverage"]["expected"], 12);
     client.act(&format!("/api/v1/runs/{id}/cancel")).await;
+}
+
+async fn judges_are_kept_from_their_own_family_and_what_that_leaves_out_is_told(house: &House) {
+    let processes = house.open();
+    let client = house.tenant(&processes[0], "owner").await;
+    let body = |judges: &[&str]| {
+        let pairwise = json!({"judges": judges, "exclude_own_family": true});
+        let models = ["sandbox/echo", "sandbox/size-1k", "openai/size-1k"];
+        json!({"prompt": "hi", "models": models, "stages": {"pairwise": pairwise}})
+    };
+    // One of any two is of the one judge's own provider.
+    let refused = client.post("/api/v1/runs", &body(&["sandbox/judge"])).await;
+    assert_eq!(refused.problem(422, "validation_failed"), ["/stages/pairwise/exclude_own_family"]);
+    assert!(refused.text.contains("name a judge of another provider"), "{}", refused.text);
+
+    // The two of the sandbox have a judge, the pairs of the two providers have none.
+    let body = body(&["sandbox/judge", "openai/judge"]);
+    let estimate = client.post("/api/v1/runs/estimate", &body).await.expect(200);
+    let run = run(&client, &body).await;
+    assert_eq!((&run["status"], &run["missing"]), (&json!("completed"), &json!([])), "{run}");
+    assert_eq!((&estimate["calls"], house.calls().len()), (&json!(3 + 2), 3 + 2));
+    let id = run["id"].as_str().unwrap();
+    let item = &client.get(&format!("/api/v1/runs/{id}/judging")).await.expect(200)["items"][0];
+    let votes = &item["pairwise"];
+    assert_eq!((&votes["coverage"]["expected"], &votes["unjudged"]), (&json!(2), &json!(2)), "{votes}");
+    let told = "2 pairs were not judged: every judge is of the provider of one of the two answers";
+    assert_eq!(item["notes"], json!([format!("pairwise: {told}")]));
+    let page = client.get(&format!("/api/v1/runs/{id}/report")).await;
+    assert!(page.text.contains(told), "{}", page.text);
 }

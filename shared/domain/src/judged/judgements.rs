@@ -78,6 +78,8 @@ pub struct VoteJudgements {
     pub given: Vec<GivenVote>,
     /// Votes that could not be asked for, because a text that they are about is missing.
     pub lacking: usize,
+    /// Pairs that no judge may be asked about, because each is of the provider of one of the two answers.
+    pub unjudged: usize,
 }
 
 /// One vote.

@@ -25,6 +25,9 @@ pub struct Votes {
     pub coverage: Coverage,
     /// How many verdicts follow from them.
     pub verdicts: Coverage,
+    /// How many pairs were not judged, because every judge is of the provider of one of the two answers (`exclude_own_family`);
+    /// they are in no other figure.
+    pub unjudged: usize,
     /// The answers by Bradley–Terry strength, best first; those without a verdict come last.
     pub leaderboard: Vec<VotePlace>,
     /// How sure the first place is; null where no verdict came.
@@ -149,6 +152,7 @@ impl Votes {
             orders: judgements.orders,
             coverage: Coverage::of(table.votes().len() - missing, missing + judgements.lacking, "votes"),
             verdicts: Coverage::of(table.verdicts().len() - missing_verdicts, missing_verdicts, "verdicts"),
+            unjudged: judgements.unjudged,
             leaderboard: leaderboard(table, &ratings, &board, names),
             call: board.call(),
             contenders: names.candidates(&board.contenders()),

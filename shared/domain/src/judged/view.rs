@@ -100,6 +100,12 @@ impl Judging {
             let judges = votes.judges.iter().map(|judge| (&*judge.judge, &judge.coverage));
             note(&mut notes, stage, &votes.coverage, judges);
             notes.extend(votes.verdicts.note.iter().map(|words| format!("{stage}: {words}")));
+            let why = "not judged: every judge is of the provider of one of the two answers";
+            match votes.unjudged {
+                0 => {}
+                1 => notes.push(format!("{stage}: 1 pair was {why}")),
+                pairs => notes.push(format!("{stage}: {pairs} pairs were {why}")),
+            }
             if votes.groups > 1 {
                 notes.push(format!("{stage}: some answers were never compared, not even by way of others"));
             }

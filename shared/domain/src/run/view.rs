@@ -239,7 +239,8 @@ pub struct TaskList {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
 pub struct Estimate {
-    /// LLM calls, if none has to be tried again.
+    /// LLM calls, if none has to be tried again; at most so many where judges are kept from their own family
+    /// (`exclude_own_family`) and only the best answers are compared.
     pub calls: u32,
     /// A low guess of the cost: a short answer each; null where a price is unknown.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]

@@ -150,12 +150,15 @@ impl Combine {
         self.top_n.map_or(spec.models.len() * spec.iterations as usize, |top| top as usize)
     }
 
+    /// Who writes each text; `None` where no model does.
+    pub fn writers(&self) -> Vec<Option<&ModelSpec>> {
+        if self.strategy.asks_models() { self.models.iter().map(Some).collect() } else { vec![None] }
+    }
+
     /// The texts that are made for a subject; they compete beside the answers from then on.
     pub fn drafts<'a>(&'a self, spec: &RunSpec, subject: Subject) -> Vec<Draft<'a>> {
         let about = subject.about(spec);
         let before = spec.models.len() * spec.iterations as usize;
-        let writers: Vec<Option<&ModelSpec>> =
-            if self.strategy.asks_models() { self.models.iter().map(Some).collect() } else { vec![None] };
         let draft = |(index, writer): (usize, Option<&'a ModelSpec>)| Draft {
             candidate: Candidate(u32::try_from(before + index).unwrap_or(u32::MAX)),
             key: TaskKey::of(NAME, &about, &format!("c{index}"), 1),
@@ -163,7 +166,7 @@ impl Combine {
             iteration: 1,
             tag: format!("c{index}"),
         };
-        writers.into_iter().enumerate().map(draft).collect()
+        self.writers().into_iter().enumerate().map(draft).collect()
     }
 
     /// The answers that are combined, best first.

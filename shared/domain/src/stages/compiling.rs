@@ -61,16 +61,20 @@ impl Compiling<'_> {
     pub fn judges_or_those_of_evaluate(&mut self, choices: &[ModelChoice]) -> Vec<ModelSpec> {
         match &self.asked.evaluate {
             Some(evaluate) if choices.is_empty() => {
-                // What is wrong with them is told at their own place.
-                let before = self.errors.len();
-                let judges = self.judges("/judges", &evaluate.judges);
-                self.errors.truncate(before);
-                judges
+                self.quietly(|compiling| compiling.judges("/judges", &evaluate.judges))
             }
             // A preset may bring the stage.
             None if choices.is_empty() && self.open => Vec::new(),
             _ => self.judges("/judges", choices),
         }
+    }
+
+    /// Compiles settings of another stage: what is wrong with them is told at their own place.
+    pub fn quietly<T>(&mut self, compile: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.errors.len();
+        let compiled = compile(self);
+        self.errors.truncate(before);
+        compiled
     }
 
     /// The models that judge, or those of the run, each once, where none is named.

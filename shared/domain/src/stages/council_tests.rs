@@ -161,7 +161,8 @@ fn the_best_by_all_that_was_said_are_merged_and_compared_with_what_came_of_them(
     assert!(merge.find(&format!("\n{}\n", texts[0])) < merge.find(&format!("\n{}\n", texts[1])), "{merge}");
     // Places: two answers, two merged texts of which one failed; it leaves 3 of 6 pairs missing.
     let slots = spec.stages.final_pairwise.as_ref().unwrap().slots(&spec, subject, &find);
-    let tags: Vec<Option<&str>> = slots.0.iter().map(|slot| slot.as_ref().map(|draft| &*draft.tag)).collect();
+    let tags: Vec<Option<&str>> =
+        slots.standing.iter().map(|slot| slot.as_ref().map(|slot| &*slot.draft.tag)).collect();
     assert_eq!((tags.len(), tags[2], tags[3]), (4, Some("c0"), None));
     let lacking = lacking(&journal);
     assert_eq!((lacking.len(), lacking.iter().all(|key| key.starts_with("final_pairwise/prompt/p"))), (3, true));

@@ -5,12 +5,13 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use super::combine::CombineStrategy;
+use super::combine::{Combine, CombineStrategy};
 use super::lane::Lane;
+use super::places::Places;
 use super::planned::PlannedTask;
-use super::subject::{Draft, Find, Subject};
-use super::versus::{CastVote, Slots, Versus};
-use super::{Asked, Compiling, Stage};
+use super::subject::{Find, Subject};
+use super::versus::{CastVote, Slot, Slots, Versus};
+use super::{Asked, Compiling, Stage, generate};
 use crate::journal::Stopped;
 use crate::judged::Judgements;
 use crate::run::{ModelChoice, ModelSpec, RunSpec};
@@ -88,16 +89,18 @@ impl Asked for NewFinalPairwise {
             compiling.wrong("/top_n", format!("must be at most {most}: so many answers are combined"));
         }
         let drafts = u32::try_from(compiling.drafts).unwrap_or(u32::MAX);
-        FinalPairwise {
-            versus: Versus {
-                judges: compiling.judges_or_those_of_evaluate(&self.judges),
-                both_orders: self.both_orders.unwrap_or(true),
-                iterations: compiling.number("/iterations", self.iterations, 1, 10, 1),
-                exclude_own_family: self.exclude_own_family.unwrap_or(false),
-                instructions: compiling.instructions(self.instructions.as_ref()),
-            },
-            top_n: self.top_n.or(inputs).unwrap_or(USUAL_TOP).min(drafts),
-        }
+        let top_n = self.top_n.or(inputs).unwrap_or(USUAL_TOP).min(drafts);
+        let versus = Versus {
+            judges: compiling.judges_or_those_of_evaluate(&self.judges),
+            both_orders: self.both_orders.unwrap_or(true),
+            iterations: compiling.number("/iterations", self.iterations, 1, 10, 1),
+            exclude_own_family: self.exclude_own_family.unwrap_or(false),
+            instructions: compiling.instructions(self.instructions.as_ref()),
+        };
+        let combine = combine.map(|combine| compiling.quietly(|compiling| combine.compile(compiling)));
+        let combined = combine.as_ref().map(Combine::writers).unwrap_or_default();
+        versus.check(compiling, top_n as usize, &combined);
+        FinalPairwise { versus, top_n }
     }
 
     #[cfg(test)]
@@ -121,24 +124,27 @@ impl Asked for NewFinalPairwise {
 }
 
 impl FinalPairwise {
-    /// How many texts are compared.
-    fn places(&self, spec: &RunSpec) -> usize {
-        let combined = spec.stages.combine.as_ref().map_or(0, |combine| combine.models.len().max(1));
-        self.top_n as usize + combined
+    /// The places of the texts that are compared: those of the best answers, then those of what is made of them.
+    fn places<'a>(&self, spec: &'a RunSpec) -> Places<'a> {
+        let combined = spec.stages.combine.as_ref().map(Combine::writers).unwrap_or_default();
+        Places::of_best(&spec.models, spec.iterations as usize, self.top_n as usize).and(combined)
     }
 
-    /// The texts that are compared, by place: the best answers in the order of the run's list, then what was made of them. Empty
-    /// places where one is missing.
+    /// The texts that are compared: the best answers in the order of the run's list, then what was made of them. Empty places where
+    /// one is missing.
     pub fn slots<'a>(&self, spec: &'a RunSpec, subject: Subject, find: Find<'_>) -> Slots<'a> {
-        let Some(combine) = &spec.stages.combine else { return Slots(Vec::new()) };
-        let mut best = combine.best(spec, subject, find);
-        best.truncate(self.top_n as usize);
-        best.sort_by_key(|draft| draft.candidate);
-        let mut slots: Vec<Option<Draft<'a>>> = best.into_iter().map(Some).collect();
-        slots.resize(self.top_n as usize, None);
-        let combined = combine.drafts(spec, subject).into_iter();
-        slots.extend(combined.map(|draft| find(&draft.key, None).is_some().then_some(draft)));
-        Slots(slots)
+        let (places, top) = (self.places(spec), self.top_n as usize);
+        let Some(combine) = &spec.stages.combine else { return Slots { places, standing: Vec::new() } };
+        let mut answers = generate::drafts(spec, subject);
+        if top < answers.len() {
+            answers = combine.best(spec, subject, find);
+            answers.truncate(top);
+            answers.sort_by_key(|draft| draft.candidate);
+        }
+        let mut standing: Vec<Option<Slot<'a>>> = answers.into_iter().map(|draft| Slot::of(draft, find)).collect();
+        standing.resize(top, None);
+        standing.extend(combine.drafts(spec, subject).into_iter().map(|draft| Slot::of(draft, find)));
+        Slots { places, standing }
     }
 
     /// The votes on the texts in these places.
@@ -158,18 +164,17 @@ impl Stage for FinalPairwise {
     }
 
     fn count(&self, spec: &RunSpec) -> u64 {
-        self.versus.count(self.places(spec))
+        self.versus.count(&self.places(spec))
     }
 
     fn plan<'a>(&'a self, spec: &'a RunSpec, subject: Subject) -> Vec<PlannedTask<'a>> {
-        // Nobody knows yet which answers are the best.
-        self.versus.plan(NAME, spec, subject, self.places(spec), &[])
+        self.versus.plan(NAME, spec, subject, &self.places(spec))
     }
 
     fn on_subject<'a, 'run: 'a>(&'a self, lane: &'a Lane<'run>) -> BoxFuture<'a, Result<(), Stopped>> {
         async move {
             let slots = self.slots(lane.spec, lane.subject, &|key, question| lane.find(key, question));
-            self.versus.compare(NAME, lane, false, &slots).await
+            self.versus.compare(NAME, lane, &slots).await
         }
         .boxed()
     }

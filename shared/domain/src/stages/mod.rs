@@ -9,11 +9,14 @@ mod compiling;
 #[cfg(test)]
 mod council_tests;
 mod evaluate;
+#[cfg(test)]
+mod families_tests;
 mod final_pairwise;
 mod generate;
 mod heard;
 mod lane;
 mod pairwise;
+mod places;
 mod planned;
 #[cfg(test)]
 mod recorder;
@@ -38,11 +41,12 @@ pub use self::compiling::Compiling;
 pub use self::generate::{NAME as GENERATE, writer};
 pub use self::heard::judgements;
 pub use self::lane::Lane;
+pub use self::places::Places;
 pub(crate) use self::planned::SHORT_ANSWER;
 pub use self::planned::{NO_MODEL, PlannedTask, Reading};
 pub use self::standing::chosen;
 pub use self::subject::{Draft, Find, Subject};
-pub use self::versus::{CastVote, Slots, Versus};
+pub use self::versus::{CastVote, Slot, Slots, Versus};
 use crate::error::FieldError;
 use crate::ids::CriteriaSetId;
 use crate::journal::{Journal, Stopped};

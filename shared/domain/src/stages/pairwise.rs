@@ -6,9 +6,10 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
 use super::lane::Lane;
+use super::places::Places;
 use super::planned::PlannedTask;
 use super::subject::{Draft, Find, Subject};
-use super::versus::{CastVote, Slots, Versus};
+use super::versus::{CastVote, Slot, Slots, Versus};
 use super::{Asked, Compiling, Stage, generate};
 use crate::journal::Stopped;
 use crate::judged::Judgements;
@@ -77,16 +78,15 @@ impl Asked for NewPairwise {
             compiling.wrong("", "needs two answers to compare: name another model, or more iterations");
         }
         let top_n = self.top_n.filter(|top| (*top as usize) < compiling.drafts);
-        Pairwise {
-            versus: Versus {
-                judges: compiling.judges_or_those_of_evaluate(&self.judges),
-                both_orders: self.both_orders.unwrap_or(true),
-                iterations: compiling.number("/iterations", self.iterations, 1, 10, 1),
-                exclude_own_family: self.exclude_own_family.unwrap_or(false),
-                instructions: compiling.instructions(self.instructions.as_ref()),
-            },
-            top_n,
-        }
+        let versus = Versus {
+            judges: compiling.judges_or_those_of_evaluate(&self.judges),
+            both_orders: self.both_orders.unwrap_or(true),
+            iterations: compiling.number("/iterations", self.iterations, 1, 10, 1),
+            exclude_own_family: self.exclude_own_family.unwrap_or(false),
+            instructions: compiling.instructions(self.instructions.as_ref()),
+        };
+        versus.check(compiling, top_n.map_or(compiling.drafts, |top| top as usize), &[]);
+        Pairwise { versus, top_n }
     }
 
     #[cfg(test)]
@@ -110,26 +110,28 @@ impl Asked for NewPairwise {
 }
 
 impl Pairwise {
-    /// How many answers are compared.
-    fn places(&self, spec: &RunSpec) -> usize {
-        self.top_n.map_or(spec.models.len() * spec.iterations as usize, |top| top as usize)
+    /// The places of the answers that are compared.
+    fn places<'a>(&self, spec: &'a RunSpec) -> Places<'a> {
+        let top = self.top_n.map_or_else(|| generate::drafts_count(spec), |top| top as usize);
+        Places::of_best(&spec.models, spec.iterations as usize, top)
     }
 
-    /// The answers that are compared, by place; empty places where too few have an answer. `drafts`: all of the subject.
-    pub fn slots<'a>(&self, spec: &RunSpec, subject: Subject, drafts: &[Draft<'a>], find: Find<'_>) -> Slots<'a> {
-        let written = |draft: &Draft<'a>| find(&draft.key, None).is_some().then(|| draft.clone());
+    /// The answers that are compared; empty places where too few have an answer. `drafts`: all of the subject.
+    pub fn slots<'a>(&self, spec: &'a RunSpec, subject: Subject, drafts: &[Draft<'a>], find: Find<'_>) -> Slots<'a> {
+        let places = self.places(spec);
+        let written = drafts.iter().map(|draft| Slot::of(draft.clone(), find));
         let (Some(top), Some(evaluate)) = (self.top_n, &spec.stages.evaluate) else {
-            return Slots(drafts.iter().map(written).collect());
+            return Slots { places, standing: written.collect() };
         };
+        let written: Vec<Slot<'a>> = written.flatten().collect();
         let table = evaluate.table(&evaluate.scores(spec, subject, find));
-        let written: Vec<Draft<'a>> = drafts.iter().filter_map(written).collect();
         let mut means = means::by_candidate(&table, &evaluate.weights());
-        means.retain(|mean| written.iter().any(|draft| draft.candidate == mean.candidate));
+        means.retain(|mean| written.iter().any(|slot| slot.draft.candidate == mean.candidate));
         let best = pairs::top(&means, top as usize);
-        let mut slots: Vec<Option<Draft<'a>>> =
-            written.into_iter().filter(|draft| best.contains(&draft.candidate)).map(Some).collect();
-        slots.resize(top as usize, None);
-        Slots(slots)
+        let mut standing: Vec<Option<Slot<'a>>> =
+            written.into_iter().filter(|slot| best.contains(&slot.draft.candidate)).map(Some).collect();
+        standing.resize(top as usize, None);
+        Slots { places, standing }
     }
 }
 
@@ -151,20 +153,18 @@ impl Stage for Pairwise {
     }
 
     fn count(&self, spec: &RunSpec) -> u64 {
-        self.versus.count(self.places(spec))
+        self.versus.count(&self.places(spec))
     }
 
     fn plan<'a>(&'a self, spec: &'a RunSpec, subject: Subject) -> Vec<PlannedTask<'a>> {
-        // Where only the best are compared nobody knows yet which these are.
-        let known = if self.top_n.is_none() { generate::drafts(spec, subject) } else { Vec::new() };
-        self.versus.plan(NAME, spec, subject, self.places(spec), &known)
+        self.versus.plan(NAME, spec, subject, &self.places(spec))
     }
 
     fn on_subject<'a, 'run: 'a>(&'a self, lane: &'a Lane<'run>) -> BoxFuture<'a, Result<(), Stopped>> {
         async move {
             let drafts = generate::drafts(lane.spec, lane.subject);
             let slots = self.slots(lane.spec, lane.subject, &drafts, &|key, question| lane.find(key, question));
-            self.versus.compare(NAME, lane, self.top_n.is_none(), &slots).await
+            self.versus.compare(NAME, lane, &slots).await
         }
         .boxed()
     }

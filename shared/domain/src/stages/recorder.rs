@@ -16,7 +16,7 @@ type Settled = Result<TaskAnswer, TaskFailure>;
 
 /// `fails` fails, `stops` stops the run, a judge whose name ends in a number gives that score, `judge-first` and any other judge
 /// choose the answer that is shown first, `judge-low` the one that is less in the order of texts. Any other answers its name, or plans
-/// the queries `one` and `two`, or cites all sources.
+/// the queries `one` and `two`, or cites all sources. What stands before a `/` in a name plays no part.
 #[derive(Default)]
 pub(crate) struct Recorder {
     /// What happened, in order: keys of calls, `text {hash}`, `fail {key}`, `keep {key}`.
@@ -60,7 +60,8 @@ impl Recorder {
 }
 
 fn answer_of(call: &Call) -> Result<String, TaskFailure> {
-    let text = match (call.model.as_str(), &call.expects) {
+    let name = call.model.rsplit('/').next().unwrap_or_default();
+    let text = match (name, &call.expects) {
         ("search", _) if call.messages[0].content == "fails" => {
             return Err(TaskFailure::Failed(ErrorClass::ProviderAuth));
         }

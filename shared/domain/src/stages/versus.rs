@@ -4,7 +4,9 @@
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 
+use super::Compiling;
 use super::lane::Lane;
+use super::places::{Open, Places, is_own};
 use super::planned::PlannedTask;
 use super::subject::{Draft, Find, Subject, question};
 use crate::call::Call;
@@ -36,9 +38,38 @@ pub struct Versus {
     pub instructions: Option<String>,
 }
 
-/// The answers that are compared, by place.
+/// The answers that are compared.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Slots<'a>(pub Vec<Option<Draft<'a>>>);
+pub struct Slots<'a> {
+    /// What is known of their places beforehand.
+    pub places: Places<'a>,
+    /// What stands in each place; `None` where that is missing.
+    pub standing: Vec<Option<Slot<'a>>>,
+}
+
+/// An answer in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slot<'a> {
+    /// The answer.
+    pub draft: Draft<'a>,
+    /// What it says.
+    pub text: String,
+}
+
+impl<'a> Slot<'a> {
+    /// The answer, if it is there.
+    pub fn of(draft: Draft<'a>, find: Find<'_>) -> Option<Self> {
+        let text = find(&draft.key, None)?;
+        Some(Self { draft, text })
+    }
+}
+
+impl<'a> Slots<'a> {
+    /// What stands in the two places that are compared.
+    fn pair(&self, pair: Pair) -> [Option<&Slot<'a>>; 2] {
+        [pair.left(), pair.right()].map(|place| self.standing.get(place.0 as usize)?.as_ref())
+    }
+}
 
 /// One time that a judge was asked about a pair.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +80,13 @@ pub struct CastVote {
     pub key: TaskKey,
     /// Why, in the judge's words.
     pub reason: Option<String>,
+}
+
+/// What came of a comparison.
+struct Read {
+    votes: Vec<CastVote>,
+    /// Votes that cannot be asked for, because a text that they are about is missing.
+    lacking: usize,
 }
 
 /// One task: who is asked about which places, and its key.
@@ -75,18 +113,47 @@ impl Versus {
         Call { expects: Some(Expectation::Preference), ..spec.call_about(judge, messages) }
     }
 
-    /// Whether a judge may be asked about the two.
-    fn may_judge(&self, judge: Judge, writers: [Option<&ModelSpec>; 2]) -> bool {
-        let Some(judge) = self.judges.get(judge.0 as usize) else { return false };
-        let is_own = |writer: Option<&ModelSpec>| writer.is_some_and(|writer| family(writer) == family(judge));
-        !(self.exclude_own_family && writers.into_iter().any(is_own))
+    /// Refuses judges that are kept from their own family where that leaves nothing to judge, whatever the best answers are. `top`:
+    /// how many of the answers are compared. `combined`: who writes what is compared with them.
+    pub(super) fn check(&self, compiling: &mut Compiling<'_>, top: usize, combined: &[Option<&ModelSpec>]) {
+        const PLACE: &str = "/exclude_own_family";
+        // What is wrong elsewhere may be why someone is missing here.
+        let is_known = !compiling.open && compiling.errors.iter().all(|error| error.pointer.ends_with(PLACE));
+        if !self.exclude_own_family || !is_known {
+            return;
+        }
+        let models = compiling.models;
+        let iterations = compiling.drafts / models.len().max(1);
+        let places = Places::of_best(models, iterations, top).and(combined.iter().copied());
+        if self.count(&places) == 0 {
+            let detail = "keeps every judge from every pair, for each has an answer of a model of its own provider: name \
+                          a judge of another provider";
+            compiling.wrong(PLACE, detail);
+        }
     }
 
-    /// Everything that is asked about so many places, in canonical order.
-    fn askings(&self, stage: &str, about: &str, places: usize) -> Vec<Asking> {
+    /// Whether a judge may be asked about what these have written.
+    fn may_judge(&self, judge: Judge, writers: [Option<&ModelSpec>; 2]) -> bool {
+        let Some(judge) = self.judges.get(judge.0 as usize) else { return false };
+        !(self.exclude_own_family && writers.into_iter().flatten().any(|writer| is_own(judge, writer)))
+    }
+
+    /// What each judge may be asked about, as far as that is known beforehand.
+    fn open(&self, places: &Places<'_>) -> Vec<Open> {
+        let open = |judge| if self.exclude_own_family { places.open_to(judge) } else { places.open() };
+        self.judges.iter().map(open).collect()
+    }
+
+    /// Everything that may be asked about these places, in canonical order.
+    fn askings(&self, stage: &str, about: &str, places: &Places<'_>) -> Vec<Asking> {
         let numbers = |count: usize| 0..u32::try_from(count).unwrap_or(u32::MAX);
-        let all = pairs::all(&numbers(places).map(Candidate).collect::<Vec<_>>());
+        let all = pairs::all(&numbers(places.count()).map(Candidate).collect::<Vec<_>>());
         let judges: Vec<Judge> = numbers(self.judges.len()).map(Judge).collect();
+        let open = self.open(places);
+        let is_open = |comparison: &Comparison| {
+            let [left, right] = [comparison.pair.left(), comparison.pair.right()].map(|place| place.0 as usize);
+            open.get(comparison.judge.0 as usize).is_some_and(|open| open.holds(left, right))
+        };
         let asking = |comparison: Comparison| {
             let (left, right) = (comparison.pair.left().0, comparison.pair.right().0);
             let order = match comparison.order {
@@ -97,34 +164,27 @@ impl Versus {
             let key = TaskKey::of(stage, &what, &format!("j{}", comparison.judge.0), comparison.iteration);
             Asking { comparison, key }
         };
-        pairs::comparisons(&all, &judges, self.iterations, self.orders()).into_iter().map(asking).collect()
+        let comparisons = pairs::comparisons(&all, &judges, self.iterations, self.orders()).into_iter();
+        comparisons.filter(is_open).map(asking).collect()
     }
 
-    /// How many tasks there are about so many places, at most.
-    pub fn count(&self, places: usize) -> u64 {
-        let (places, orders) = (places as u64, if self.both_orders { 2 } else { 1 });
-        let pairs = places.saturating_mul(places.saturating_sub(1)) / 2;
-        let votes = self.judges.len() as u64 * u64::from(self.iterations) * orders;
-        pairs.saturating_mul(votes)
+    /// How many tasks there are about these places; told without making them.
+    pub fn count(&self, places: &Places<'_>) -> u64 {
+        let orders = if self.both_orders { 2 } else { 1 };
+        let pairs = self.open(places).iter().map(Open::count).fold(0, u64::saturating_add);
+        pairs.saturating_mul(u64::from(self.iterations) * orders)
     }
 
-    /// The tasks about so many places. `known`: which answers stand in them, where that is known beforehand: then judges that
-    /// may not be asked have no task.
+    /// The tasks about these places. A judge that is kept from its own family has none where that is sure to forbid it.
     pub fn plan<'a>(
         &'a self,
         stage: &'static str,
         spec: &'a RunSpec,
         subject: Subject,
-        places: usize,
-        known: &[Draft<'a>],
+        places: &Places<'_>,
     ) -> Vec<PlannedTask<'a>> {
         let Some(first) = self.judges.first() else { return Vec::new() };
         let size = spec.size_about(subject, |task| self.call(spec, first, task, "", "").size());
-        let is_asked = |asking: &Asking| {
-            let writer = |place: Candidate| known.get(place.0 as usize).and_then(|draft| draft.writer);
-            let pair = asking.comparison.pair;
-            self.may_judge(asking.comparison.judge, [writer(pair.left()), writer(pair.right())])
-        };
         let planned = |asking: Asking| PlannedTask {
             key: asking.key,
             stage,
@@ -136,42 +196,24 @@ impl Versus {
             reads: 2,
             is_repaired: true,
         };
-        self.askings(stage, &subject.about(spec), places).into_iter().filter(is_asked).map(planned).collect()
+        self.askings(stage, &subject.about(spec), places).into_iter().map(planned).collect()
     }
 
-    /// Asks for all votes. `is_known`: whether `plan` knew which answers stand in the places.
-    pub async fn compare(
-        &self,
-        stage: &str,
-        lane: &Lane<'_>,
-        is_known: bool,
-        slots: &Slots<'_>,
-    ) -> Result<(), Stopped> {
-        let drafts = lane.drafts();
-        let find: Find<'_> = &|key, question| lane.find(key, question);
-        let texts = texts(slots, find);
+    /// Asks for all votes.
+    pub async fn compare(&self, stage: &str, lane: &Lane<'_>, slots: &Slots<'_>) -> Result<(), Stopped> {
         let (mut missing, mut excluded, mut asks) = (Vec::new(), Vec::new(), Vec::new());
-        for Asking { comparison, key } in self.askings(stage, &lane.about, slots.0.len()) {
-            let [left, right] = [comparison.pair.left(), comparison.pair.right()].map(|place| place.0 as usize);
-            let writer = |place: usize| match &slots.0[place] {
-                Some(draft) => draft.writer,
-                // An answer that failed has its writer all the same, where its place is its own.
-                None if is_known => drafts.get(place).and_then(|draft| draft.writer),
-                None => None,
-            };
-            let may_judge = self.may_judge(comparison.judge, [writer(left), writer(right)]);
-            if is_known && !may_judge {
-                continue;
-            }
-            let (Some(left), Some(right)) = (&texts[left], &texts[right]) else {
-                missing.push(key);
-                continue;
-            };
-            let question = question([left.as_str(), right]);
-            if !may_judge {
+        for Asking { comparison, key } in self.askings(stage, &lane.about, &slots.places) {
+            let pair = slots.pair(comparison.pair);
+            // Nobody was to give such a vote, so that it is not missing either.
+            if !self.may_judge(comparison.judge, writers(pair)) {
                 excluded.push(key);
                 continue;
             }
+            let [Some(left), Some(right)] = pair.map(|slot| slot.map(|slot| slot.text.as_str())) else {
+                missing.push(key);
+                continue;
+            };
+            let question = question([left, right]);
             let (first, second) = match comparison.order {
                 Order::Forward => (left, right),
                 Order::Swapped => (right, left),
@@ -190,51 +232,61 @@ impl Versus {
         lane.all(asks).await
     }
 
-    /// The votes on the answers in these places, those that are missing among them; votes of judges that may not be asked are
-    /// none.
-    pub fn votes(&self, stage: &str, about: &str, slots: &Slots<'_>, find: Find<'_>) -> Vec<CastVote> {
-        let texts = texts(slots, find);
-        let mut votes = Vec::new();
-        for Asking { comparison, key } in self.askings(stage, about, slots.0.len()) {
-            let of = |place: Candidate| slots.0.get(place.0 as usize).and_then(Option::as_ref);
-            let (Some(left), Some(right)) = (of(comparison.pair.left()), of(comparison.pair.right())) else { continue };
-            let Ok(pair) = Pair::new(left.candidate, right.candidate) else { continue };
-            if !self.may_judge(comparison.judge, [left.writer, right.writer]) {
+    /// What came of all that may be asked; votes of judges that may not be asked are none.
+    fn read(&self, stage: &str, about: &str, slots: &Slots<'_>, find: Find<'_>) -> Read {
+        let mut read = Read { votes: Vec::new(), lacking: 0 };
+        for Asking { comparison, key } in self.askings(stage, about, &slots.places) {
+            let pair = slots.pair(comparison.pair);
+            if !self.may_judge(comparison.judge, writers(pair)) {
                 continue;
             }
-            let texts =
-                [comparison.pair.left(), comparison.pair.right()].map(|place| texts[place.0 as usize].as_deref());
-            let [Some(left), Some(right)] = texts else { continue };
-            let said = find(&key, Some(question([left, right]))).and_then(|text| Preference::read(&text).ok());
+            let [Some(left), Some(right)] = pair else {
+                read.lacking += 1;
+                continue;
+            };
+            let Ok(pair) = Pair::new(left.draft.candidate, right.draft.candidate) else { continue };
+            let question = question([&*left.text, &*right.text]);
+            let said = find(&key, Some(question)).and_then(|text| Preference::read(&text).ok());
             let choice = said.as_ref().map(|said| match said.winner {
                 Side::A => Choice::A,
                 Side::B => Choice::B,
             });
             let Comparison { iteration, judge, order, .. } = comparison;
             let vote = Vote { iteration, judge, pair, order, choice };
-            votes.push(CastVote { vote, key, reason: said.map(|said| said.reason) });
+            read.votes.push(CastVote { vote, key, reason: said.map(|said| said.reason) });
         }
-        votes
+        read
     }
 
-    /// How many votes cannot be asked for, because a text that they are about is missing.
-    fn lacking(&self, stage: &str, about: &str, slots: &Slots<'_>, find: Find<'_>) -> usize {
-        let texts = texts(slots, find);
-        let is_lacking = |asking: &Asking| {
-            let pair = [asking.comparison.pair.left(), asking.comparison.pair.right()];
-            pair.iter().any(|place| texts.get(place.0 as usize).is_none_or(Option::is_none))
+    /// The votes on the answers in these places, those that did not come among them.
+    pub fn votes(&self, stage: &str, about: &str, slots: &Slots<'_>, find: Find<'_>) -> Vec<CastVote> {
+        self.read(stage, about, slots, find).votes
+    }
+
+    /// How many pairs stand in their places that no judge may be asked about.
+    fn unjudged(&self, slots: &Slots<'_>) -> usize {
+        let standing: Vec<&Slot<'_>> = slots.standing.iter().flatten().collect();
+        let judges = 0..u32::try_from(self.judges.len()).unwrap_or(u32::MAX);
+        let is_unjudged = |left: &Slot<'_>, right: &Slot<'_>| {
+            let writers = [left.draft.writer, right.draft.writer];
+            !judges.clone().any(|judge| self.may_judge(Judge(judge), writers))
         };
-        self.askings(stage, about, slots.0.len()).iter().filter(|asking| is_lacking(asking)).count()
+        let with_later = |(at, left): (usize, &&Slot<'_>)| {
+            standing.iter().skip(at + 1).filter(|right| is_unjudged(left, right)).count()
+        };
+        standing.iter().enumerate().map(with_later).sum()
     }
 
     /// The same as callers see it.
     pub fn heard(&self, stage: &str, about: &str, slots: &Slots<'_>, find: Find<'_>) -> VoteJudgements {
         let given = |cast: CastVote| GivenVote { vote: cast.vote, task_key: cast.key.to_string(), reason: cast.reason };
+        let read = self.read(stage, about, slots, find);
         VoteJudgements {
             judges: self.judges.iter().map(ModelSpec::full_name).collect(),
             orders: self.orders(),
-            given: self.votes(stage, about, slots, find).into_iter().map(given).collect(),
-            lacking: self.lacking(stage, about, slots, find),
+            given: read.votes.into_iter().map(given).collect(),
+            lacking: read.lacking,
+            unjudged: self.unjudged(slots),
         }
     }
 
@@ -244,12 +296,7 @@ impl Versus {
     }
 }
 
-/// The answers in these places.
-fn texts(slots: &Slots<'_>, find: Find<'_>) -> Vec<Option<String>> {
-    slots.0.iter().map(|slot| slot.as_ref().and_then(|draft| find(&draft.key, None))).collect()
-}
-
-/// Who made a model: its provider, or, behind a gateway that names the maker first (`anthropic/claude-…`), that maker.
-fn family(model: &ModelSpec) -> &str {
-    model.model.split_once('/').map_or(model.provider.as_str(), |(maker, _)| maker)
+/// Who has written what stands in the two places.
+fn writers<'a>(pair: [Option<&Slot<'a>>; 2]) -> [Option<&'a ModelSpec>; 2] {
+    pair.map(|slot| slot?.draft.writer)
 }

@@ -106,7 +106,13 @@ fn judgements(index: usize) -> Judgements {
         document: Some(document(index)),
         candidates,
         evaluate: Some(ScoreJudgements { judges: judges(), criteria, given: sheets }),
-        pairwise: Some(VoteJudgements { judges: judges(), orders: Orders::Both, given: votes, lacking: 0 }),
+        pairwise: Some(VoteJudgements {
+            judges: judges(),
+            orders: Orders::Both,
+            given: votes,
+            lacking: 0,
+            unjudged: 0,
+        }),
         review: Some(RankingJudgements { reviewers: judges(), given: (0..2).map(ranking).collect() }),
         final_pairwise: None,
     }

@@ -102,7 +102,13 @@ pub(super) fn panel() -> Judgements {
             criteria: criteria(&[("depth", 1.0), ("style", 1.0)]),
             given: sheets,
         }),
-        pairwise: Some(VoteJudgements { judges: judges(), orders: Orders::Both, given: votes, lacking: 0 }),
+        pairwise: Some(VoteJudgements {
+            judges: judges(),
+            orders: Orders::Both,
+            given: votes,
+            lacking: 0,
+            unjudged: 0,
+        }),
         review: Some(RankingJudgements {
             reviewers: judges(),
             given: (0..JUDGES).map(|reviewer| ranking(reviewer, Some(&[2, 1, 0]))).collect(),

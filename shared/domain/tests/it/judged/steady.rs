@@ -48,13 +48,20 @@ fn handed_in(table: &panels::Judgements, count: u32) -> Judgements {
             criteria: criteria(&CRITERIA),
             given: sheets.into_iter().map(sheet).collect(),
         }),
-        pairwise: Some(VoteJudgements { judges: judges(), orders: Orders::Both, given: votes(), lacking: 0 }),
+        pairwise: Some(VoteJudgements {
+            judges: judges(),
+            orders: Orders::Both,
+            given: votes(),
+            lacking: 0,
+            unjudged: 0,
+        }),
         review: Some(RankingJudgements { reviewers: judges(), given: table.rankings.iter().map(ranking).collect() }),
         final_pairwise: Some(VoteJudgements {
             judges: judges(),
             orders: Orders::Single,
             given: Vec::new(),
             lacking: 0,
+            unjudged: 0,
         }),
     }
 }
