@@ -15,6 +15,7 @@ mod heard;
 mod lane;
 mod pairwise;
 mod planned;
+mod progress;
 #[cfg(test)]
 mod recorder;
 mod research;
@@ -40,6 +41,7 @@ pub use self::heard::judgements;
 pub use self::lane::Lane;
 pub(crate) use self::planned::SHORT_ANSWER;
 pub use self::planned::{NO_MODEL, PlannedTask, Reading};
+pub use self::progress::StageProgress;
 pub use self::standing::chosen;
 pub use self::subject::{Draft, Find, Subject};
 pub use self::versus::{CastVote, Slots, Versus};
