@@ -63,8 +63,9 @@ async fn prepare(caller: &Caller, run: RunId, command: Command, job: Job) -> Res
     }
     let tx = caller.store().begin().await?;
     let row = runs::find(&tx, run).await?.ok_or_else(|| Error::not_found("run"))?;
+    let standing = runs::standing_for(&tx, &row, command).await?;
     drop(tx);
-    if row.standing().command(command) != Ok(Effect::Become(RunStatus::Queued)) {
+    if standing.command(command) != Ok(Effect::Become(RunStatus::Queued)) {
         return Ok(None);
     }
     refuse_beyond_quota(caller).await?;

@@ -116,7 +116,7 @@ impl RunActions {
     ///
     /// Needs the scope `runs:write`. A run that has ended is queued again for what it ended without; answers stay, and so do tasks
     /// that were skipped. Its deadline counts anew from now, its ceiling does not: what the run has cost stays counted. Where
-    /// nothing is missing it is a 409 `nothing_to_retry`.
+    /// it would change nothing (all that is missing was skipped, or lacks what was) it is a 409 `nothing_to_retry`.
     #[oai(path = "/runs/:run_id/retry", method = "post", operation_id = "runs.retry")]
     async fn retry(&self, caller: Allowed<RunsWrite>, run_id: Path<RunId>) -> Result<Accepted<Run>, Failure> {
         command(&caller, run_id.0, Command::Retry).await

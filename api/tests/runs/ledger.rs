@@ -259,6 +259,14 @@ impl Ledger {
         assert_eq!(numbers, (1..=run.last_event).collect::<Vec<_>>(), "numbered with gaps: {run:?}");
         let count = |wanted: &str| events.iter().filter(|(_, kind)| *kind == wanted).count();
         assert_eq!(count("task.completed"), run.tasks_completed, "{run:?}: {events:?}");
+        if run.status == "completed" {
+            let [started, through] = [count("stage.started"), count("stage.completed")];
+            let is_again = through > started && count("run.retry_requested") > 0;
+            assert!(
+                started > 0 && (through == started || is_again),
+                "stages not begun and through once: {run:?}: {events:?}"
+            );
+        }
         let ends = ["completed", "completed_with_errors", "failed", "cancelled"].map(|status| format!("run.{status}"));
         // Each retry begins after an end and leads to another one.
         let ended: usize = ends.iter().map(|end| count(end)).sum();

@@ -19,11 +19,12 @@ fn sound() -> (Value, Vec<Value>) {
     let event = |number: u32, kind| json!({"run_id": run, "number": number, "event_type": kind});
     let ledger = json!({
         "runs": [{"id": run, "status": "completed", "claim": 2, "tasks_expected": 1, "tasks_completed": 1, "tasks_failed": 0,
-            "spent": 5_000_000, "reserved": 0, "in_doubt": 9_000_000, "last_event": 3}],
+            "spent": 5_000_000, "reserved": 0, "in_doubt": 9_000_000, "last_event": 5}],
         "tasks": [{"run_id": run, "key": "t", "status": "completed", "cost": 5_000_000, "attempts": 2}],
         "attempts": [attempt(first, 1, "in_doubt", None, "2026-01-01T00:00:02Z"),
             attempt(second, 2, "answered", Some(5_000_000), "2026-01-01T00:00:04Z")],
-        "events": [event(1, "run.queued"), event(2, "task.completed"), event(3, "run.completed")],
+        "events": [event(1, "run.queued"), event(2, "stage.started"), event(3, "task.completed"),
+            event(4, "stage.completed"), event(5, "run.completed")],
         "jobs": [],
     });
     let record = |call: u32, attempt, event, time, cost: Option<u64>| {
@@ -60,7 +61,7 @@ fn a_ledger_that_agrees_with_the_log_passes() {
 #[test]
 fn each_planted_disagreement_is_found() {
     type Plant = fn(&mut Value, &mut Vec<Value>);
-    let plants: [(&str, Plant); 15] = [
+    let plants: [(&str, Plant); 17] = [
         ("a call without an attempt", |ledger, _| drop(ledger["attempts"].as_array_mut().unwrap().remove(0))),
         ("the provider heard nothing", |_, log| log.truncate(1)),
         ("two calls of one attempt", |_, log| log.push(log[1].clone())),
@@ -78,8 +79,10 @@ fn each_planted_disagreement_is_found() {
         ("spent, in doubt, reserved", |ledger, _| ledger["runs"][0]["spent"] = json!(6_000_000)),
         ("spent, in doubt, reserved", |ledger, _| ledger["runs"][0]["reserved"] = json!(1)),
         ("spent, in doubt, reserved", |ledger, _| ledger["runs"][0]["in_doubt"] = json!(0)),
-        ("numbered with gaps", |ledger, _| ledger["events"][1]["number"] = json!(4)),
-        ("not once at its end", |ledger, _| ledger["events"][2]["event_type"] = json!("run.failed")),
+        ("numbered with gaps", |ledger, _| ledger["events"][1]["number"] = json!(6)),
+        ("not begun and through once", |ledger, _| ledger["events"][3]["event_type"] = json!("attempt.failed")),
+        ("not begun and through once", |ledger, _| ledger["events"][1]["event_type"] = json!("attempt.failed")),
+        ("not once at its end", |ledger, _| ledger["events"][4]["event_type"] = json!("run.failed")),
         ("not ended", |ledger, _| ledger["runs"][0]["status"] = json!("running")),
         ("the tail is not done", |ledger, _| {
             ledger["jobs"] = json!([{"subject_id": ledger["runs"][0]["id"]}]);

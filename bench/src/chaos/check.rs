@@ -188,7 +188,17 @@ fn events_of(run: &Run, books: &Books, shown: &str, verdict: &mut Verdict) {
     let retries = events.iter().filter(|(_, kind)| *kind == "run.retry_requested").count();
     let last = events.last().map(|(_, kind)| *kind) == Some(format!("run.{}", run.status).as_str());
     let answers = events.iter().filter(|(_, kind)| *kind == "task.completed").count() == run.tasks_completed;
-    if !gapless || ends != 1 + retries || !last || !answers {
+    let mine = books.events.iter().filter(|event| event.run_id == run.id);
+    let mut begun: Vec<String> =
+        mine.filter(|event| event.event_type == "stage.started").map(|event| event.says("stage")).collect();
+    let through = events.iter().filter(|(_, kind)| *kind == "stage.completed").count();
+    let stages = begun.len();
+    begun.sort_unstable();
+    begun.dedup();
+    // Stages begin once; a retry may bring some of them to their end again.
+    let staged = begun.len() == stages && (retries > 0 || through <= stages);
+    let staged = staged && (run.status != "completed" || through >= stages);
+    if !staged || !gapless || ends != 1 + retries || !last || !answers {
         verdict.broken(Line::Events, format!("{shown}: {events:?}"));
     }
 }

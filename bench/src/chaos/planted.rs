@@ -186,6 +186,26 @@ fn events_that_are_missing_or_doubled_are_found() {
 }
 
 #[test]
+fn a_stage_that_is_told_of_twice_or_never_ends_is_found() {
+    let told = |stages: [(&str, &str); 4]| {
+        let mut evidence = sound();
+        let events = evidence.pointer_mut("/books/0/events").unwrap().as_array_mut().unwrap();
+        let [.., last] = events.as_mut_slice() else { panic!("no event") };
+        last["number"] = json!(10);
+        for (number, (kind, stage)) in (6..).zip(stages) {
+            let data = json!({"stage": stage}).to_string();
+            events.push(json!({"run_id": Uuid::from_u128(1), "number": number, "event_type": kind, "data": data}));
+        }
+        evidence["books"][0]["runs"][0]["last_event"] = json!(10);
+        broken(evidence)
+    };
+    let [begun, through] = ["stage.started", "stage.completed"];
+    assert_eq!(told([(begun, "a"), (begun, "b"), (through, "a"), (through, "b")]), []);
+    assert_eq!(told([(begun, "a"), (begun, "a"), (through, "a"), (through, "a")]), [Line::Events]);
+    assert_eq!(told([(begun, "a"), (begun, "b"), (begun, "c"), (through, "b")]), [Line::Events]);
+}
+
+#[test]
 fn a_wrong_key_is_found() {
     assert_eq!(broken(with("/calls/0/key_fingerprint", json!("k2"))), [Line::Keys]);
 }

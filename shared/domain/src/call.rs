@@ -10,7 +10,7 @@ use crate::artifact::Artifact;
 use crate::content_hash::ContentHash;
 use crate::ids::ProviderKeyId;
 use crate::image::ImageSpec;
-use crate::judging::Expectation;
+use crate::judging::{Defect, Expectation};
 use crate::money::Usd;
 pub use crate::rates::{RateHints, RateWindow};
 
@@ -113,6 +113,20 @@ impl Call {
         CallSize { bytes: said.bytes + schema, ..said }
     }
 
+    /// What is wrong with an answer, if it cannot be used: it is not what was expected, or nothing was said because the provider
+    /// took it away or the model declined. An image that a filter has taken is an answer without one.
+    pub fn defect_of(&self, text: &str, finish_reason: FinishReason) -> Option<Defect> {
+        match &self.expects {
+            Some(expected) => expected.check(text).err(),
+            None if self.image.is_some() || !text.trim().is_empty() => None,
+            None => match finish_reason {
+                FinishReason::ContentFilter => Some(Defect("the provider's filter left nothing of it".to_owned())),
+                FinishReason::Refusal => Some(Defect("the model declined without a word".to_owned())),
+                FinishReason::Stop | FinishReason::Length | FinishReason::Other => None,
+            },
+        }
+    }
+
     /// A number of input tokens that the prompt cannot exceed.
     pub fn input_tokens_at_most(&self) -> u64 {
         self.size().input_tokens_at_most()
@@ -203,7 +217,7 @@ impl Cost {
 /// What a provider answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// The text; empty where a filter blocked everything. With images, what the provider said to them, if anything.
+    /// The text; empty where a filter blocked everything (`Call::defect_of`). With images, what the provider said to them, if anything.
     pub text: String,
     /// The files that it holds.
     pub artifacts: Vec<Artifact>,
@@ -250,7 +264,8 @@ pub enum ErrorClass {
     ProviderNetwork,
     /// The answer could not be understood.
     ProviderDecode,
-    /// The answer came and is paid for, but is not what was asked for, the second time too.
+    /// The answer came and is paid for, but cannot be used: it is not what was asked for, the second time too, or the provider's
+    /// filter left nothing of it.
     UnusableAnswer,
     /// What the task is about has failed or was left out.
     InputMissing,
@@ -331,5 +346,39 @@ impl CallError {
             sent: false,
             rates: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_was_taken_away_is_no_answer() {
+        let call = Call {
+            provider: "sandbox".to_owned(),
+            model: "echo".to_owned(),
+            provider_key: None,
+            system: None,
+            messages: Vec::new(),
+            sampling: Sampling::default(),
+            max_output_tokens: None,
+            timeout: Duration::ZERO,
+            max_retries: 0,
+            expects: None,
+            question: None,
+            image: None,
+        };
+        let has_defect = |text: &str, reason| call.defect_of(text, reason).is_some();
+        for taken in [FinishReason::ContentFilter, FinishReason::Refusal] {
+            assert!(has_defect("", taken) && has_defect(" \n", taken) && !has_defect("I must not.", taken));
+        }
+        for said in [FinishReason::Stop, FinishReason::Length, FinishReason::Other] {
+            assert!(!has_defect("", said));
+        }
+        // What a judge must say is looked at whatever the reason.
+        let judge = Call { expects: Some(Expectation::Preference), ..call };
+        assert!(judge.defect_of("", FinishReason::Stop).is_some());
+        assert_eq!(judge.defect_of(r#"{"winner": "A"}"#, FinishReason::ContentFilter), None);
     }
 }

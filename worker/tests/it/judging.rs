@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use acm2_domain::call::ErrorClass;
 use acm2_domain::estimate::estimate;
-use acm2_domain::ids::RunId;
+use acm2_domain::ids::{JobId, RunId};
 use acm2_domain::journal::TaskKey;
 use acm2_domain::judged::{Detail, Judging};
 use acm2_domain::money::Usd;
-use acm2_domain::run::machine::Command;
+use acm2_domain::run::machine::{Command, Refusal};
 use acm2_domain::run::{EventType, RunStatus, TaskStatus};
 use acm2_domain::stages;
 use acm2_sandbox::Event;
-use acm2_store::runs::{self, TaskOutcome};
+use acm2_store::runs::{self, Commanded, TaskOutcome};
 use serde_json::{Value, json};
 
 use crate::account::Account;
@@ -30,7 +30,7 @@ on_both!(
 
 /// Two documents, three models twice each, two judges, three criteria, all pairs in both orders, the best two merged, and what came
 /// of it compared with these.
-fn whole() -> Value {
+pub(crate) fn whole() -> Value {
     json!({
         "prompt": "Say it in other words.",
         "documents": [{"name": "one", "text": "A first text."}, {"name": "two", "text": "Another text, {criteria}"}],
@@ -237,4 +237,9 @@ async fn what_is_about_a_skipped_answer_is_missing(house: &House) {
     ];
     assert_eq!((missing, house.calls()), (expected.to_vec(), 1));
     assert_eq!(stages::plan(&account.row(run).await.spec).len(), 4);
+    events_have_no_gap(&account, run).await;
+    // What lacks a skipped answer lacks it after a retry, too.
+    let retried =
+        runs::command(&account.begin().await, run, Command::Retry, JobId::generate(), crate::house::now()).await;
+    assert_eq!(retried.unwrap(), Commanded::Refused(Refusal::NothingMissing));
 }

@@ -25,4 +25,5 @@ mod process;
 mod receiver;
 mod research;
 mod shutdown;
+mod timeline;
 mod writes;

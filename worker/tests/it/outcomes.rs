@@ -2,20 +2,22 @@
 
 use acm2_domain::call::CostSource;
 use acm2_domain::money::Usd;
-use acm2_domain::run::EventType::{RunCompleted, RunQueued, RunStarted, TaskCompleted};
+use acm2_domain::run::EventType::{RunCompleted, RunQueued, RunStarted, StageCompleted, StageStarted, TaskCompleted};
 use acm2_domain::run::{RunStatus, Task};
 use acm2_sandbox::Event;
 use serde_json::json;
 
 use crate::account::Account;
 use crate::house::{House, on_both};
+use crate::timeline::stages_are_told;
 
 on_both!(two_models_answer_and_the_books_are_those_of_the_provider, many_runs_over_two_workers_are_each_done_once);
 
-/// The numbers of a run's events have no gap.
+/// The numbers of a run's events have no gap, and they tell of its stages as they should.
 pub(crate) async fn events_have_no_gap(account: &Account<'_>, run: acm2_domain::ids::RunId) {
     let numbers: Vec<u64> = account.events(run).await.iter().map(|event| event.number).collect();
     assert_eq!(numbers, (1..=account.row(run).await.last_event).collect::<Vec<_>>());
+    stages_are_told(account, run).await;
 }
 
 async fn two_models_answer_and_the_books_are_those_of_the_provider(house: &House) {
@@ -52,7 +54,9 @@ async fn two_models_answer_and_the_books_are_those_of_the_provider(house: &House
     ours.sort();
     assert_eq!(sent, ours);
 
-    assert_eq!(account.event_types(run.id).await, [RunQueued, RunStarted, TaskCompleted, TaskCompleted, RunCompleted]);
+    let both = [TaskCompleted, TaskCompleted];
+    let expected = [&[RunQueued, RunStarted, StageStarted][..], &both[..], &[StageCompleted, RunCompleted][..]];
+    assert_eq!(account.event_types(run.id).await, expected.concat());
     events_have_no_gap(&account, run.id).await;
     account.no_jobs(run.id).await;
     house.idle().await;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 macro_rules! event_types {
     ($($(#[doc = $doc:literal])+ $variant:ident = $word:literal,)+) => {
@@ -52,6 +52,12 @@ event_types! {
     RunResumeRequested = "run.resume_requested",
     /// A command sent the ended run back for what it ended without.
     RunRetryRequested = "run.retry_requested",
+    /// A stage begins: the first of its tasks, over all documents, is asked for, or settled without being asked. `generate` begins
+    /// with the run. Once for each stage; a stage whose answers are taken over from another run has none.
+    StageStarted = "stage.started",
+    /// Every task of a stage, over all documents, is settled, with an answer or without. It comes again where a retry settles some
+    /// of them anew: the last one counts. A stage in which the run was cut off has none.
+    StageCompleted = "stage.completed",
     /// An attempt failed; another follows.
     AttemptFailed = "attempt.failed",
     /// It cannot be known whether an attempt reached the provider.
@@ -95,6 +101,11 @@ impl NewEvent {
     /// An event and its particulars.
     pub fn new(event_type: EventType, data: Value) -> Self {
         Self { event_type, data }
+    }
+
+    /// An event of a stage.
+    pub fn of_stage(event_type: EventType, stage: &str) -> Self {
+        Self::new(event_type, json!({"stage": stage}))
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Standing {
     pub status: RunStatus,
     /// The command that its worker has not acted on yet; only a running run has one.
     pub requested: Option<Requested>,
-    /// Whether a task has no answer and was not skipped.
+    /// Whether a retry would ask for anything: a task has no answer, was not skipped, and lacks nothing but that.
     pub can_retry: bool,
 }
 
@@ -63,8 +63,9 @@ pub enum Refusal {
     /// It is being cancelled, which nothing takes back.
     #[error("the run is being cancelled")]
     Cancelling,
-    /// Nothing is missing but what was skipped.
-    #[error("the run has an answer for every task that was not skipped")]
+    /// A retry would ask for nothing: all that is missing was skipped, or rests on what was skipped or is missing in the run that
+    /// the answers were taken over from.
+    #[error("a retry would change nothing: the run has an answer for every task that can be asked for again")]
     NothingMissing,
 }
 

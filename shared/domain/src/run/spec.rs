@@ -116,6 +116,11 @@ pub struct RunSpec {
 }
 
 impl RunSpec {
+    /// Whether all its tasks are answers: nothing judges them, and no step comes before them.
+    pub fn has_answers_alone(&self) -> bool {
+        self.stages.is_empty() && self.research.is_none()
+    }
+
     /// Under a ceiling every model needs a price of its own: without one nobody can say what a call may cost, and the price of a
     /// model with a similar name is only an estimate.
     ///

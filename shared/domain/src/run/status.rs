@@ -45,9 +45,9 @@ pub enum RunStatus {
     Paused,
     /// Every task has an answer; nothing is missing.
     Completed,
-    /// Some tasks have an answer; `missing` lists the others.
+    /// Some tasks have an answer, one of the texts that were asked for among them; `missing` lists the others.
     CompletedWithErrors,
-    /// No task has an answer.
+    /// None of the texts that were asked for is there; a title alone is none, nor is a plan of a research.
     Failed,
     /// Ended by a command.
     Cancelled,
@@ -80,11 +80,12 @@ impl RunStatus {
         matches!(self, Self::Completed | Self::CompletedWithErrors | Self::Failed | Self::Cancelled)
     }
 
-    /// How a run ends whose tasks have all been settled: nothing missing, something missing, everything missing.
-    pub const fn of_counts(expected: u32, done: u32) -> Self {
+    /// How a run ends of whose tasks so many are done: nothing missing, something missing, everything that people asked for missing.
+    /// `has_answer`: whether one of those that are done is an answer (`PlannedTask::is_answer`).
+    pub const fn of_counts(expected: u32, done: u32, has_answer: bool) -> Self {
         if done >= expected {
             Self::Completed
-        } else if done > 0 {
+        } else if has_answer {
             Self::CompletedWithErrors
         } else {
             Self::Failed
@@ -136,9 +137,14 @@ mod tests {
 
     #[test]
     fn completed_means_that_nothing_is_missing() {
-        assert_eq!(RunStatus::of_counts(3, 3), RunStatus::Completed);
-        assert_eq!(RunStatus::of_counts(3, 2), RunStatus::CompletedWithErrors);
-        assert_eq!(RunStatus::of_counts(3, 0), RunStatus::Failed);
+        assert_eq!(RunStatus::of_counts(3, 3, true), RunStatus::Completed);
+        assert_eq!(RunStatus::of_counts(3, 2, true), RunStatus::CompletedWithErrors);
+        assert_eq!(RunStatus::of_counts(3, 0, false), RunStatus::Failed);
+    }
+
+    #[test]
+    fn a_run_without_an_answer_has_failed_whatever_else_is_there() {
+        assert_eq!(RunStatus::of_counts(3, 2, false), RunStatus::Failed);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod lane;
 mod pairwise;
 mod places;
 mod planned;
+mod progress;
 #[cfg(test)]
 mod recorder;
 mod research;
@@ -44,6 +45,7 @@ pub use self::lane::Lane;
 pub use self::places::Places;
 pub(crate) use self::planned::SHORT_ANSWER;
 pub use self::planned::{NO_MODEL, PlannedTask, Reading};
+pub use self::progress::StageProgress;
 pub use self::standing::chosen;
 pub use self::subject::{Draft, Find, Subject};
 pub use self::versus::{CastVote, Slot, Slots, Versus};

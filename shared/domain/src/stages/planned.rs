@@ -1,5 +1,6 @@
 //! A task that is known before the run starts, and what it may cost: its prompt is known but for the answers that it will read.
 
+use super::title;
 use crate::call::CallSize;
 use crate::journal::TaskKey;
 use crate::prices::{Prices, WorstCase, worst_case_of};
@@ -62,6 +63,11 @@ impl Reading {
 }
 
 impl PlannedTask<'_> {
+    /// Whether it answers what people asked: a run in which no such task has an answer has failed.
+    pub fn is_answer(&self) -> bool {
+        self.is_result && self.stage != title::NAME
+    }
+
     /// The worst case of one call; nothing where no model is asked.
     pub fn most(&self, reading: Reading, prices: &Prices) -> Option<WorstCase> {
         let model = self.model?;

@@ -13,7 +13,7 @@ use crate::frame::framed;
 use crate::journal::{Stopped, TaskKey};
 use crate::run::{ModelChoice, ModelSpec, RunSpec};
 
-const NAME: &str = "title";
+pub(super) const NAME: &str = "title";
 /// What the model may say where nobody has set a limit: some think before they write five words.
 const OUTPUT_TOKENS: u32 = 2_048;
 

@@ -4,6 +4,7 @@ use acm2_domain::ids::{RunId, WorkerId};
 use acm2_domain::money::Usd;
 use acm2_domain::run::machine::Step;
 use acm2_domain::run::{EventType, NewEvent, RunStatus};
+use acm2_domain::stages;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{
     Asterisk, CommonTableExpression, Expr, ExprTrait, Query, UpdateStatement, WithClause, WithQuery,
@@ -46,23 +47,22 @@ pub async fn claim_first(
         .value("claim", Expr::col("claim").add(1_i64))
         .value("claimed_by", me.uuid())
         .value("status", RunStatus::Running.as_str())
-        .value("last_event", Expr::col("last_event").add(1_i64))
+        .value("last_event", Expr::col("last_event").add(1_i64).add(events_of_stages()))
         .value("started_at", now)
         .and_where(Expr::col("id").is_in(filled_up(runs).map(RunId::uuid)))
         .and_where(Expr::col("status").eq(RunStatus::Queued.as_str()))
         .and_where(Expr::col("started_at").is_null())
         .returning(Query::returning().exprs(columns))
         .to_owned();
-    let started = NewEvent::new(EventType::RunStarted, json!({}));
     let in_one = tx.get_database_backend() == DbBackend::Postgres;
-    let rows =
-        if in_one { tx.query_all(&with_event(update, &started, now)?).await? } else { tx.query_all(&update).await? };
+    let rows = if in_one { tx.query_all(&with_events(update, now)?).await? } else { tx.query_all(&update).await? };
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
         let endpoints: i64 = row.try_get_by_index(Column::iter().count())?;
         let run = RunRow::try_from(Model::from_query_result(&row, "")?)?;
         if !in_one {
-            write_events(tx, run.id, run.last_event, std::slice::from_ref(&started), now).await?;
+            let events = first_events(&run);
+            write_events(tx, run.id, run.last_event + 1 - events.len() as u64, &events, now).await?;
         }
         let fence = Fence { run: run.id, claim: run.claim };
         claimed.push((Claimed { fence, run, first: true }, endpoints > 0));
@@ -70,15 +70,43 @@ pub async fn claim_first(
     Ok(claimed)
 }
 
-/// The claim that returns every column of the run and one more, with its event in the same statement.
-fn with_event(claim: UpdateStatement, event: &NewEvent, now: DateTime<Utc>) -> Result<WithQuery, StoreError> {
+/// Whether nothing of the run is settled: then it begins with `generate`. Else a command has left tasks out, or answers were taken
+/// over: when a stage begins the worker finds out.
+fn is_untouched() -> Expr {
+    Expr::col("tasks_completed").add(Expr::col("tasks_failed")).eq(0)
+}
+
+/// How many events of stages stand beside the start of a run.
+fn events_of_stages() -> Expr {
+    Expr::case(is_untouched(), 1_i64).finally(0_i64).into()
+}
+
+fn run_started() -> NewEvent {
+    NewEvent::new(EventType::RunStarted, json!({}))
+}
+
+fn first_stage_started() -> NewEvent {
+    NewEvent::of_stage(EventType::StageStarted, stages::GENERATE)
+}
+
+/// What the start of a run tells.
+fn first_events(run: &RunRow) -> Vec<NewEvent> {
+    let is_untouched = run.tasks_completed + run.tasks_failed == 0;
+    [run_started()].into_iter().chain(is_untouched.then(first_stage_started)).collect()
+}
+
+/// The claim that returns every column of the run and one more, with its events in the same statement.
+fn with_events(claim: UpdateStatement, now: DateTime<Utc>) -> Result<WithQuery, StoreError> {
+    let last = || Expr::col("last_event");
+    let started = insert_of(&run_started(), "claimed", last().sub(events_of_stages()), None, now)?;
+    let stage_started = insert_of(&first_stage_started(), "claimed", last(), Some(is_untouched()), now)?;
     let columns = Column::iter().map(|column| column.to_string()).chain(["endpoints".to_owned()]);
     let mut claimed = CommonTableExpression::new();
     claimed.table_name("claimed").columns(columns).query(claim);
-    let started =
-        CommonTableExpression::new().table_name("started").query(insert_of(event, "claimed", now)?).to_owned();
+    let started = CommonTableExpression::new().table_name("started").query(started).to_owned();
+    let stage_started = CommonTableExpression::new().table_name("stage_started").query(stage_started).to_owned();
     let all = Query::select().expr(Expr::col(Asterisk)).from("claimed").to_owned();
-    Ok(all.with(WithClause::new().cte(claimed).cte(started).to_owned()))
+    Ok(all.with(WithClause::new().cte(claimed).cte(started).cte(stage_started).to_owned()))
 }
 
 /// Claims the run for `me`, provided that nobody has claimed it since `seen` was read. Attempts that earlier claims left open
@@ -92,10 +120,10 @@ pub async fn claim(
 ) -> Result<Option<Claimed>, StoreError> {
     let claim = seen.claim + 1;
     let first = seen.started_at.is_none();
-    let event = if first {
-        NewEvent::new(EventType::RunStarted, json!({}))
+    let events = if first {
+        first_events(seen)
     } else {
-        NewEvent::new(EventType::RunResumed, json!({"claim": claim, "holder_was_lost": theft}))
+        vec![NewEvent::new(EventType::RunResumed, json!({"claim": claim, "holder_was_lost": theft}))]
     };
     let mut update = Query::update();
     update
@@ -104,7 +132,7 @@ pub async fn claim(
         .value("claimed_by", me.uuid())
         .value("status", RunStatus::Running.as_str())
         .value("reserved", 0_i64)
-        .value("last_event", Expr::col("last_event").add(1_i64));
+        .value("last_event", Expr::col("last_event").add(events.len() as i64));
     if first {
         update.value("started_at", now);
     }
@@ -120,7 +148,7 @@ pub async fn claim(
     // is seen below.
     let Some(row) = tx.query_one(&update).await? else { return Ok(None) };
     let last_event = unsigned(row.try_get_by("last_event")?);
-    write_events(tx, seen.id, last_event, &[event], now).await?;
+    write_events(tx, seen.id, last_event + 1 - events.len() as u64, &events, now).await?;
     if seen.claim > 0 {
         doubt(tx, seen.id, seen.claim, last_event, now).await?;
     }

@@ -4,11 +4,11 @@
 use acm2_domain::call::ErrorClass;
 use acm2_domain::ids::{JobId, RunId};
 use acm2_domain::money::Usd;
-use acm2_domain::run::machine::{Command, Effect, Refusal};
+use acm2_domain::run::machine::{Command, Effect, Refusal, Standing};
 use acm2_domain::run::{EventType, NewEvent, Requested, RunStatus};
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, UpdateStatement};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QuerySelect};
 use serde_json::{Value, json};
 
 use super::end::{Ending, end};
@@ -46,7 +46,7 @@ pub async fn command(
     now: DateTime<Utc>,
 ) -> Result<Commanded, StoreError> {
     let Some(seen) = lock(tx, run).await? else { return Ok(Commanded::Missing) };
-    let effect = match seen.standing().command(command) {
+    let effect = match standing_for(tx, &seen, command).await?.command(command) {
         Ok(effect) => effect,
         Err(refusal) => return Ok(Commanded::Refused(refusal)),
     };
@@ -76,6 +76,34 @@ pub async fn command(
         }
     }
     Ok(Commanded::Done(effect, Box::new(seen)))
+}
+
+/// The run as the state machine sees it where this command is given: of a retry it is looked up whether it would ask for anything.
+pub async fn standing_for(tx: &TenantTx, run: &RunRow, command: Command) -> Result<Standing, StoreError> {
+    let standing = run.standing();
+    if command != Command::Retry || !standing.status.is_terminal() || !standing.can_retry {
+        return Ok(standing);
+    }
+    Ok(Standing { can_retry: would_ask(tx, run).await?, ..standing })
+}
+
+/// Whether a retry would ask for anything: a task that is not settled, or one that failed by itself. What lacks its input lacks it
+/// again, unless one of these brings it.
+async fn would_ask(tx: &TenantTx, run: &RunRow) -> Result<bool, StoreError> {
+    if run.tasks_completed.saturating_add(run.tasks_failed) < run.tasks_expected {
+        return Ok(true);
+    }
+    let lacking = [ErrorClass::Skipped, ErrorClass::InputMissing].map(to_word);
+    let mut failed = task_entity::Entity::find()
+        .select_only()
+        .column(task_entity::Column::Key)
+        .filter(task_entity::Column::RunId.eq(run.id.uuid()))
+        .filter(task_entity::Column::Status.eq("failed"))
+        .filter(task_entity::Column::ErrorClass.is_not_in(lacking));
+    if run.spec.answers_of.is_some() {
+        failed = failed.filter(reuse::is_answer().not());
+    }
+    Ok(failed.into_tuple::<String>().one(tx).await?.is_some())
 }
 
 /// Ends a run that no worker has, because its deadline has passed; `None` where it has ended or a worker has it by now.

@@ -3,16 +3,19 @@
 use acm2_domain::ids::DeliveryId;
 use acm2_domain::run::machine::{Standing, Step};
 use acm2_domain::run::{EventType, NewEvent, RunProblem, RunStatus};
+use acm2_domain::stages::StageProgress;
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 use serde_json::json;
 
 use super::claim::doubt;
-use super::events::write_events;
+use super::events::{list_stage_events, write_events};
 use super::fence::{
     Change, Fence, FenceError, Fenced, RETURNED, TaskCounts, fenced, moving, pass, read, tasks_completed,
 };
+use super::row::RunRow;
+use super::tasks::{has_answer, list_settled};
 use super::{assemble, find, go_on, list_results};
 use crate::column::unsigned;
 use crate::{StoreError, TenantTx, budgets, deliveries, webhook_endpoints};
@@ -50,9 +53,12 @@ pub async fn end(tx: &TenantTx, fence: Fence, ending: Ending, now: DateTime<Utc>
     if seen.max_cost.is_some() {
         budgets::settle(tx, fence.run, seen.consumed()).await?;
     }
-    let last = Last::new(seen.standing(), tasks, ending)?;
-    let written = last.write(tx, fence, 1, now).await?;
-    write_events(tx, fence.run, written.last_event, &[last.event()], now).await?;
+    let mut events = if ending == Ending::Settled { untold_stages(tx, &seen).await? } else { Vec::new() };
+    let has_answer = ending != Ending::Cancelled && has_answer(tx, &seen).await?;
+    let last = Last::new(seen.standing(), tasks, has_answer, ending)?;
+    events.push(last.event());
+    let written = last.write(tx, fence, events.len() as i64, now).await?;
+    write_events(tx, fence.run, written.last_event + 1 - events.len() as u64, &events, now).await?;
     if seen.spec.conversation.is_some() {
         go_on(tx, fence.run, now).await?;
     }
@@ -60,8 +66,18 @@ pub async fn end(tx: &TenantTx, fence: Fence, ending: Ending, now: DateTime<Utc>
     Ok(Ended { status: last.status, deliveries })
 }
 
+/// The stages that are through, of which the timeline does not tell it yet: a command may have left out the last of their tasks.
+async fn untold_stages(tx: &TenantTx, run: &RunRow) -> Result<Vec<NewEvent>, StoreError> {
+    let (settled, told) = (list_settled(tx, run.id).await?, list_stage_events(tx, run.id).await?);
+    let mut progress = StageProgress::of(&run.spec);
+    let told = told.iter().map(|(event, stage)| (*event, stage.as_str()));
+    progress.read(settled.iter().map(String::as_str), told);
+    Ok(progress.settle([]))
+}
+
 /// Ends a running run whose attempts and tasks are all settled, in a transaction that has passed the fence (`lock`) and has kept
-/// one number for the event that this returns: the caller writes it. `webhook_url` is the run's own.
+/// one number for the event that this returns: the caller writes it. `answers_alone`: `RunSpec::has_answers_alone`. `webhook_url` is
+/// the run's own.
 ///
 /// # Errors
 /// `Lost` also where a task is not settled.
@@ -69,6 +85,7 @@ pub async fn end_settled(
     tx: &TenantTx,
     fence: Fence,
     locked: &Fenced,
+    answers_alone: bool,
     webhook_url: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(Ended, NewEvent), FenceError> {
@@ -79,7 +96,13 @@ pub async fn end_settled(
         budgets::settle(tx, fence.run, locked.consumed).await?;
     }
     let standing = Standing { status: RunStatus::Running, requested: locked.orders.requested, can_retry: false };
-    let last = Last::new(standing, locked.tasks, Ending::Settled)?;
+    let TaskCounts { expected, completed, .. } = locked.tasks;
+    let has_answer = if answers_alone || completed == 0 || completed >= expected {
+        completed > 0
+    } else {
+        has_answer(tx, &find(tx, fence.run).await?.ok_or(FenceError::Lost)?).await?
+    };
+    let last = Last::new(standing, locked.tasks, has_answer, Ending::Settled)?;
     let written = last.write(tx, fence, 0, now).await?;
     let event = last.event();
     let deliveries = last.deliver(tx, fence, written, webhook_url, now).await?;
@@ -87,13 +110,15 @@ pub async fn end_settled(
 }
 
 /// Passes the fence as `lock` does, and ends the run with the same UPDATE where all is plain: it is running, every task is settled by
-/// `change`, one of them with an answer, no command stands and no ceiling is to be settled. `None` where it is not so: then nothing
-/// was done, and `lock` and `end_settled` find out. `events` counts the end's own, which stands last.
+/// `change`, one of them with an answer (with `answers_alone`; else all of them), no command stands and no ceiling is to be settled.
+/// `None` where it is not so: then nothing was done, and `lock` and `end_settled` find out. `events` counts the end's own, which
+/// stands last.
 pub async fn lock_and_end(
     tx: &TenantTx,
     fence: Fence,
     change: Change,
     events: u64,
+    answers_alone: bool,
     now: DateTime<Utc>,
 ) -> Result<Option<(Fenced, EndedAtOnce)>, FenceError> {
     let completed = || tasks_completed(change);
@@ -109,13 +134,16 @@ pub async fn lock_and_end(
         .and_where(Expr::col("max_cost").is_null())
         .and_where(completed().gt(0))
         .and_where(completed().add(failed()).gte(Expr::col("tasks_expected")));
+    if !answers_alone {
+        update.and_where(completed().gte(Expr::col("tasks_expected")));
+    }
     let returned = RETURNED.map(Expr::col).into_iter().chain([webhook_endpoints::count_enabled()]);
     fenced(fence, &mut update).returning(Query::returning().exprs(returned));
     let Some(row) = tx.query_one(&update).await? else { return Ok(None) };
     let locked = read(&row)?;
     let has_endpoints = row.try_get_by_index::<i64>(RETURNED.len())? > 0;
     let standing = Standing { status: RunStatus::Running, requested: None, can_retry: false };
-    let last = Last::new(standing, locked.tasks, Ending::Settled)?;
+    let last = Last::new(standing, locked.tasks, true, Ending::Settled)?;
     Ok(Some((locked, EndedAtOnce { last, row: LastRow { last_event: locked.last_event, has_endpoints } })))
 }
 
@@ -157,12 +185,11 @@ struct LastRow {
 
 impl Last {
     /// A cancellation that was asked for meanwhile wins.
-    fn new(standing: Standing, tasks: TaskCounts, ending: Ending) -> Result<Self, FenceError> {
+    fn new(standing: Standing, tasks: TaskCounts, has_answer: bool, ending: Ending) -> Result<Self, FenceError> {
+        let of_counts = RunStatus::of_counts(tasks.expected, tasks.completed, has_answer);
         let status = match &ending {
             Ending::Cancelled => RunStatus::Cancelled,
-            Ending::Settled => RunStatus::of_counts(tasks.expected, tasks.completed),
-            Ending::Cut(_) if tasks.completed > 0 => RunStatus::of_counts(tasks.expected, tasks.completed),
-            Ending::Cut(_) => RunStatus::Failed,
+            Ending::Settled | Ending::Cut(_) => of_counts,
         };
         let status = standing.step(Step::End(status)).map_err(|_| FenceError::Lost)?;
         let problem = match ending {
@@ -170,7 +197,7 @@ impl Last {
             Ending::Cut(problem) => Some(problem),
             Ending::Settled if status == RunStatus::Failed => Some(RunProblem {
                 code: "all_tasks_failed".to_owned(),
-                detail: "no task has an answer; each result says why".to_owned(),
+                detail: "none of the texts that were asked for is there; each result says why".to_owned(),
             }),
             Ending::Settled | Ending::Cancelled => None,
         };

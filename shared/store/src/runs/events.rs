@@ -7,6 +7,7 @@ use sea_orm::sea_query::{Expr, ExprTrait, InsertStatement, Query};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, Iterable, QueryFilter, QueryOrder, QuerySelect,
 };
+use serde_json::Value;
 
 use super::event_entity::{ActiveModel, Column, Entity};
 use crate::column::{from_json, from_word, signed, to_json, unsigned};
@@ -52,14 +53,20 @@ fn row_of(run: RunId, number: u64, event: &NewEvent, at: DateTime<Utc>) -> Activ
 }
 
 /// Inserts an event of the run that another part of the same statement has written: `written` names that part, which returns the
-/// run's id and, as `last_event`, the event's number. For a database in which one statement may write twice.
+/// run's row. `number` is the event's, told by that row; only rows for which `only` holds have it. For a database in which one
+/// statement may write twice.
 pub(super) fn insert_of(
     event: &NewEvent,
     written: &'static str,
+    number: Expr,
+    only: Option<Expr>,
     now: DateTime<Utc>,
 ) -> Result<InsertStatement, StoreError> {
     let mut values = Query::select();
-    values.columns(["id", "last_event"]).from(written);
+    values.column("id").expr(number).from(written);
+    if let Some(only) = only {
+        values.and_where(only);
+    }
     values.expr(Expr::value(event.event_type.as_str())).expr(Expr::value(to_json(&event.data))).expr(Expr::value(now));
     let mut insert = Query::insert();
     let insert = insert.into_table(Entity).columns(Column::iter());
@@ -88,6 +95,24 @@ pub async fn list_events(tx: &TenantTx, run: RunId, after: u64, limit: u64) -> R
                 at: row.at,
                 data: from_json("events.data", &row.data)?,
             })
+        })
+        .collect()
+}
+
+/// What the timeline of a run tells of its stages, oldest first: the event and the stage.
+pub async fn list_stage_events(tx: &TenantTx, run: RunId) -> Result<Vec<(EventType, String)>, StoreError> {
+    let of_stages = [EventType::StageStarted, EventType::StageCompleted].map(EventType::as_str);
+    let rows = Entity::find()
+        .filter(Column::RunId.eq(run.uuid()))
+        .filter(Column::EventType.is_in(of_stages))
+        .order_by_asc(Column::Number)
+        .all(tx)
+        .await?;
+    rows.into_iter()
+        .map(|row| {
+            let data: Value = from_json("events.data", &row.data)?;
+            let stage = data.get("stage").and_then(Value::as_str).unwrap_or_default().to_owned();
+            Ok((from_word("events.event_type", &row.event_type)?, stage))
         })
         .collect()
 }

@@ -32,11 +32,11 @@ pub use attempts::{
     refuse_late_answer, settle_late, settle_late_failure,
 };
 pub use claim::{Claimed, Released, claim, claim_first, release};
-pub use command::{Commanded, command, end_waiting_run, retried_deadline, set_max_cost};
+pub use command::{Commanded, command, end_waiting_run, retried_deadline, set_max_cost, standing_for};
 pub use delete::{DeleteOutcome, delete};
 pub use documents::name_texts;
 pub use end::{Ended, EndedAtOnce, Ending, end, end_settled, lock_and_end};
-pub use events::{Mark, find_last_claim, find_mark, list_events, write_events};
+pub use events::{Mark, find_last_claim, find_mark, list_events, list_stage_events, write_events};
 pub use fence::{Change, Fence, FenceError, Fenced, Orders, TaskCounts, find_orders, lock, reserve, write};
 pub use going_on::go_on;
 pub use list::{Filter, list};
@@ -47,6 +47,6 @@ pub use skip::{Skipped, Unskippable, list_skipped, skip};
 pub use submit::{NewRunRow, insert, insert_all_unless_bound, insert_unless_bound};
 pub use tasks::{
     NewTask, TaskOutcome, TaskRow, add_unusable, find_task, forget_task, insert_task, insert_tasks, list_results,
-    list_tasks,
+    list_settled, list_tasks,
 };
 pub use view::{assemble, assemble_tasks};

@@ -1,7 +1,7 @@
 //! Settled tasks: one row each, written once. A second row for the same key is a conflict of the primary key, so that an
 //! answer can never be replaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use acm2_domain::call::{CostSource, ErrorClass, FinishReason, Usage};
 use acm2_domain::ids::RunId;
@@ -137,11 +137,35 @@ pub async fn list_tasks(tx: &TenantTx, run: RunId) -> Result<BTreeMap<String, Ta
     rows.into_iter().map(|row| Ok((row.key.clone(), read(row)?))).collect()
 }
 
-/// The same without the texts of tasks whose answers are no results: what judges said, and pages that were read, is much more than
-/// the answers are.
+/// The keys of the settled tasks of a run.
+pub async fn list_settled(tx: &TenantTx, run: RunId) -> Result<Vec<String>, StoreError> {
+    let keys = Entity::find().select_only().column(Column::Key).filter(Column::RunId.eq(run.uuid()));
+    Ok(keys.into_tuple().all(tx).await?)
+}
+
+/// Whether one of the run's answers is there.
+pub(super) async fn has_answer(tx: &TenantTx, run: &RunRow) -> Result<bool, StoreError> {
+    if run.spec.has_answers_alone() {
+        return Ok(run.tasks_completed > 0);
+    }
+    let keys = Entity::find()
+        .select_only()
+        .column(Column::Key)
+        .filter(Column::RunId.eq(run.id.uuid()))
+        .filter(Column::Status.eq("completed"));
+    let done: HashSet<String> = keys.into_tuple().all(tx).await?.into_iter().collect();
+    Ok(stages::plan(&run.spec).iter().any(|task| task.is_answer() && done.contains(task.key.as_str())))
+}
+
+/// The settled tasks of a run, without the texts of those whose answers are no results: what judges said, and pages that were read,
+/// is much more than the answers are.
 pub async fn list_results(tx: &TenantTx, run: &RunRow) -> Result<BTreeMap<String, TaskRow>, StoreError> {
-    if run.spec.stages.is_empty() && run.spec.research.is_none() {
-        return list_tasks(tx, run.id).await;
+    if run.spec.has_answers_alone() {
+        let mut tasks = list_tasks(tx, run.id).await?;
+        if tasks.values().any(may_have_unusable) {
+            add_unusable(tx, run.id, &mut tasks).await?;
+        }
+        return Ok(tasks);
     }
     let plan = stages::plan(&run.spec);
     let results = plan.iter().filter(|task| task.is_result).map(|task| task.key.as_str());
@@ -158,6 +182,12 @@ pub async fn list_results(tx: &TenantTx, run: &RunRow) -> Result<BTreeMap<String
     let mut tasks = rows.into_iter().map(|row| Ok((row.key.clone(), read(row)?))).collect::<Result<_, StoreError>>()?;
     add_unusable(tx, run.id, &mut tasks).await?;
     Ok(tasks)
+}
+
+/// Whether an answer of it may have come that could not be used.
+fn may_have_unusable(task: &TaskRow) -> bool {
+    let is_unusable = |outcome: &TaskOutcome| matches!(outcome, TaskOutcome::Failed(error) if error.class == ErrorClass::UnusableAnswer);
+    task.attempts > 1 || is_unusable(&task.outcome)
 }
 
 /// Adds what answers cost that could not be used.

@@ -128,7 +128,13 @@ async fn a_run_that_waits_is_paused_at_once_and_resumed_under_another_job(fixtur
     assert!(bench.claim(run.id, false).await.first);
     assert_eq!(
         bench.event_types(run.id).await,
-        [EventType::RunQueued, EventType::RunPaused, EventType::RunResumeRequested, EventType::RunStarted]
+        [
+            EventType::RunQueued,
+            EventType::RunPaused,
+            EventType::RunResumeRequested,
+            EventType::RunStarted,
+            EventType::StageStarted
+        ]
     );
 }
 

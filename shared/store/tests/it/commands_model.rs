@@ -157,7 +157,7 @@ async fn make(
         }
         Move::End => {
             let Some(fence) = held else { return unchanged };
-            let counts = RunStatus::of_counts(3, model.answered.len() as u32);
+            let counts = RunStatus::of_counts(3, model.answered.len() as u32, !model.answered.is_empty());
             let expected = before.step(Step::End(counts)).unwrap();
             assert_eq!(bench.end(fence, Ending::Settled).await.status, expected);
             model.fence = None;

@@ -245,8 +245,8 @@ async fn events_are_numbered_without_gaps(fixture: &Fixture) {
     tokio::join!(write(0), write(1), write(2), write(3), write(4), write(5));
     let events = runs::list_events(&bench.begin().await, run.id, 0, 100).await.unwrap();
     let numbers: Vec<u64> = events.iter().map(|event| event.number).collect();
-    assert_eq!(numbers, (1..=10).collect::<Vec<u64>>());
-    assert_eq!(bench.find(run.id).await.last_event, 10);
+    assert_eq!(numbers, (1..=11).collect::<Vec<u64>>());
+    assert_eq!(bench.find(run.id).await.last_event, 11);
     let page = runs::list_events(&bench.begin().await, run.id, 3, 2).await.unwrap();
     assert_eq!(page.iter().map(|event| event.number).collect::<Vec<_>>(), [4, 5]);
 }

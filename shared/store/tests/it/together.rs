@@ -6,7 +6,7 @@ use acm2_domain::ids::{ApiKeyId, JobId, RunId, WorkerId};
 use acm2_domain::money::Usd;
 use acm2_domain::run::machine::Command;
 use acm2_domain::run::{EventType, RunStatus, TaskError};
-use acm2_store::runs::{self, AttemptOutcome, Change, Fence, NewRunRow, NewTask, TaskOutcome};
+use acm2_store::runs::{self, AttemptOutcome, Change, Fence, NewRunRow, NewTask, Skipped, TaskOutcome};
 use chrono::TimeDelta;
 use serde_json::json;
 
@@ -62,6 +62,8 @@ async fn runs_are_claimed_together_without_those_that_another_has(fixture: &Fixt
     for _ in 0..3 {
         free.push(bench.submit(&two_models()).await.id);
     }
+    // A run of which a command has left out a task says by itself when its first stage begins.
+    assert_eq!(bench.skip(free[2], &[task(1).to_string()]).await, Skipped::Done(1));
     let held = bench.submit(&two_models()).await.id;
     let other = bench.claim(held, false).await.fence;
     let asked = [free[0], held, free[1], RunId::generate(), free[2]];
@@ -74,7 +76,12 @@ async fn runs_are_claimed_together_without_those_that_another_has(fixture: &Fixt
     for (claimed, has_endpoints) in &claimed {
         assert!(claimed.first && !has_endpoints && claimed.run.claimed_by == Some(me));
         assert_eq!(bench.find(claimed.run.id).await, claimed.run);
-        assert_eq!(event_types(&bench, claimed.run.id).await, [EventType::RunQueued, EventType::RunStarted]);
+        let expected = if claimed.run.id == free[2] {
+            [EventType::RunQueued, EventType::TaskSkipped, EventType::RunStarted]
+        } else {
+            [EventType::RunQueued, EventType::RunStarted, EventType::StageStarted]
+        };
+        assert_eq!(event_types(&bench, claimed.run.id).await, expected);
     }
     assert!(runs::find_orders(&bench.begin().await, other).await.unwrap().is_some());
     // A second time there is none left.
@@ -146,7 +153,7 @@ async fn a_run_ends_with_its_last_answers_where_all_is_plain(fixture: &Fixture) 
             TaskOutcome::Failed(TaskError { class, message: String::new(), http_status: None, provider_code: None })
         };
         let tx = bench.begin().await;
-        let (locked, ended) = runs::lock_and_end(&tx, fence, change, 1, now()).await.unwrap().unwrap();
+        let (locked, ended) = runs::lock_and_end(&tx, fence, change, 1, true, now()).await.unwrap().unwrap();
         runs::insert_tasks(&tx, fence.run, [&NewTask { key: task(1), outcome, attempts: 1 }], now()).await.unwrap();
         let (ended, event) = ended.tell(&tx, fence, Some("https://example.com/hook"), now()).await.unwrap();
         runs::write_events(&tx, fence.run, locked.last_event, &[event], now()).await.unwrap();
@@ -157,16 +164,16 @@ async fn a_run_ends_with_its_last_answers_where_all_is_plain(fixture: &Fixture) 
         assert!(row.finished_at.is_some());
         assert_eq!(event_types(&bench, fence.run).await.last(), Some(&last));
         // Whoever comes after it has lost the run.
-        assert!(runs::lock_and_end(&bench.begin().await, fence, change, 1, now()).await.unwrap().is_none());
+        assert!(runs::lock_and_end(&bench.begin().await, fence, change, 1, true, now()).await.unwrap().is_none());
     }
     // One more answer and one that was taken away, in one write.
     let fence = with_one_task_left(&bench, two_models()).await;
     let tx = bench.begin().await;
     let both = Change { completed: 1, forgotten: 1, ..Change::default() };
     assert_eq!(runs::lock(&tx, fence, both, 0).await.unwrap().tasks.completed, 1);
-    assert!(runs::lock_and_end(&tx, fence, both, 1, now()).await.unwrap().is_none());
+    assert!(runs::lock_and_end(&tx, fence, both, 1, true, now()).await.unwrap().is_none());
     let both = Change { completed: 2, ..both };
-    let (locked, _) = runs::lock_and_end(&tx, fence, both, 1, now()).await.unwrap().unwrap();
+    let (locked, _) = runs::lock_and_end(&tx, fence, both, 1, true, now()).await.unwrap().unwrap();
     assert_eq!(locked.tasks.completed, 2);
 }
 
@@ -176,7 +183,7 @@ async fn a_run_with_something_to_settle_does_not_end_with_its_last_answers(fixtu
     let refused = async |fence: Fence, change: Change| {
         let before = bench.find(fence.run).await;
         let tx = bench.begin().await;
-        assert!(runs::lock_and_end(&tx, fence, change, 1, now()).await.unwrap().is_none());
+        assert!(runs::lock_and_end(&tx, fence, change, 1, true, now()).await.unwrap().is_none());
         tx.commit().await.unwrap();
         assert_eq!(bench.find(fence.run).await, before);
     };
@@ -192,6 +199,13 @@ async fn a_run_with_something_to_settle_does_not_end_with_its_last_answers(fixtu
     // A ceiling.
     let ceiling = NewRunRow { reserved: Some(Usd::from_pico(9_000)), ..two_models() };
     refused(with_one_task_left(&bench, ceiling).await, last).await;
+    // Something is missing, and not every task is an answer.
+    let fence = with_one_task_left(&bench, two_models()).await;
+    let tx = bench.begin().await;
+    let failed = Change { failed: 1, ..Change::default() };
+    assert!(runs::lock_and_end(&tx, fence, failed, 1, false, now()).await.unwrap().is_none());
+    assert!(runs::lock_and_end(&tx, fence, last, 1, false, now()).await.unwrap().is_some());
+    drop(tx);
     // No task has an answer.
     let run = bench.submit(&two_models()).await.id;
     refused(bench.claim(run, false).await.fence, Change { failed: 2, ..Change::default() }).await;

@@ -48,14 +48,15 @@ pub(super) struct OpenAttempt {
 pub(super) struct Unusable {
     pub(super) open: OpenAttempt,
     pub(super) answer: Answer,
-    pub(super) expected: Expectation,
+    /// What it was to be; `None` where there is nothing to mend.
+    pub(super) expected: Option<Expectation>,
     pub(super) defect: Defect,
 }
 
 impl Unusable {
-    /// The call that asks again, and says what is wrong.
-    pub(super) fn call(&self, call: &Call) -> Call {
-        self.expected.repair(call, &self.answer.text, &self.defect)
+    /// The call that asks again, and says what is wrong. `None` where the same question would be answered alike.
+    pub(super) fn call(&self, call: &Call) -> Option<Call> {
+        self.expected.as_ref().map(|expected| expected.repair(call, &self.answer.text, &self.defect))
     }
 }
 
@@ -120,12 +121,9 @@ pub(super) async fn make(
     if let Some(pass) = pass {
         pass.report(lane::report_of(&answer));
     }
-    let defect_of = |answer: &Answer| {
-        let expected = call.expects.as_ref()?;
-        expected.check(&answer.text).err().map(|defect| (expected.clone(), defect))
-    };
     match answer {
-        Ok(answer) if let Some((expected, defect)) = defect_of(&answer) => {
+        Ok(answer) if let Some(defect) = call.defect_of(&answer.text, answer.finish_reason) => {
+            let expected = call.expects.clone();
             Ok(Attempted::Unusable(Box::new(Unusable { open, answer, expected, defect })))
         }
         Ok(answer) => Ok(Attempted::Answered(settle::answered(run, key, call, open, &answer, number, room))),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use acm2_domain::call::ErrorClass;
 use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
 use acm2_domain::run::{EventType, RunStatus};
+use acm2_domain::stages;
 use acm2_store::runs::{self, AttemptRow, Claimed, Ending, RunRow, TaskOutcome, TaskRow};
 use acm2_store::{StoreError, TenantTx};
 use futures_util::FutureExt;
@@ -43,9 +44,17 @@ pub(super) struct Past {
     pub(super) tasks: BTreeMap<String, TaskRow>,
     /// Attempts.
     pub(super) attempts: Vec<AttemptRow>,
+    /// What the timeline tells of stages: the event and the stage.
+    pub(super) stage_events: Vec<(EventType, String)>,
 }
 
 impl Past {
+    /// That of a run of which nothing was settled at its first claim, which told that its first stage begins.
+    fn none() -> Self {
+        let stage_events = vec![(EventType::StageStarted, stages::GENERATE.to_owned())];
+        Self { stage_events, ..Self::default() }
+    }
+
     /// The keys of the tasks that commands have left out.
     pub(super) fn skipped(&self) -> Vec<String> {
         let is_skipped =
@@ -117,7 +126,8 @@ async fn read_past(context: &Arc<Context>, tenant: TenantId, run: RunId) -> Resu
             let tx = context.store.tenant(tenant).begin().await?;
             let tasks = runs::list_tasks(&tx, run).await?;
             let attempts = runs::list_attempts(&tx, run).await?;
-            Ok(Past { tasks, attempts })
+            let stage_events = runs::list_stage_events(&tx, run).await?;
+            Ok(Past { tasks, attempts, stage_events })
         }
         .boxed()
     });
@@ -185,7 +195,7 @@ async fn taken(context: &Arc<Context>, tenant: TenantId, started: Started) -> Re
     context.progress.grew(run);
     // A run may begin with tasks that are settled: skipped, or taken over from another run.
     let is_begun = claimed.run.tasks_completed + claimed.run.tasks_failed > 0;
-    let past = if !claimed.first || is_begun { read_past(context, tenant, run).await? } else { Past::default() };
+    let past = if !claimed.first || is_begun { read_past(context, tenant, run).await? } else { Past::none() };
     if let Err(error) = tail::enqueue_deliveries(context, tenant, &deliveries).await {
         tracing::warn!(%error, run.id = %run, "deliveries wait for the end of the run");
     }

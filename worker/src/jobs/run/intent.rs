@@ -23,6 +23,7 @@ use super::lane;
 use super::money::{self, NoRoom, Reservation};
 use super::route::{self, Refusal};
 use super::shares::{Share, Shares};
+use super::stage_events::About;
 use super::writer::{Write, Written};
 use crate::context::Trouble;
 use crate::lanes::{KeyVersion, LocalLane};
@@ -84,6 +85,11 @@ impl NewIntent {
         Self { id: AttemptId::generate(), key, call, number, counted, lane, fixed }
     }
 
+    /// The task that it is a try of.
+    pub(super) const fn key(&self) -> &TaskKey {
+        &self.key
+    }
+
     /// What the transaction that opens it reserves when it locks the run's row, in picodollars.
     pub(super) fn reserved_at_once(&self) -> i64 {
         self.fixed.and_then(|reservation| reservation.amount).map_or(0, Usd::pico)
@@ -107,10 +113,14 @@ pub(super) async fn commit(run: &RunCalls, intent: NewIntent) -> Result<Intent, 
 /// `tried`: how many earlier transactions may have been applied.
 async fn commit_apart(run: &RunCalls, intent: &NewIntent, tried: u32) -> Result<Intent, FenceError> {
     let (now, fence) = (run.context.clock.now(), run.control.fence);
+    let mut stages = run.stage_events.turn().await;
     let tx = run.context.store.tenant(run.tenant_id()).begin().await?;
+    let about = About { asked: vec![&intent.key], ..About::default() };
+    let events = stages.tell(run, &tx, Vec::new(), about).await?;
+    let numbers = events.len() as u64;
     // The row is locked before an earlier try is looked for: its commit may be on the way.
     let at_once = if tried > 0 { 0 } else { intent.reserved_at_once() };
-    let mut locked = runs::lock(&tx, fence, Change { reserved: at_once, ..Change::default() }, 0).await?;
+    let mut locked = runs::lock(&tx, fence, Change { reserved: at_once, ..Change::default() }, numbers).await?;
     let applied = if tried > 0 { runs::find_reserved(&tx, intent.id).await? } else { None };
     let applied = applied.map(|reserved| Applied { reserved });
     if tried > 0 && applied.is_none() && intent.reserved_at_once() > 0 {
@@ -119,7 +129,9 @@ async fn commit_apart(run: &RunCalls, intent: &NewIntent, tried: u32) -> Result<
     let wanted = Wanted { intent, applied };
     let opened = open(run, &tx, &locked, &[wanted], now).await?.pop().unwrap_or(Intent::Stopped);
     if opened.is_open() {
+        runs::write_events(&tx, fence.run, locked.last_event + 1 - numbers, &events, now).await?;
         tx.commit().await?;
+        stages.committed();
     }
     intent.count(run);
     Ok(opened)

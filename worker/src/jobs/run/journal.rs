@@ -25,6 +25,7 @@ use super::claim::Past;
 use super::control::{Control, StopCause};
 use super::pages;
 use super::shares::Shares;
+use super::stage_events::StageEvents;
 use super::texts;
 use super::uncalled;
 use super::waits::{LongWait, Waits};
@@ -65,6 +66,7 @@ pub(super) struct RunCalls {
     /// The run's own `concurrency`.
     places: Arc<Semaphore>,
     pub(super) writer: Writer,
+    pub(super) stage_events: StageEvents,
     /// Answers that are being written while the stages go on.
     pub(super) writes: TaskTracker,
     /// An answer that the stages have seen could not be written.
@@ -95,6 +97,7 @@ impl RunJournal {
         let permits = context.calls.of(tenant.id);
         let concurrency = claimed.run.spec.concurrency as usize;
         control.skips.skip(past.skipped());
+        let stage_events = StageEvents::of(&claimed.run.spec, &past, control.skips.count());
         Self {
             run: Arc::new(RunCalls {
                 context,
@@ -113,9 +116,10 @@ impl RunJournal {
                 waits: Arc::new(Waits::new(concurrency)),
                 places: Arc::new(Semaphore::new(concurrency)),
                 writer: Writer::default(),
+                stage_events,
                 writes: TaskTracker::new(),
                 unkept: AtomicBool::new(false),
-                judges: !claimed.run.spec.stages.is_empty() || claimed.run.spec.research.is_some(),
+                judges: !claimed.run.spec.has_answers_alone(),
                 webhook_url: claimed.run.spec.webhook_url.clone(),
                 goes_on: claimed.run.spec.conversation.is_some(),
             }),

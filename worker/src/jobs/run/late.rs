@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::attempt::OpenAttempt;
 use super::journal::RunCalls;
+use super::stage_events::About;
 use crate::context::Trouble;
 
 /// What came of a call whose run was lost meanwhile.
@@ -60,6 +61,7 @@ pub(super) async fn find_and_use(
             async move {
                 let now = context.clock.now();
                 let fence = run.control.fence;
+                let mut stages = run.stage_events.turn().await;
                 let tx = context.store.tenant(run.tenant_id()).begin().await?;
                 if tried > 0 {
                     // The row is locked before an earlier try is looked for: its commit may be on the way.
@@ -74,7 +76,7 @@ pub(super) async fn find_and_use(
                 else {
                     return Ok(None);
                 };
-                let defect = call.expects.as_ref().and_then(|expected| expected.check(&answer.text).err());
+                let defect = call.defect_of(&answer.text, answer.finish_reason);
                 let (outcome, change, event) = match defect {
                     None => (
                         TaskOutcome::Answered(answer.clone()),
@@ -98,7 +100,9 @@ pub(super) async fn find_and_use(
                         )
                     }
                 };
-                runs::write(&tx, fence, change, &[event], now).await?;
+                let about = About { settled: vec![key], ..About::default() };
+                let events = stages.tell(run, &tx, vec![event], about).await?;
+                runs::write(&tx, fence, change, &events, now).await?;
                 match runs::insert_task(&tx, fence.run, key, &outcome, number, now).await {
                     Ok(()) => {}
                     // A command has left it out.
@@ -106,6 +110,7 @@ pub(super) async fn find_and_use(
                     Err(error) => return Err(error.into()),
                 }
                 tx.commit().await?;
+                stages.committed();
                 context.progress.grew(fence.run);
                 Ok(Some(told(outcome)))
             }

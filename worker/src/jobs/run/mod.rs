@@ -17,6 +17,7 @@ mod route;
 mod settle;
 mod shares;
 mod skips;
+mod stage_events;
 mod texts;
 mod together;
 mod uncalled;

@@ -91,12 +91,11 @@ impl RunCalls {
                 }
                 Attempted::Unusable(repair) => {
                     unusable += 1;
-                    if unusable > REPAIRS {
-                        settle::unusable(self, key, &call, *repair, number, false).await?;
+                    let repaired = repair.call(&call).filter(|_| unusable <= REPAIRS);
+                    settle::unusable(self, key, &call, *repair, number, repaired.is_some()).await?;
+                    let Some(repaired) = repaired else {
                         return Ok(Err(TaskFailure::Failed(ErrorClass::UnusableAnswer)));
-                    }
-                    let repaired = repair.call(&call);
-                    settle::unusable(self, key, &call, *repair, number, true).await?;
+                    };
                     call = Arc::new(repaired);
                     continue;
                 }

@@ -21,6 +21,7 @@ use super::journal::RunCalls;
 use super::key_notes;
 use super::late::{self, Late};
 use super::route::Refusal;
+use super::stage_events::About;
 use super::writer::{HandedIn, Write, Written};
 use crate::context::Trouble;
 
@@ -215,8 +216,11 @@ async fn write_apart(run: &RunCalls, settling: &Settling) -> Result<Option<Order
             async move {
                 let now = context.clock.now();
                 let fence = run.control.fence;
+                let mut stages = run.stage_events.turn().await;
                 let tx = context.store.tenant(run.tenant_id()).begin().await?;
-                let fenced = runs::write(&tx, fence, settling.change, settling.event.as_slice(), now).await?;
+                let about = About { settled: settling.task.iter().map(|task| &task.key).collect(), ..About::default() };
+                let events = stages.tell(run, &tx, settling.event.iter().cloned().collect(), about).await?;
+                let fenced = runs::write(&tx, fence, settling.change, &events, now).await?;
                 if !runs::settle_attempt(&tx, settling.attempt.id, &settling.outcome, now).await? {
                     // The claim is ours, so it was an earlier try of this transaction that settled it.
                     return Ok(Some(Orders::default()));
@@ -230,6 +234,7 @@ async fn write_apart(run: &RunCalls, settling: &Settling) -> Result<Option<Order
                 }
                 key_notes::write(run, &tx, &[settling], now).await?;
                 tx.commit().await?;
+                stages.committed();
                 Ok(Some(fenced.orders))
             }
             .boxed()
@@ -361,11 +366,14 @@ pub(super) async fn refused(run: &RunCalls, key: &TaskKey, refusal: &Refusal, at
             async move {
                 let now = context.clock.now();
                 let fence = run.control.fence;
+                let mut stages = run.stage_events.turn().await;
                 let tx = context.store.tenant(run.tenant_id()).begin().await?;
                 if tried > 0 && runs::find_task(&tx, fence.run, key).await?.is_some() {
                     return Ok(());
                 }
-                runs::write(&tx, fence, Change { failed: 1, ..Change::default() }, &[event], now).await?;
+                let about = About { settled: vec![key], ..About::default() };
+                let events = stages.tell(run, &tx, vec![event], about).await?;
+                runs::write(&tx, fence, Change { failed: 1, ..Change::default() }, &events, now).await?;
                 match runs::insert_task(&tx, fence.run, key, &TaskOutcome::Failed(error), attempts, now).await {
                     Ok(()) => {}
                     // A command has left it out.
@@ -373,6 +381,7 @@ pub(super) async fn refused(run: &RunCalls, key: &TaskKey, refusal: &Refusal, at
                     Err(error) => return Err(error.into()),
                 }
                 tx.commit().await?;
+                stages.committed();
                 context.progress.grew(fence.run);
                 Ok(())
             }

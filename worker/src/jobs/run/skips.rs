@@ -68,7 +68,12 @@ impl Skips {
 
     /// Whether fewer are known here than the store has.
     pub(super) fn is_behind(&self, told: u32) -> bool {
-        self.lock().skipped.len() < told as usize
+        self.count() < told as usize
+    }
+
+    /// How many are known here.
+    pub(super) fn count(&self) -> usize {
+        self.lock().skipped.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

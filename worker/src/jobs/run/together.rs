@@ -8,6 +8,7 @@ use super::intent::{self, NewIntent, Wanted};
 use super::journal::RunCalls;
 use super::key_notes;
 use super::settle::Settling;
+use super::stage_events::{About, StageTurn};
 use super::writer::{Write, Written};
 
 /// Why nothing was written.
@@ -32,19 +33,30 @@ impl From<StoreError> for Failed {
 }
 
 /// Writes all of them; the answers stand in the same order.
-pub(super) async fn write(run: &RunCalls, tx: TenantTx, writes: &[Write]) -> Result<Vec<Written>, Failed> {
+pub(super) async fn write(
+    run: &RunCalls,
+    tx: TenantTx,
+    writes: &[Write],
+    mut stages: StageTurn<'_>,
+) -> Result<Vec<Written>, Failed> {
     let (now, fence) = (run.context.clock.now(), run.control.fence);
     let settlings: Vec<&Settling> = writes.iter().filter_map(as_settling).collect();
     let intents: Vec<&NewIntent> = writes.iter().filter_map(as_intent).collect();
     let ends = writes.iter().any(|write| matches!(write, Write::End));
 
-    let mut events: Vec<_> = settlings.iter().filter_map(|settling| settling.event.clone()).collect();
+    let events = settlings.iter().filter_map(|settling| settling.event.clone()).collect();
+    let about = About {
+        settled: settlings.iter().filter_map(|settling| settling.task.as_ref()).map(|task| &task.key).collect(),
+        asked: intents.iter().map(|intent| intent.key()).collect(),
+        ends,
+    };
+    let mut events = stages.tell(run, &tx, events, about).await?;
     let numbers = events.len() as u64 + u64::from(ends);
     let moved = settlings.iter().fold(Change::default(), |sum, settling| sum + settling.change);
     let reserved = intents.iter().map(|intent| intent.reserved_at_once()).sum();
     let change = moved + Change { reserved, ..Change::default() };
     let at_once = if ends && intents.is_empty() && !run.ceiling {
-        runs::lock_and_end(&tx, fence, change, numbers, now).await?
+        runs::lock_and_end(&tx, fence, change, numbers, !run.judges, now).await?
     } else {
         None
     };
@@ -65,7 +77,7 @@ pub(super) async fn write(run: &RunCalls, tx: TenantTx, writes: &[Write]) -> Res
         let url = run.webhook_url.as_deref();
         let (end, event) = match at_once {
             Some(at_once) => at_once.tell(&tx, fence, url, now).await?,
-            None => runs::end_settled(&tx, fence, &locked, url, now).await?,
+            None => runs::end_settled(&tx, fence, &locked, !run.judges, url, now).await?,
         };
         events.push(event);
         if run.goes_on {
@@ -88,6 +100,7 @@ pub(super) async fn write(run: &RunCalls, tx: TenantTx, writes: &[Write]) -> Res
     let nothing = written.iter().all(|written| matches!(written, Written::Intent(intent) if !intent.is_open()));
     if !nothing {
         tx.commit().await.map_err(|_| Failed::Unclear)?;
+        stages.committed();
     }
     for intent in intents {
         intent.count(run);

@@ -15,6 +15,7 @@ use futures_util::FutureExt;
 use serde_json::json;
 
 use super::journal::RunCalls;
+use super::stage_events::About;
 use crate::context::Trouble;
 
 /// Tasks that go into one transaction at most.
@@ -65,12 +66,15 @@ pub(super) async fn forget_another(
     let forgotten = context.stored(|_| {
         async move {
             let (now, fence) = (context.clock.now(), run.control.fence);
+            let mut stages = run.stage_events.turn().await;
             let tx = context.store.tenant(run.tenant_id()).begin().await?;
             let change = Change { forgotten: 1, ..Change::default() };
             runs::write(&tx, fence, change, &[], now).await?;
             // Where it is not there, an earlier try of this transaction did it.
+            stages.reopen(key);
             if runs::forget_task(&tx, fence.run, key).await? {
                 tx.commit().await?;
+                stages.committed();
             }
             Ok(())
         }
@@ -135,8 +139,11 @@ async fn write_all(run: &RunCalls, keys: &[TaskKey], outcome: &TaskOutcome) -> R
             let (tasks, events) = (&tasks, &events);
             async move {
                 let (now, fence) = (context.clock.now(), run.control.fence);
+                let mut stages = run.stage_events.turn().await;
                 let tx = context.store.tenant(run.tenant_id()).begin().await?;
-                let fenced = runs::write(&tx, fence, change, events, now).await?;
+                let about = About { settled: keys.iter().collect(), ..About::default() };
+                let events = stages.tell(run, &tx, events.clone(), about).await?;
+                let fenced = runs::write(&tx, fence, change, &events, now).await?;
                 if tried > 0 && was_written(&tx, fence.run, tasks).await? {
                     // An earlier try of this transaction did it.
                     return Ok(true);
@@ -147,6 +154,7 @@ async fn write_all(run: &RunCalls, keys: &[TaskKey], outcome: &TaskOutcome) -> R
                     Err(error) => return Err(error.into()),
                 }
                 tx.commit().await?;
+                stages.committed();
                 context.progress.grew(fence.run);
                 run.control.obey(fenced.orders);
                 Ok(true)

@@ -136,6 +136,7 @@ impl Writer {
         if self.in_hand.swap(true, Ordering::Relaxed) {
             self.went_apart.store(true, Ordering::Relaxed);
         }
+        let stages = run.stage_events.turn().await;
         // First the connection: what is handed in meanwhile comes along.
         let begun = run.context.store.tenant(run.tenant_id()).begin().await;
         let entries = self.take();
@@ -148,7 +149,7 @@ impl Writer {
         let ends = writes.iter().any(|write| matches!(write, Write::End));
         let written = match begun {
             Ok(_) if ends && (self.went_apart() || run.control.cause().is_some()) => Err(Failed::Surely),
-            Ok(tx) => together::write(run, tx, &writes).await,
+            Ok(tx) => together::write(run, tx, &writes, stages).await,
             Err(_) => Err(Failed::Surely),
         };
         self.in_hand.store(false, Ordering::Relaxed);
