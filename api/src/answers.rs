@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use acm2_domain::error::{Error, FieldError};
 use acm2_domain::ids::RunId;
-use acm2_domain::run::{NewRun, RunSpec};
+use acm2_domain::run::{Material, NewRun, RunSpec};
 use acm2_store::TenantTx;
 use acm2_store::runs::{self, AnswersOf, RunRow};
 
@@ -25,7 +25,8 @@ pub(crate) async fn compile<'a>(caller: &Caller, body: &'a NewRun, source: RunId
         let detail = "goes on a conversation, whose messages a run over its answers would show to others; ask anew";
         return Err(Error::invalid(vec![FieldError::new("/answers_of", detail)]).into());
     }
-    let found = material::find(&tx, body).await?;
+    let longest_answer = runs::find_longest_answer(&tx, &source).await?;
+    let found = Material { longest_answer, ..material::find(&tx, body).await? };
     tx.commit().await?;
     let spec = body.compile_over(&source.spec, &caller.app.prices, &found).map_err(Error::invalid)?;
     Ok(Compiled { body: Cow::Borrowed(body), spec })

@@ -53,12 +53,13 @@ impl Default for PlainRuns {
 }
 
 impl PlainRuns {
-    /// Whether a run of the tenant may be written so: it is small, without stages, names nothing of the store, and no budget of the tenant is known.
+    /// Whether a run of the tenant may be written so: it is small, without stages and research, names nothing of the store, and no budget of the tenant is known.
     pub(crate) fn may_take(&self, tenant: TenantId, spec: &RunSpec) -> bool {
         let texts =
             spec.messages.iter().map(|message| message.content.len()).chain(spec.system.iter().map(String::len));
         spec.documents.is_empty()
             && spec.stages.is_empty()
+            && spec.research.is_none()
             && spec.asked_models().iter().all(|(_, model)| model.provider_key_id.is_none())
             && texts.sum::<usize>() <= MOST_BYTES
             && self.bound().get(&tenant).is_none_or(|since| since.elapsed() >= BOUND_FOR)

@@ -1,5 +1,5 @@
 //! What stands in the way of a run that a preset would start: everything that a submission would be refused for, and the
-//! provider keys without which its calls would fail. Called by `presets`.
+//! provider keys without which its calls would fail. Called by `presets`; `submit` asks for the key of a search.
 
 use std::collections::BTreeSet;
 
@@ -38,17 +38,23 @@ async fn all_missing(tx: &TenantTx, app: &App, spec: &KeptSpec) -> Result<Vec<Fi
             missing.push(FieldError::new(pointer, no_key(model)));
         }
     }
-    Ok(missing)
+    Ok(spec.places_of(&compiled, missing))
 }
 
-async fn has_key(tx: &TenantTx, model: &ModelSpec) -> Result<bool, Failure> {
+/// Whether there is a key that a call to the model would be made with.
+pub(crate) async fn has_key(tx: &TenantTx, model: &ModelSpec) -> Result<bool, Failure> {
     Ok(provider_keys::find_for_call(tx, &model.provider, model.provider_key_id).await?.is_some())
 }
 
-fn no_key(model: &ModelSpec) -> String {
+/// What is told where there is none.
+pub(crate) fn no_key(model: &ModelSpec) -> String {
     let name = find_provider(&model.provider).map_or(&*model.provider, |provider| provider.name);
     match model.provider_key_id {
         Some(_) => format!("there is no such active key for {name}; name another or activate it"),
-        None => format!("there is no active default key for {name}"),
+        None => format!(
+            "there is no active default key for {name}; add one with PUT /api/v1/settings/provider-keys/{}, or make one that is \
+             there the default",
+            model.provider
+        ),
     }
 }

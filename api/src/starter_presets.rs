@@ -103,8 +103,7 @@ mod tests {
             let spec: NewRun = serde_json::from_value(body).unwrap();
             let spec = spec.compile(&Prices::built_in()).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
             let estimate = acm2_domain::estimate::estimate(&spec, &Prices::built_in());
-            let is_free = spec.models[0].provider == "sandbox";
-            assert!(is_free || estimate.high_usd.is_some(), "{name}: {estimate:?}");
+            assert!(estimate.high_usd.is_some(), "{name}: {estimate:?}");
         }
     }
 }

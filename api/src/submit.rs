@@ -20,7 +20,7 @@ use crate::idempotency::Idempotency;
 use crate::material::{self, Compiled};
 use crate::plain_runs::{self, PlainRun};
 use crate::problem::Failure;
-use crate::{answers, spending, tail};
+use crate::{answers, runnable, spending, tail};
 
 impl Check for NewRun {
     fn check(&self, app: &crate::app::App) -> Vec<FieldError> {
@@ -40,7 +40,8 @@ pub(crate) enum Submitted {
 /// Submits a run.
 pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempotency) -> Result<Submitted, Failure> {
     let compiled = material::compile(caller, body).await.and_then(|compiled| {
-        compiled.spec.check_prices(&caller.app.prices)?;
+        let Compiled { body, spec } = &compiled;
+        spec.check_prices(&caller.app.prices).map_err(|error| placed(body, spec, error))?;
         Ok(compiled)
     });
     let Compiled { body, spec } = match compiled {
@@ -153,11 +154,15 @@ async fn write(
         return Err(refusal.into());
     }
     answers::hold(&tx, &row.spec).await?;
-    check_keys(&tx, &row.spec).await?;
+    check_keys(&tx, body, &row.spec).await?;
     let written = if let Some(written) = runs::insert_unless_bound(&tx, &row, now).await? {
         written
     } else {
-        row.reserved = spending::reserve(&tx, caller, row.id, &row.spec, now).await?;
+        let reserved = spending::reserve(&tx, caller, row.id, &row.spec, now).await;
+        row.reserved = reserved.map_err(|failure| match failure {
+            Failure::Domain(error) => placed(body, &row.spec, error).into(),
+            other => other,
+        })?;
         runs::insert(&tx, &row, now).await?
     };
     let written = runs::take_over(&tx, written, now).await?;
@@ -179,8 +184,14 @@ async fn repeated(caller: &Caller, idempotency: &Idempotency, failure: Failure) 
     Ok(Submitted::Replayed(RunId::from(earlier.subject), earlier.text))
 }
 
-/// A provider key that the caller names must be there, and of the provider that it is named for.
-async fn check_keys(tx: &TenantTx, spec: &RunSpec) -> Result<(), Failure> {
+/// An error about models of a specification, with their places in the request.
+fn placed(body: &NewRun, spec: &RunSpec, error: Error) -> Error {
+    Error { fields: body.places_of(spec, error.fields), ..error }
+}
+
+/// A provider key that the caller names must be there, and of the provider that it is named for. Of the other keys that of a search
+/// must be there: it is needed only when models have been paid for.
+async fn check_keys(tx: &TenantTx, body: &NewRun, spec: &RunSpec) -> Result<(), Failure> {
     let mut wrong = Vec::new();
     for (place, model) in spec.asked_models() {
         let Some(id) = model.provider_key_id else { continue };
@@ -194,7 +205,15 @@ async fn check_keys(tx: &TenantTx, spec: &RunSpec) -> Result<(), Failure> {
             Ok(_) => {}
         }
     }
-    if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(wrong).into()) }
+    let search = spec.research.as_ref().filter(|_| spec.answers_of.is_none()).map(|research| &research.search);
+    if let Some(search) = search
+        && wrong.is_empty()
+        && !runnable::has_key(tx, search).await?
+    {
+        let place = if search.provider_key_id.is_some() { "/research/provider_key_id" } else { "/research/provider" };
+        wrong.push(FieldError::new(place, runnable::no_key(search)));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Error::invalid(body.places_of(spec, wrong)).into()) }
 }
 
 /// Refuses one more run in a full queue.

@@ -256,6 +256,13 @@ mod tests {
     }
 
     #[test]
+    fn a_word_that_is_none_gets_those_that_are() {
+        let found = errors::<NewRun>(json!({"stages": {"combine": {"strategy": "blend"}, "pairwise": null}}));
+        let detail = "must be one of `merge`, `synthesis`, `best_of`, `sections`, `concatenation`";
+        assert_eq!(found, [("/stages/combine/strategy".to_owned(), detail.to_owned())]);
+    }
+
+    #[test]
     fn a_mistyped_name_gets_the_right_one() {
         let found = errors::<NewRun>(json!({"promt": "hi", "models": []}));
         assert_eq!(found, [("/promt".to_owned(), "is not known here; did you mean prompt?".to_owned())]);

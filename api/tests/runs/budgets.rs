@@ -20,6 +20,7 @@ on_both!(
     a_repeated_submission_reserves_once,
     a_budget_of_an_api_key_binds_that_key_alone,
     a_run_without_a_ceiling_reserves_its_worst_case_and_is_not_cut_short,
+    answers_that_are_there_are_reserved_for_as_long_as_they_are,
     a_limit_can_be_lowered_below_what_is_spent,
     a_retry_reserves_anew_for_what_is_missing,
     what_cannot_be_a_budget_is_refused_with_its_place,
@@ -235,7 +236,7 @@ async fn a_run_without_a_ceiling_reserves_its_worst_case_and_is_not_cut_short(ho
     assert_eq!(done["status"], "completed", "{done}");
     assert_eq!(done["results"][1]["finish_reason"], "stop", "{}", done["results"][1]);
 
-    let unpriced = json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/size-1k"]});
+    let unpriced = json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/no-such"]});
     let refused = client.post(RUNS, &unpriced).await;
     assert_eq!(refused.problem(422, "price_unknown"), ["/models/1"]);
     let unbounded = json!({"prompt": "hi", "models": ["sandbox/fast"]});
@@ -248,6 +249,26 @@ async fn a_run_without_a_ceiling_reserves_its_worst_case_and_is_not_cut_short(ho
     refused.problem(402, "budget_exceeded");
     assert!(refused.text.contains("this run can cost 60.001275 USD"), "{}", refused.text);
     assert_eq!(standing(&client, &path).await.1, Usd::ZERO, "what was refused has reserved nothing");
+}
+
+async fn answers_that_are_there_are_reserved_for_as_long_as_they_are(house: &House) {
+    let prices = prices();
+    let processes = open(house, &prices, &[]);
+    let client = house.tenant(&processes[0], "a").await;
+    // Nobody knows how much this model may say, but what it has said.
+    let source = run(&client, &json!({"prompt": "hi", "models": ["sandbox/fast"], "iterations": 2})).await;
+    let path = budget(&client, json!({"period": "month", "limit_usd": "7"})).await;
+    let judged = |judge: &str| json!({"answers_of": source["id"], "stages": {"evaluate": {"judges": [judge]}}});
+    let estimate = client.post(&format!("{RUNS}/estimate"), &judged("sandbox/hang")).await.expect(200);
+    assert!(estimate["high_usd"].is_string(), "{estimate}");
+    let hanging = submit(&client, &judged("sandbox/hang")).await;
+    let reserved = standing(&client, &path).await.1;
+    assert!(reserved >= usd(&estimate["high_usd"]) && reserved < usd(&json!("0.1")), "{reserved}");
+    cancel(&client, &hanging).await;
+    ended(&client, &hanging, Duration::from_secs(30)).await;
+    // Whoever is yet to write, and without a known limit, is refused at its place in the request.
+    let endless = json!({"answers_of": source["id"], "council": {"chair": "sandbox/fast"}});
+    assert_eq!(client.post(RUNS, &endless).await.problem(422, "cost_unbounded"), ["/council/chair"]);
 }
 
 async fn a_retry_reserves_anew_for_what_is_missing(house: &House) {

@@ -15,6 +15,7 @@ on_both!(
     what_is_missing_is_told_and_kept_all_the_same,
     every_change_makes_a_version_and_old_ones_can_be_read_and_run,
     a_run_says_which_preset_it_is_from_and_what_it_does,
+    a_stage_or_the_council_of_a_preset_is_left_out_by_null,
     a_run_keeps_what_its_preset_said,
     a_repeated_request_is_answered_also_when_the_preset_has_no_price_now,
     what_is_too_long_is_not_kept,
@@ -163,6 +164,46 @@ async fn a_run_says_which_preset_it_is_from_and_what_it_does(house: &House) {
     // A key that may not read the library starts nothing from it.
     let wrong = client.post(RUNS, &json!({"preset_id": made["id"], "iterations": 11})).await;
     assert_eq!(wrong.problem(422, "validation_failed"), ["/iterations"]);
+}
+
+async fn a_stage_or_the_council_of_a_preset_is_left_out_by_null(house: &House) {
+    let processes = house.open();
+    let client = house.tenant(&processes[0], "owner").await;
+    let models = json!(["sandbox/echo", "sandbox/size-1k"]);
+    let stages = json!({"evaluate": {"judges": ["sandbox/judge"]}, "pairwise": {}});
+    let judged = preset(&client, "judged", json!({"prompt": "hi", "models": models, "stages": stages})).await;
+    let council = json!({"prompt": "hi", "models": models, "council": {"chair": "sandbox/echo"}});
+    let council = preset(&client, "council", council).await;
+    let combine = json!({"strategy": "best_of"});
+    // Two answers, two scores and two votes; two answers, two reviews and the chair's.
+    for (start, own, calls) in [
+        (&judged, json!({}), 6),
+        (&judged, json!({"stages": {"pairwise": null}}), 4),
+        (&judged, json!({"stages": {"evaluate": null, "pairwise": null}}), 2),
+        (&judged, json!({"stages": {"evaluate": null, "pairwise": {"judges": ["sandbox/judge"]}}}), 4),
+        (&council, json!({}), 5),
+        (&council, json!({"council": null}), 2),
+        (&council, json!({"council": null, "stages": {"combine": combine}}), 2),
+    ] {
+        let mut body = own.clone();
+        body["preset_id"] = start["id"].clone();
+        assert_eq!(client.post(&format!("{RUNS}/estimate"), &body).await.expect(200)["calls"], calls, "{own}");
+    }
+    // Without judges there is nobody to compare, and a council writes the answer itself.
+    for (start, stages, place) in [
+        (&judged, json!({"evaluate": null}), "/stages/pairwise/judges"),
+        (&council, json!({"combine": combine}), "/council"),
+    ] {
+        let refused = client.post(RUNS, &json!({"preset_id": start["id"], "stages": stages})).await;
+        assert_eq!(refused.problem(422, "validation_failed"), [place], "{}", refused.text);
+    }
+    let run = run(&client, &json!({"preset_id": judged["id"], "stages": {"pairwise": null}})).await;
+    assert_eq!((&run["status"], run["progress"]["tasks_completed"].as_u64()), (&json!("completed"), Some(4)), "{run}");
+    // A preset keeps what it says of nothing, too.
+    let off = json!({"prompt": "hi", "models": models, "stages": {"pairwise": null}, "council": null});
+    let off = preset(&client, "off", off).await;
+    assert_eq!((&off["spec"]["stages"], &off["spec"]["council"]), (&json!({"pairwise": null}), &Value::Null));
+    assert!(off["spec"].as_object().unwrap().contains_key("council") && off["runnable"] == true, "{off}");
 }
 
 async fn a_run_keeps_what_its_preset_said(house: &House) {

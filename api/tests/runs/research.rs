@@ -11,7 +11,7 @@ use crate::house::{House, ended, on_both, submit};
 const RUNS: &str = "/api/v1/runs";
 const KEYS: &str = "/api/v1/settings/provider-keys";
 
-on_both!(a_report_is_asked_for_estimated_and_read);
+on_both!(a_report_is_asked_for_estimated_and_read, a_search_without_a_key_is_refused_before_anything_is_paid_for);
 
 async fn a_report_is_asked_for_estimated_and_read(house: &House) {
     let address = house.address();
@@ -51,9 +51,35 @@ async fn a_report_is_asked_for_estimated_and_read(house: &House) {
     // A key that is not there is told when the run is submitted.
     let mut unknown = body.clone();
     unknown["research"]["provider_key_id"] = json!("pkey_00000000000000000000000000");
-    client.post(RUNS, &unknown).await.problem(422, "validation_failed");
+    let refused = client.post(RUNS, &unknown).await;
+    assert_eq!(refused.problem(422, "validation_failed"), ["/research/provider_key_id"]);
 
     // What is wrong is told at its place.
     let wrong = json!({"prompt": "x", "models": ["tavily/search"], "generator": "research"});
     assert_eq!(client.post(RUNS, &wrong).await.problem(422, "validation_failed"), ["/models/0", "/research"]);
+}
+
+async fn a_search_without_a_key_is_refused_before_anything_is_paid_for(house: &House) {
+    let base_url = format!("http://{}/exa", house.address());
+    let processes = house.open_with(&[("ACM2_PROVIDERS__EXA__BASE_URL", &base_url)]);
+    let client = house.tenant(&processes[0], "keyless").await;
+    let mut body = json!({
+        "prompt": "why cats purr", "models": ["sandbox/researcher"], "generator": "research", "research": {"provider": "exa"},
+    });
+    let refused = client.post(RUNS, &body).await;
+    assert_eq!(refused.problem(422, "validation_failed"), ["/research/provider"]);
+    assert_eq!(client.get(RUNS).await.expect(200)["items"], json!([]));
+    // A key that is switched off is none, by default or by name.
+    let key = client.put(&format!("{KEYS}/exa"), &json!({"key": "exa-of-the-tests-0123456789"})).await.expect(200);
+    let key = key["id"].as_str().unwrap();
+    client.patch(&format!("{KEYS}/{key}"), &json!({"is_active": false})).await.expect(200);
+    assert_eq!(client.post(RUNS, &body).await.problem(422, "validation_failed"), ["/research/provider"]);
+    body["research"]["provider_key_id"] = json!(key);
+    assert_eq!(client.post(RUNS, &body).await.problem(422, "validation_failed"), ["/research/provider_key_id"]);
+    let preset = client.post("/api/v1/presets", &json!({"name": "p", "spec": body})).await.expect(201);
+    let places: Vec<&str> =
+        preset["missing"].as_array().unwrap().iter().map(|missing| missing["pointer"].as_str().unwrap()).collect();
+    assert_eq!(places, ["/research/provider"]);
+    client.patch(&format!("{KEYS}/{key}"), &json!({"is_active": true})).await.expect(200);
+    client.post(RUNS, &body).await.expect(202);
 }

@@ -108,7 +108,7 @@ fn most_of(spec: &RunSpec, tasks: &[PlannedTask<'_>], prices: &Prices) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::NewRun;
+    use crate::run::{Material, NewRun};
     use crate::stages;
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -176,6 +176,31 @@ mod tests {
         assert_eq!(reserve(body.clone()).unwrap().to_string(), "1");
         assert_eq!(reserve_after(body.clone(), "0.4".parse().unwrap()).unwrap().to_string(), "0.6");
         assert_eq!(reserve_after(body, "1.4".parse().unwrap()), Ok(Usd::ZERO));
+    }
+
+    #[test]
+    fn answers_that_are_there_are_read_as_long_as_they_are() {
+        let prices = Prices::parse(
+            "provider,model,input_per_million,output_per_million,cached_input_per_million,context_window,max_output\n\
+             sandbox,echo,1,2,0.1,128000,4096\nsandbox,fast,1,2,0.1,128000,\n",
+            "2026-11-20",
+        );
+        let prices = prices.unwrap();
+        let run = |body: serde_json::Value| serde_json::from_value::<NewRun>(body).unwrap();
+        let source = run(serde_json::json!({"prompt": "hi", "models": ["sandbox/fast", "sandbox/echo"]}));
+        let source = source.compile(&prices).unwrap();
+        let reserved = |longest_answer: Option<u64>| {
+            let body = serde_json::json!({
+                "answers_of": crate::ids::RunId::generate(), "max_retries": 0,
+                "stages": {"evaluate": {"judges": ["sandbox/echo"]}},
+            });
+            let material = Material { longest_answer, ..Material::default() };
+            let spec = run(body).compile_over(&source, &prices, &material).unwrap();
+            reservation(&spec, &stages::to_do(&spec), Usd::ZERO, &prices).map(Usd::pico)
+        };
+        assert_eq!(reserved(None).unwrap_err().code, "cost_unbounded");
+        // Two answers, each asked about twice at most, at 1.25 USD for a million bytes.
+        assert_eq!(reserved(Some(1_000)).unwrap() - reserved(Some(0)).unwrap(), 2 * 2 * 1_000 * 1_250_000);
     }
 
     #[test]

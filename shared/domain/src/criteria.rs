@@ -8,6 +8,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::error::FieldError;
+use crate::ranking::deviation::TOTAL;
 
 /// The most criteria of a set.
 pub const MAX_CRITERIA: usize = 50;
@@ -137,6 +138,9 @@ pub fn check_criteria(errors: &mut Vec<FieldError>, pointer: &str, criteria: &[C
         if length == 0 || length > MAX_NAME || name.chars().any(char::is_control) {
             let detail = format!("must have 1 to {MAX_NAME} characters on one line");
             errors.push(FieldError::new(format!("{pointer}/{index}/name"), detail));
+        } else if name.eq_ignore_ascii_case(TOTAL) {
+            let detail = "is what tables call their row over all criteria; choose another name";
+            errors.push(FieldError::new(format!("{pointer}/{index}/name"), detail));
         } else if let Some(first) = names.insert(name.to_lowercase(), index) {
             let detail = format!("is the name of the criterion at {first} already");
             errors.push(FieldError::new(format!("{pointer}/{index}/name"), detail));
@@ -188,6 +192,7 @@ mod tests {
             wrong(json!(["", "a\nb", "x".repeat(101)])),
             ["/criteria/0/name", "/criteria/1/name", "/criteria/2/name"]
         );
+        assert_eq!(wrong(json!(["a", " __total__ ", "__TOTAL__"])), ["/criteria/1/name", "/criteria/2/name"]);
         for weight in [json!(0), json!(-1), json!(1001)] {
             assert_eq!(wrong(json!([{"name": "a", "weight": weight}])), ["/criteria/0/weight"]);
         }

@@ -17,6 +17,7 @@ mod images;
 mod judging;
 mod keys;
 mod lanes;
+mod newer;
 mod once;
 mod outbox;
 mod outcomes;

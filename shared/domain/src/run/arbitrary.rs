@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::{
     Council, DocumentChoice, Generator, ImageChoice, InlineDocument, ModelChoice, NewRun, OnInDoubt, Priority,
-    ResearchChoice,
+    ResearchChoice, Switch,
 };
 use crate::call::{Message, Role};
 use crate::ids::{DocumentId, ProviderKeyId, TemplateId};
@@ -28,6 +28,13 @@ pub(crate) fn any_model() -> impl Strategy<Value = ModelChoice> {
             max_output_tokens,
         },
     )
+}
+
+/// What a request may say of something that a preset may bring.
+pub(crate) fn any_switch<T: std::fmt::Debug + Clone>(
+    value: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Switch<T>> {
+    prop_oneof![Just(Switch::Absent), Just(Switch::Off), value.prop_map(Switch::On)]
 }
 
 fn document() -> impl Strategy<Value = DocumentChoice> {
@@ -93,7 +100,7 @@ pub(super) fn any_request() -> impl Strategy<Value = NewRun> {
         option::of((0..i64::MAX).prop_map(Usd::from_pico)),
     );
     let texts = (option::of(any_text()), option::of(any_text()), NewStages::any());
-    let council = option::of(any_model().prop_map(|chair| Council { chair }));
+    let council = any_switch(any_model().prop_map(|chair| Council { chair }));
     (asks(), lists, numbers, choices, (texts, council), makes()).prop_map(
         |(
             asks,

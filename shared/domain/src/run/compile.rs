@@ -84,7 +84,8 @@ impl NewRun {
         let image = self.image(open, &mut errors);
         let models = self.resolve_models(prices, open, image, &mut errors);
         let iterations = self.iterations.unwrap_or(1);
-        let drafts = models.len().saturating_mul(iterations as usize);
+        // As many as are named: one that is wrong is told at its place, and not as too few answers besides.
+        let drafts = self.models.len().saturating_mul(iterations as usize);
         let research = self.research_spec(&models, open, &mut errors);
         let stages = self.compile_stages(&models, drafts, prices, material, &mut errors);
         let calls = self.documents.len().max(1).saturating_mul(self.models.len()).saturating_mul(iterations as usize);
@@ -120,6 +121,7 @@ impl NewRun {
             conversation: self.conversation_id,
             preset: material.and_then(|material| material.preset),
             answers_of: None,
+            longest_answer: None,
         };
         bounded(spec)
     }

@@ -49,7 +49,7 @@ impl NewRun {
         refuse(self.conversation_id.is_some(), "/conversation_id", one_turn);
         let not_judged = "images are not judged, compared or combined";
         refuse(!self.stages.is_empty(), "/stages", not_judged);
-        refuse(self.council.is_some(), "/council", not_judged);
+        refuse(self.council.get().is_some(), "/council", not_judged);
         refuse(self.max_output_tokens.is_some(), "/max_output_tokens", no_limit);
         for (index, model) in self.models.iter().enumerate().take(super::compile::MAX_MODELS) {
             let pointer = |name: &str| format!("/models/{index}/{name}");

@@ -22,6 +22,8 @@ pub struct Material {
     pub history: Option<Vec<Message>>,
     /// The preset that the run was started from.
     pub preset: Option<PresetRef>,
+    /// The bytes of the longest of the answers that the run takes over.
+    pub longest_answer: Option<u64>,
 }
 
 /// One of the tenant's documents.

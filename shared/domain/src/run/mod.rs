@@ -1,6 +1,6 @@
 //! A run: what callers ask for (`new_run`, over a `preset` or not, about a `document` or not, with `material` of the library),
-//! what it is compiled to (`compile`, `reuse`, `asked`, `council`, `image_choice`, `research_choice`, `spec`, `frame`), where it stands
-//! (`status`) and what may follow (`machine`), what callers see (`view`), its timeline (`event`), and when to look again
+//! what it is compiled to (`compile`, `reuse`, `asked`, `council`, `switch`, `image_choice`, `research_choice`, `spec`, `frame`, and `place`
+//! for the way back), where it stands (`status`) and what may follow (`machine`), what callers see (`view`), its timeline (`event`), and when to look again
 //! (`poll_hint`).
 
 #[cfg(test)]
@@ -17,6 +17,7 @@ pub mod machine;
 mod material;
 mod model_choice;
 mod new_run;
+mod place;
 mod poll_hint;
 mod preset;
 mod priority;
@@ -24,6 +25,7 @@ mod research_choice;
 mod reuse;
 mod spec;
 mod status;
+mod switch;
 mod totals;
 mod view;
 
@@ -40,5 +42,6 @@ pub use priority::Priority;
 pub use research_choice::{ResearchChoice, ResearchSpec};
 pub use spec::{ModelSpec, OnInDoubt, RunSpec};
 pub use status::{Requested, RunStatus, TaskStatus};
+pub use switch::Switch;
 pub use totals::{Progress, Totals, TotalsRow, display_cost};
 pub use view::{ArtifactRef, Estimate, Missing, Run, RunList, RunProblem, Task, TaskError, TaskList};

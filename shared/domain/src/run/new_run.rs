@@ -13,6 +13,7 @@ use super::image_choice::ImageChoice;
 use super::model_choice::ModelChoice;
 use super::research_choice::ResearchChoice;
 use super::spec::OnInDoubt;
+use super::switch::Switch;
 use crate::call::Message;
 use crate::ids::{ConversationId, PresetId, RunId, TemplateId};
 use crate::money::Usd;
@@ -24,7 +25,8 @@ use crate::stages::NewStages;
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(deny_unknown_fields))]
 pub struct NewRun {
     /// A preset to start from: what stands beside it here goes before what the preset says. One of `prompt`, `messages` and
-    /// `template_id` takes the place of the preset's; `variables` and `metadata` are merged by name; anything else is replaced.
+    /// `template_id` takes the place of the preset's; `variables`, `metadata` and `stages` are merged by name; anything else is replaced.
+    /// A stage or `council` that is `null` here is left out although the preset has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub preset_id: Option<PresetId>,
@@ -90,14 +92,14 @@ pub struct NewRun {
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub research: Option<ResearchChoice>,
     /// What is done with the answers: they can be scored, compared in pairs, reviewed and combined. Nothing where absent.
-    #[serde(default, skip_serializing_if = "NewStages::is_empty")]
+    #[serde(default, skip_serializing_if = "NewStages::is_absent")]
     #[cfg_attr(feature = "openapi", oai(default))]
     pub stages: NewStages,
     /// A shorthand for the stages `review` and `combine`: the models rank each other's answers, and the chair writes one answer
-    /// from all answers and reviews.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
-    pub council: Option<Council>,
+    /// from all answers and reviews. `null` for no council although the preset has one.
+    #[serde(default, skip_serializing_if = "Switch::is_absent")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if = "Switch::is_absent"))]
+    pub council: Switch<Council>,
     /// How often each model is asked, 1 to 10; 1 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(

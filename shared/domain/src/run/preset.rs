@@ -6,7 +6,8 @@ use super::new_run::NewRun;
 impl NewRun {
     /// This request over what a preset says, as one request without a preset. One of `prompt`, `messages` and `template_id` takes
     /// the place of the preset's, and another template brings its own `variables`; else `variables`, and always `metadata` and `stages`, are
-    /// merged by name. Anything else is taken from the preset where it is absent here.
+    /// merged by name. Anything else is taken from the preset where it is absent here. A stage or a council that is `null` here is
+    /// none, whatever the preset says.
     #[must_use]
     pub fn over(self, preset: Self) -> Self {
         let asks_otherwise = self.prompt.is_some()
@@ -46,7 +47,7 @@ impl NewRun {
             image: self.image.or(preset.image.filter(|_| may_make_images)),
             research: self.research.or(preset.research.filter(|_| may_research)),
             stages: self.stages.over(preset.stages),
-            council: self.council.or(preset.council),
+            council: self.council.over(preset.council),
             iterations: self.iterations.or(preset.iterations),
             concurrency: self.concurrency.or(preset.concurrency),
             max_retries: self.max_retries.or(preset.max_retries),

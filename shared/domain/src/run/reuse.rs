@@ -41,6 +41,7 @@ impl NewRun {
             conversation: None,
             preset: None,
             answers_of: self.answers_of,
+            longest_answer: material.longest_answer,
             ..source.clone()
         })
     }
@@ -74,7 +75,7 @@ impl NewRun {
         let mut errors: Vec<FieldError> = wrong
             .map(|(place, _)| FieldError::new(place, "goes without answers_of: the answers are there already"))
             .collect();
-        if self.stages.is_empty() && self.council.is_none() {
+        if self.stages.is_empty() && self.council.get().is_none() {
             errors.push(FieldError::new("/stages", "must name what is done with the answers that are taken over"));
         }
         self.check_settings(&mut errors);

@@ -1,6 +1,7 @@
 //! The compiled specification of a run: every default filled in, every model resolved. Stored with the run; never changes.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::document::DocumentSpec;
 use super::frame::{frame, framed_bytes};
@@ -113,6 +114,9 @@ pub struct RunSpec {
     /// The run whose answers were taken over: then none is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers_of: Option<RunId>,
+    /// The bytes of the longest of these; `None` where nobody has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_answer: Option<u64>,
 }
 
 impl RunSpec {
@@ -238,6 +242,19 @@ impl RunSpec {
         whole
     }
 
+    /// Whether this is all that a stored specification says, of which it was read: not where a newer version has stored what this one
+    /// does not know, for reading leaves that out without a word.
+    pub fn says_all_of(&self, stored: &str) -> bool {
+        // What this version has stored needs no second look.
+        if serde_json::to_string(self).is_ok_and(|own| own == stored) {
+            return true;
+        }
+        match (serde_json::to_value(self), serde_json::from_str(stored)) {
+            (Ok(own), Ok(stored)) => says_all(&own, &stored),
+            _ => false,
+        }
+    }
+
     /// SHA-256 of what the run does, in JSON with sorted names: the same for two runs that do the same, whichever preset they came from.
     pub fn hash(&self) -> ContentHash {
         let mut json = serde_json::to_value(self).unwrap_or_default();
@@ -245,6 +262,24 @@ impl RunSpec {
             object.remove("preset");
         }
         ContentHash::of(json.to_string())
+    }
+}
+
+/// Whether every name that has a value in `stored` is in `own` too.
+fn says_all(own: &Value, stored: &Value) -> bool {
+    match (own, stored) {
+        (Value::Object(own), Value::Object(stored)) => stored.iter().all(|(name, value)| match own.get(name) {
+            Some(own) => says_all(own, value),
+            // What is left out and what is empty are the same.
+            None => match value {
+                Value::Null => true,
+                Value::Array(items) => items.is_empty(),
+                Value::Object(members) => members.is_empty(),
+                _ => false,
+            },
+        }),
+        (Value::Array(own), Value::Array(stored)) => own.iter().zip(stored).all(|(own, stored)| says_all(own, stored)),
+        _ => true,
     }
 }
 
@@ -278,10 +313,34 @@ mod tests {
     fn a_specification_that_was_stored_before_there_were_documents_can_be_read() {
         let mut stored = serde_json::to_value(spec(json!({"prompt": "hi", "models": ["sandbox/echo"]}))).unwrap();
         let later = ["documents", "document_at", "stages", "conversation", "preset", "generator", "image", "research"];
-        for name in later.into_iter().chain(["answers_of"]) {
+        for name in later.into_iter().chain(["answers_of", "longest_answer"]) {
             assert!(stored.as_object_mut().unwrap().remove(name).is_none(), "{name} is written though there is none");
         }
         assert!(serde_json::from_value::<RunSpec>(stored).is_ok());
+    }
+
+    #[test]
+    fn what_a_newer_version_has_stored_is_seen_wherever_it_stands() {
+        let pairwise = json!({"judges": ["sandbox/judge"]});
+        let body = json!({"prompt": "hi", "models": ["sandbox/a", "sandbox/b"], "stages": {"pairwise": pairwise}});
+        let stored = serde_json::to_value(spec(body)).unwrap();
+        let is_known = |stored: &Value| {
+            let spec: RunSpec = serde_json::from_value(stored.clone()).unwrap();
+            spec.says_all_of(&stored.to_string())
+        };
+        assert!(is_known(&stored));
+        for place in ["", "/models/1", "/stages", "/stages/pairwise", "/stages/pairwise/judges/0"] {
+            for (value, expected) in [(json!(1), false), (json!(false), false), (Value::Null, true), (json!([]), true)]
+            {
+                let mut newer = stored.clone();
+                newer.pointer_mut(place).unwrap()["of_a_newer_version"] = value;
+                assert_eq!(is_known(&newer), expected, "{newer}");
+            }
+        }
+        // What an older version has left out is no surprise.
+        let mut older = stored;
+        assert!(older.as_object_mut().unwrap().remove("priority").is_some());
+        assert!(is_known(&older));
     }
 
     proptest! {

@@ -242,10 +242,11 @@ pub struct Estimate {
     /// LLM calls, if none has to be tried again; at most so many where judges are kept from their own family
     /// (`exclude_own_family`) and only the best answers are compared.
     pub calls: u32,
-    /// A low guess of the cost: a short answer each; null where a price is unknown.
+    /// A low guess of the cost: a short answer each, and no more than `high_usd`; null where a price is unknown.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub low_usd: Option<Usd>,
-    /// What the answers can cost at most, if none has to be tried again; null where a price or a limit of the output is unknown.
+    /// What the answers can cost at most, if none has to be tried again: no more than `max_cost_usd`; null where a price is unknown,
+    /// and where a limit of the output is unknown and there is no `max_cost_usd`.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub high_usd: Option<Usd>,
     /// Models whose price is not known.

@@ -59,12 +59,19 @@ impl Compiling<'_> {
 
     /// The models that judge, or those of `evaluate` where none is named.
     pub fn judges_or_those_of_evaluate(&mut self, choices: &[ModelChoice]) -> Vec<ModelSpec> {
-        match &self.asked.evaluate {
+        match self.asked.evaluate.get() {
             Some(evaluate) if choices.is_empty() => {
                 self.quietly(|compiling| compiling.judges("/judges", &evaluate.judges))
             }
             // A preset may bring the stage.
             None if choices.is_empty() && self.open => Vec::new(),
+            None if choices.is_empty() => {
+                let detail = format!(
+                    "are missing: name 1 to {MAX_JUDGES} models, or have the stage evaluate, whose judges are taken"
+                );
+                self.wrong("/judges", detail);
+                Vec::new()
+            }
             _ => self.judges("/judges", choices),
         }
     }
@@ -91,7 +98,10 @@ impl Compiling<'_> {
             }
         }
         if judges.len() > MAX_JUDGES {
-            self.wrong(place, format!("must name 1 to {MAX_JUDGES} models: the run has more"));
+            self.wrong(
+                place,
+                format!("must name 1 to {MAX_JUDGES} models: all of the run would judge, and it has more"),
+            );
         }
         judges
     }

@@ -69,7 +69,7 @@ impl Asked for NewFinalPairwise {
     type Stage = FinalPairwise;
 
     fn compile(&self, compiling: &mut Compiling<'_>) -> FinalPairwise {
-        let combine = compiling.asked.combine.as_ref();
+        let combine = compiling.asked.combine.get();
         let strategy = combine.map(|combine| combine.strategy.unwrap_or_default());
         if strategy.is_none() && !compiling.open {
             compiling.wrong("", "needs the stage combine: without it there is nothing new to compare");

@@ -46,6 +46,7 @@ pub use self::places::Places;
 pub(crate) use self::planned::SHORT_ANSWER;
 pub use self::planned::{NO_MODEL, PlannedTask, Reading};
 pub use self::progress::StageProgress;
+pub use self::review::NewReview;
 pub use self::standing::chosen;
 pub use self::subject::{Draft, Find, Subject};
 pub use self::versus::{CastVote, Slot, Slots, Versus};
@@ -54,7 +55,7 @@ use crate::ids::CriteriaSetId;
 use crate::journal::{Journal, Stopped};
 use crate::judged::Judgements;
 use crate::prices::Prices;
-use crate::run::{Material, ModelSpec, RunSpec};
+use crate::run::{Material, ModelSpec, RunSpec, Switch};
 
 /// The settings of one stage as they are asked for.
 trait Asked: Sized {
@@ -107,15 +108,16 @@ pub trait Stage: Sync {
 /// Makes the list of stages.
 macro_rules! stages {
     ($($(#[doc = $doc:literal])+ $name:ident: $asked:path => $stage:path,)+) => {
-        /// What is done with the answers, in this order. Each stage is optional.
+        /// What is done with the answers, in this order. Each stage is optional; one that is `null` is left out although the
+        /// preset has it.
         #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         #[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename = "Stages", deny_unknown_fields))]
         pub struct NewStages {
             $($(#[doc = $doc])+
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
-            pub $name: Option<$asked>,)+
+            #[serde(default, skip_serializing_if = "Switch::is_absent")]
+            #[cfg_attr(feature = "openapi", oai(skip_serializing_if = "Switch::is_absent"))]
+            pub $name: Switch<$asked>,)+
         }
 
         /// The stages of a run, with nothing left open.
@@ -127,14 +129,19 @@ macro_rules! stages {
         }
 
         impl NewStages {
-            /// These settings over others, stage by stage.
+            /// These settings over those of a preset, stage by stage.
             #[must_use]
-            pub fn over(self, other: Self) -> Self {
-                Self { $($name: self.$name.or(other.$name),)+ }
+            pub fn over(self, preset: Self) -> Self {
+                Self { $($name: self.$name.over(preset.$name),)+ }
+            }
+
+            /// Whether there is none.
+            pub fn is_empty(&self) -> bool {
+                true $(&& self.$name.get().is_none())+
             }
 
             fn compile_each(&self, compiling: &mut Compiling<'_>) -> StageSpecs {
-                StageSpecs { $($name: self.$name.as_ref().map(|asked| {
+                StageSpecs { $($name: self.$name.get().map(|asked| {
                     compiling.at = format!("/stages/{}", stringify!($name));
                     asked.compile(compiling)
                 }),)+ }
@@ -144,8 +151,9 @@ macro_rules! stages {
             #[cfg(test)]
             pub(crate) fn any() -> impl proptest::strategy::Strategy<Value = Self> {
                 use proptest::strategy::Strategy as _;
-                ($(proptest::option::of(<$asked as Asked>::any()),)+)
-                    .prop_map(|($($name,)+)| Self { $($name,)+ })
+
+                use crate::run::arbitrary::any_switch;
+                ($(any_switch(<$asked as Asked>::any()),)+).prop_map(|($($name,)+)| Self { $($name,)+ })
             }
         }
 
@@ -178,14 +186,14 @@ stages! {
 }
 
 impl NewStages {
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    /// Whether nothing is said of any.
+    pub fn is_absent(&self) -> bool {
         *self == Self::default()
     }
 
     /// The criteria set that is named.
     pub fn criteria_set_id(&self) -> Option<CriteriaSetId> {
-        self.evaluate.as_ref().and_then(|evaluate| evaluate.criteria_set_id)
+        self.evaluate.get().and_then(|evaluate| evaluate.criteria_set_id)
     }
 
     /// Checks everything and fills in what was left out; what is wrong goes to `errors`. `material`: `None` where the library was

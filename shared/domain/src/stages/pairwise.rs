@@ -71,7 +71,7 @@ impl Asked for NewPairwise {
         if self.top_n.is_some_and(|top| top < 2) {
             compiling.wrong("/top_n", "must be at least 2");
         }
-        if self.top_n.is_some() && compiling.asked.evaluate.is_none() && !compiling.open {
+        if self.top_n.is_some() && compiling.asked.evaluate.get().is_none() && !compiling.open {
             compiling.wrong("/top_n", "needs the stage evaluate: without scores no answers are the best");
         }
         if compiling.lacks(2) {

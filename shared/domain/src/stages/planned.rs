@@ -6,6 +6,7 @@ use crate::journal::TaskKey;
 use crate::prices::{Prices, WorstCase, worst_case_of};
 use crate::research::prompt;
 use crate::run::{ModelSpec, RunSpec};
+use crate::stages::GENERATE;
 
 /// Who answers where no model is asked.
 pub const NO_MODEL: &str = "acm2";
@@ -40,15 +41,18 @@ pub struct PlannedTask<'a> {
 /// What the answers of a run can be, for those who read them.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
-    /// The most tokens of one answer; `None` where nobody knows.
+    /// The most tokens that one answer is to a reader; `None` where nobody knows.
     most: Option<u64>,
 }
 
 impl Reading {
     /// That of the run: any of its results may be read.
     pub fn of(spec: &RunSpec, tasks: &[PlannedTask<'_>], prices: &Prices) -> Self {
-        let mut writers: Vec<&ModelSpec> = spec.models.iter().collect();
-        writers.extend(tasks.iter().filter(|task| task.is_result).filter_map(|task| task.model));
+        // Answers that are there already are as long as they are, whatever their models may say.
+        let are_there = |task: &&PlannedTask<'_>| task.stage == GENERATE && spec.longest_answer.is_some();
+        let mut writers: Vec<&ModelSpec> = spec.models.iter().filter(|_| spec.longest_answer.is_none()).collect();
+        let results = tasks.iter().filter(|task| task.is_result && !are_there(task));
+        writers.extend(results.filter_map(|task| task.model));
         // A chair reads what reviewers say.
         writers.extend(spec.stages.review.iter().flat_map(|review| &review.reviewers));
         let most_of = |model: &ModelSpec| {
@@ -58,7 +62,9 @@ impl Reading {
         let most = writers.into_iter().map(most_of).try_fold(0, |most, limit| limit.map(|limit| most.max(limit)));
         // A report ends with a list of its sources, which no limit of a model bounds.
         let more = spec.research.as_ref().map_or(0, |research| prompt::overhead::sources(research.most_pages()));
-        Self { most: most.map(|most| most + more) }
+        let read = |most: u64| (most + more).saturating_mul(TOKENS_READ_PER_TOKEN_WRITTEN);
+        // A byte is a token at most.
+        Self { most: most.map(|most| read(most).max(spec.longest_answer.unwrap_or(0))) }
     }
 }
 
@@ -72,7 +78,7 @@ impl PlannedTask<'_> {
     pub fn most(&self, reading: Reading, prices: &Prices) -> Option<WorstCase> {
         let model = self.model?;
         let price = prices.find(&model.provider, &model.model);
-        let read = reading.most.map(|most| most.saturating_mul(TOKENS_READ_PER_TOKEN_WRITTEN * u64::from(self.reads)));
+        let read = reading.most.map(|most| most.saturating_mul(u64::from(self.reads)));
         let read = if self.reads == 0 { Some(0) } else { read };
         // A byte is a token at most, so that many bytes are as many tokens.
         let size = CallSize { bytes: self.size.bytes.saturating_add(read.unwrap_or(0)), ..self.size };

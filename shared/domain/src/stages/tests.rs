@@ -212,6 +212,13 @@ fn what_is_wrong_with_stages_is_told_at_its_place() {
         wrong(json!({"pairwise": {"top_n": 1}})),
         ["/stages/pairwise/top_n", "/stages/pairwise/top_n", "/stages/pairwise", "/stages/pairwise/judges"]
     );
+    for stage in ["pairwise", "final_pairwise"] {
+        let stages = json!({stage: {}, "combine": {"models": ["sandbox/a"]}});
+        let body = json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/a"], "stages": stages});
+        let errors = serde_json::from_value::<NewRun>(body).unwrap().compile(&Prices::built_in()).unwrap_err();
+        assert_eq!((errors.len(), errors[0].pointer.as_str()), (1, &*format!("/stages/{stage}/judges")));
+        assert!(errors[0].detail.contains("are missing") && errors[0].detail.contains("evaluate"), "{errors:?}");
+    }
     let set = json!({"judges": ["sandbox/echo"], "criteria_set_id": CriteriaSetId::generate()});
     assert_eq!(wrong(json!({"evaluate": set})), ["/stages/evaluate/criteria_set_id"]);
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::attempts::{Doubtful, doubt_open_attempts};
 use super::events::{insert_of, write_events};
 use super::fence::{Fence, FenceError, pass};
-use super::row::{RunRow, find};
+use super::row::{RunRow, find, find_whole, read_whole};
 use super::run_entity::{Column, Model};
 use crate::column::unsigned;
 use crate::gather::filled_up;
@@ -33,7 +33,8 @@ pub struct Claimed {
 }
 
 /// Claims those of the runs that nobody has claimed yet and that are queued: one statement for all of them, and one less than reading
-/// and then claiming. With each, whether the tenant has webhook endpoints that are sent anything.
+/// and then claiming. With each, whether the tenant has webhook endpoints that are sent anything. None where one of them says what
+/// this version does not know: then nothing may be committed, and each is to be claimed by itself.
 pub async fn claim_first(
     tx: &TenantTx,
     runs: &[RunId],
@@ -59,7 +60,12 @@ pub async fn claim_first(
     let mut claimed = Vec::with_capacity(rows.len());
     for row in rows {
         let endpoints: i64 = row.try_get_by_index(Column::iter().count())?;
-        let run = RunRow::try_from(Model::from_query_result(&row, "")?)?;
+        let run = match read_whole(Model::from_query_result(&row, "")?) {
+            Ok((run, true)) => run,
+            // One that cannot be read must not stand in the way of the others.
+            Ok((_, false)) | Err(StoreError::Corrupt(_)) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
         if !in_one {
             let events = first_events(&run);
             write_events(tx, run.id, run.last_event + 1 - events.len() as u64, &events, now).await?;
@@ -109,8 +115,10 @@ fn with_events(claim: UpdateStatement, now: DateTime<Utc>) -> Result<WithQuery, 
     Ok(all.with(WithClause::new().cte(claimed).cte(started).cte(stage_started).to_owned()))
 }
 
-/// Claims the run for `me`, provided that nobody has claimed it since `seen` was read. Attempts that earlier claims left open
-/// become in doubt. `theft`: the holder is dead, which counts towards the poison.
+/// Claims the run for `me`, provided that nobody has claimed it since `seen` was read, and that this version knows all that its
+/// specification says: else it is left for a worker of the newer one, until it can only be ended. Attempts that earlier claims left
+/// open become in doubt. `theft`: the holder is dead, which counts towards the poison. Where `None` is answered nothing may be
+/// committed.
 pub async fn claim(
     tx: &TenantTx,
     seen: &RunRow,
@@ -152,7 +160,11 @@ pub async fn claim(
     if seen.claim > 0 {
         doubt(tx, seen.id, seen.claim, last_event, now).await?;
     }
-    let run = find(tx, seen.id).await?.ok_or(StoreError::NotFound("run"))?;
+    let (run, is_known) = find_whole(tx, seen.id).await?.ok_or(StoreError::NotFound("run"))?;
+    if !is_known && now < run.deadline_at {
+        tracing::warn!(run.id = %run.id, "the run is left for a newer worker: this one does not know all that is to be done");
+        return Ok(None);
+    }
     Ok(Some(Claimed { fence: Fence { run: seen.id, claim }, run, first }))
 }
 

@@ -41,7 +41,7 @@ pub use fence::{Change, Fence, FenceError, Fenced, Orders, TaskCounts, find_orde
 pub use going_on::go_on;
 pub use list::{Filter, list};
 pub use outcomes::{AttemptOutcome, settle_attempt, settle_attempts};
-pub use reuse::{AnswersOf, find_answers, hold_answers, take_over};
+pub use reuse::{AnswersOf, find_answers, find_longest_answer, hold_answers, take_over};
 pub use row::{RunRow, find};
 pub use skip::{Skipped, Unskippable, list_skipped, skip};
 pub use submit::{NewRunRow, insert, insert_all_unless_bound, insert_unless_bound};

@@ -16,7 +16,7 @@ use super::events::unbalanced;
 use super::row::{RunRow, find};
 use super::task_entity::{Column, Entity};
 use super::tasks::{NewTask, TaskOutcome, insert_tasks};
-use crate::column::to_word;
+use crate::column::{to_word, unsigned};
 use crate::{StoreError, TenantTx};
 
 /// So many rows are written in one statement: each has a parameter for every column.
@@ -59,6 +59,22 @@ async fn look_at(tx: &TenantTx, seen: Option<RunRow>) -> Result<AnswersOf, Store
     let is_answered = answers.any(|task| is_completed(task.key.as_str()));
     drop(plan);
     Ok(if is_answered { AnswersOf::Run(Box::new(seen)) } else { AnswersOf::Unanswered })
+}
+
+/// The bytes of the longest answer of a run.
+pub async fn find_longest_answer(tx: &TenantTx, run: &RunRow) -> Result<Option<u64>, StoreError> {
+    let plan = stages::plan(&run.spec);
+    let answers = plan.iter().filter(|task| task.stage == stages::GENERATE && task.is_result);
+    let keys: Vec<&str> = answers.map(|task| task.key.as_str()).collect();
+    let longest: Option<Option<i64>> = Entity::find()
+        .select_only()
+        .expr_as(Expr::cust("CAST(MAX(octet_length(text)) AS bigint)"), "longest")
+        .filter(Column::RunId.eq(run.id.uuid()))
+        .filter(Column::Key.is_in(keys))
+        .into_tuple()
+        .one(tx)
+        .await?;
+    Ok(longest.flatten().map(unsigned))
 }
 
 /// Copies the answers that a run which this transaction has written takes over, if it takes any over, at no cost; one that is not

@@ -131,6 +131,19 @@ impl TryFrom<Model> for RunRow {
     }
 }
 
+/// The run that a worker is to claim, and whether this version knows all that its specification says.
+pub(super) fn read_whole(row: Model) -> Result<(RunRow, bool), StoreError> {
+    let stored = row.spec.clone();
+    let run = RunRow::try_from(row)?;
+    let is_known = run.spec.says_all_of(&stored);
+    Ok((run, is_known))
+}
+
+/// The same of this run, if there is one.
+pub(super) async fn find_whole(tx: &TenantTx, run: RunId) -> Result<Option<(RunRow, bool)>, StoreError> {
+    Entity::find_by_id(run.uuid()).one(tx).await?.map(read_whole).transpose()
+}
+
 /// The run, if there is one.
 pub async fn find(tx: &TenantTx, run: RunId) -> Result<Option<RunRow>, StoreError> {
     Entity::find_by_id(run.uuid()).one(tx).await?.map(RunRow::try_from).transpose()
