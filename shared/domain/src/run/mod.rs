@@ -28,7 +28,9 @@ mod totals;
 mod view;
 
 pub use council::Council;
-pub use document::{DocumentChoice, DocumentRef, DocumentSpec, InlineDocument, MAX_NAME, name_defect, storable};
+pub use document::{
+    DocumentChoice, DocumentRef, DocumentSpec, InlineDocument, MAX_NAME, leaves_line, name_defect, storable,
+};
 pub use event::{Event, EventType, NewEvent};
 pub use generator::Generator;
 pub use image_choice::ImageChoice;
@@ -41,4 +43,4 @@ pub use research_choice::{ResearchChoice, ResearchSpec};
 pub use spec::{ModelSpec, OnInDoubt, RunSpec};
 pub use status::{Requested, RunStatus, TaskStatus};
 pub use totals::{Progress, Totals, TotalsRow, display_cost};
-pub use view::{ArtifactRef, Estimate, Missing, Run, RunList, RunProblem, Task, TaskError, TaskList};
+pub use view::{ArtifactRef, Estimate, FinalAnswer, Missing, Run, RunList, RunProblem, Task, TaskError, TaskList};
