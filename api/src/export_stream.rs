@@ -7,8 +7,9 @@ use std::sync::{Arc, LazyLock};
 use acm2_domain::error::{Error, Kind};
 use acm2_domain::run::DocumentSpec;
 use acm2_report::archive::{Content, Entry, Export, ZipStream};
-use acm2_store::Tenant;
+use acm2_report::images::Images;
 use acm2_store::library::texts;
+use acm2_store::{StoreError, Tenant, runs};
 use futures_util::stream;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{Body, IntoResponse, Response};
@@ -16,7 +17,7 @@ use poem_openapi::ApiResponse;
 use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
 
 use crate::auth::Caller;
-use crate::outcome::broken;
+use crate::outcome::{broken, read_images};
 use crate::waiters::{Place, Waiters};
 
 /// Those who fetch an export: each holds a run in memory meanwhile.
@@ -66,14 +67,14 @@ impl ExportStream {
             let Some(entry) = self.entries.next() else {
                 return zip.finish().map(Some).map_err(|error| broken(&error));
             };
-            let text = match entry.content {
-                Content::Document(hash) => Some(self.text(hash).await?),
-                _ => None,
-            };
+            let (stored, held) = self.stored(entry.content).await.map_err(|error| {
+                tracing::warn!(error = %error, "a file of an export could not be read");
+                io::Error::other("a file of the export could not be read")
+            })?;
             let (export, place) = (Arc::clone(&self.export), Arc::clone(&self.place));
             let add = move || {
                 let _place = place;
-                let bytes = text.map_or_else(|| export.bytes(entry.content), |text| Ok(Some(text.into_bytes())))?;
+                let bytes = stored.map_or_else(|| export.bytes(entry.content, &held), |bytes| Ok(Some(bytes)))?;
                 let piece = zip.add(&entry.name, &bytes.unwrap_or_default())?;
                 Ok((zip, piece))
             };
@@ -87,18 +88,25 @@ impl ExportStream {
         Ok(None)
     }
 
-    /// The text of a document. It is gone where the run was deleted meanwhile.
-    async fn text(&self, hash: acm2_domain::content_hash::ContentHash) -> io::Result<String> {
-        let read = async {
-            let tx = self.store.begin().await?;
-            let text = texts::get(&tx, hash).await?;
-            tx.commit().await?;
-            Ok::<_, acm2_store::StoreError>(text)
+    /// What only the store has: a file, or the images that the page holds. It is gone where the run was deleted meanwhile.
+    async fn stored(&self, content: Content) -> Result<(Option<Vec<u8>>, Images), StoreError> {
+        let file = match content {
+            Content::Report => return Ok((None, read_images(&self.store, &self.export.tasks).await?)),
+            Content::Document(hash) => {
+                let tx = self.store.begin().await?;
+                let text = texts::get(&tx, hash).await?;
+                tx.commit().await?;
+                Some(text.into_bytes())
+            }
+            Content::Image(id) => {
+                let tx = self.store.begin().await?;
+                let image = runs::read_artifact(&tx, id).await?;
+                tx.commit().await?;
+                Some(image)
+            }
+            _ => None,
         };
-        read.await.map_err(|error| {
-            tracing::warn!(error = %error, "a document of an export could not be read");
-            io::Error::other("a document of the export could not be read")
-        })
+        Ok((file, Images::new()))
     }
 }
 

@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use acm2_domain::artifact::Artifact;
 use acm2_domain::content_hash::ContentHash;
 use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::RunId;
 use acm2_domain::journal::TaskKey;
-use acm2_domain::judged::{Detail, Judging};
-use acm2_domain::run::{DocumentSpec, Event};
-use acm2_domain::stages;
+use acm2_domain::judged::{Detail, Judgements, Judging};
+use acm2_domain::ranking::Invalid;
+use acm2_domain::run::{DocumentSpec, Event, Task};
+use acm2_domain::stages::{self, Subject};
 use acm2_report::archive::Export;
+use acm2_report::images::{self, Images};
 use acm2_report::{Failed, Reported, page};
 use acm2_store::runs::{self, RunRow, TaskOutcome, TaskRow};
-use acm2_store::{StoreError, TenantTx};
+use acm2_store::{StoreError, Tenant, TenantTx};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
@@ -52,11 +55,17 @@ pub(crate) async fn judging(caller: &Caller, run: RunId) -> Result<Vec<Judging>,
 pub(crate) async fn report(caller: &Caller, run: RunId) -> Result<String, Failure> {
     let held = turn(caller).await?;
     let (stored, made_at) = (read(caller, run, true).await?, caller.app.clock.now());
+    let images = if stored.row.spec.image.is_some() {
+        read_images(&caller.store(), &runs::assemble_tasks(&stored.row, &stored.tasks)).await?
+    } else {
+        Images::new()
+    };
     compute(held, move || {
         let judging = judged(&stored, Detail::ANSWER)?;
         let run = runs::assemble(&stored.row, Some(&stored.tasks));
         let tasks = runs::assemble_tasks(&stored.row, &stored.tasks);
-        let reported = Reported { run: &run, tasks: &tasks, judging: &judging, events: &stored.events, made_at };
+        let (images, events) = (&images, &*stored.events);
+        let reported = Reported { run: &run, tasks: &tasks, judging: &judging, events, images, made_at };
         page::render(reported).map_err(|error| defect(&error))
     })
     .await
@@ -85,6 +94,24 @@ async fn read(caller: &Caller, run: RunId, with_events: bool) -> Result<Stored, 
     Ok(Stored { row, tasks, events })
 }
 
+/// The images that the page of a run with these tasks holds.
+pub(crate) async fn read_images(store: &Tenant, tasks: &[Task]) -> Result<Images, StoreError> {
+    let held = images::to_hold(tasks);
+    let mut images = Images::new();
+    if held.is_empty() {
+        return Ok(images);
+    }
+    let tx = store.begin().await?;
+    for id in held {
+        // What is none any more by its bytes is named, and not shown.
+        if let Ok(image) = Artifact::new(runs::read_artifact(&tx, id).await?) {
+            images.insert(id, image);
+        }
+    }
+    tx.commit().await?;
+    Ok(images)
+}
+
 /// All of them.
 async fn list_events(tx: &TenantTx, run: RunId) -> Result<Vec<Event>, StoreError> {
     let mut events: Vec<Event> = Vec::new();
@@ -104,9 +131,13 @@ fn judged(stored: &Stored, detail: Detail) -> Result<Vec<Judging>, Error> {
         TaskOutcome::Answered(answer) => Some(answer.text.clone()),
         TaskOutcome::Failed(_) => None,
     };
-    let judgements = stages::judgements(&stored.row.spec, &find);
-    let views = judgements.iter().map(|judgements| Judging::of(judgements, detail));
-    views.collect::<Result<_, _>>().map_err(|error| defect(&error))
+    let spec = &stored.row.spec;
+    let view = |(judgements, subject): (Judgements, Subject)| {
+        let final_answer = runs::final_answer(&stored.row, subject, &stored.tasks);
+        Ok(Judging { final_answer, ..Judging::of(&judgements, detail)? })
+    };
+    let views = stages::judgements(spec, &find).into_iter().zip(Subject::all(spec)).map(view);
+    views.collect::<Result<_, Invalid>>().map_err(|error| defect(&error))
 }
 
 /// Waits for the caller's turn. Before anything is read: what waits must not hold a run in memory.

@@ -19,6 +19,7 @@ pub(crate) fn payload(now: DateTime<Utc>, style: PayloadStyle) -> String {
         models: vec!["sandbox/echo".to_owned()],
         progress: Progress { tasks_expected: 1, tasks_completed: 1, tasks_failed: 0 },
         results: Some(Vec::new()),
+        final_answers: Some(Vec::new()),
         missing: Some(Vec::new()),
         totals: Some(Totals::default()),
         cost_usd: Some(Usd::ZERO),

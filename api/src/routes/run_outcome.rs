@@ -66,7 +66,7 @@ impl RunOutcome {
     /// Get how the answers of a run were judged.
     ///
     /// Needs the scope `runs:read`. Leaderboards with intervals, every score and vote with its reason, how far the judges can be
-    /// believed, the winner and how sure that is; computed from what has come so far.
+    /// believed, the winner and how sure that is; computed from what has come so far. And the final answer, once the run has ended.
     #[oai(path = "/runs/:run_id/judging", method = "get", operation_id = "runs.judging")]
     async fn judging(&self, caller: Allowed<RunsRead>, run_id: Path<RunId>) -> Result<Reply<JudgingList>, Failure> {
         Ok(Reply::new(JudgingList { items: outcome::judging(&caller, run_id.0).await? }))
@@ -74,8 +74,8 @@ impl RunOutcome {
 
     /// Get the report of a run.
     ///
-    /// Needs the scope `runs:read`. One HTML page that needs nothing else: leaderboards, scores, votes, what was expected and what
-    /// came, the timeline, cost by model and stage, what is missing. It holds no script.
+    /// Needs the scope `runs:read`. One HTML page that needs nothing else: leaderboards, scores, votes, images, what was expected and
+    /// what came, the timeline, cost by model and stage, what is missing. It holds no script.
     #[oai(path = "/runs/:run_id/report", method = "get", operation_id = "runs.report")]
     async fn report(&self, caller: Allowed<RunsRead>, run_id: Path<RunId>) -> Result<ReportPage, Failure> {
         Ok(ReportPage(outcome::report(&caller, run_id.0).await?))
@@ -84,7 +84,7 @@ impl RunOutcome {
     /// Export a run.
     ///
     /// Needs the scope `runs:read`. A ZIP with everything: the run, its tasks, judging and events as JSON, tables as CSV, the
-    /// report, and each answer and document as a text file.
+    /// report, each answer and document as a text file, and each image.
     #[oai(path = "/runs/:run_id/export", method = "get", operation_id = "runs.export")]
     async fn export(&self, caller: Allowed<RunsRead>, run_id: Path<RunId>) -> Result<ExportStream, Failure> {
         let place = export_stream::enter(&caller)?;

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use acm2_sandbox::{CallRecord, Event, Wire};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -18,6 +20,7 @@ const RUNS: &str = "/api/v1/runs";
 
 on_both!(
     two_models_make_images_that_can_be_downloaded,
+    images_are_in_the_report_and_in_the_export,
     what_is_no_image_is_refused_whatever_it_says,
     a_killed_worker_leaves_its_images_and_none_is_made_twice,
     an_image_that_the_ceiling_does_not_pay_for_is_not_made,
@@ -128,6 +131,46 @@ async fn two_models_make_images_that_can_be_downloaded(house: &House) {
 
     client.delete(&format!("{RUNS}/{run_id}")).await.expect(204);
     client.get(path).await.problem(404, "not_found");
+}
+
+async fn images_are_in_the_report_and_in_the_export(house: &House) {
+    let processes = house.open();
+    let client = house.tenant(&processes[0], "owner").await;
+    // The last one is too large for a page that holds the others.
+    let models = ["openai/image", "google/size-7000k", "sandbox/size-2000k"];
+    let run = run(&client, &json!({"prompt": "a fox in snow", "models": models, "generator": "image"})).await;
+    assert_eq!((&run["status"], &run["final_answers"]), (&json!("completed"), &json!([])), "{run}");
+    let run_id = run["id"].as_str().unwrap();
+    let mut made = Vec::new();
+    for task in results(&run) {
+        made.push((
+            task["key"].as_str().unwrap(),
+            &task["artifacts"][0],
+            download(&client, &task["artifacts"][0]).await,
+        ));
+    }
+    let answer = client.get(&format!("{RUNS}/{run_id}/report")).await;
+    let policy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+    assert_eq!((answer.status, answer.header("content-security-policy")), (200, policy.to_owned()));
+    let shown =
+        |page: &str, png: &[u8]| page.contains(&format!("<img src=\"data:image/png;base64,{}\"", STANDARD.encode(png)));
+    let files = crate::outcome::files_of(&client, run_id).await;
+    for page in [&answer.text, str::from_utf8(&files["report.html"]).unwrap()] {
+        assert_eq!(page.matches("<img ").count(), 2);
+        assert!(shown(page, &made[0].2) && shown(page, &made[1].2));
+        let (_, rest) = page.split_once("Not in this page, which holds 8.0 MiB of images at most.").unwrap();
+        let path = made[2].1["path"].as_str().unwrap();
+        assert!(rest.contains("image/png, 2.0 MiB") && rest.contains(&format!("<code>{path}</code>")), "{path}");
+    }
+    // All of them are in the export, and its list leads from each to its task.
+    let list: Value = serde_json::from_slice(&files["images.json"]).unwrap();
+    assert_eq!(list["items"].as_array().unwrap().len(), 3);
+    for ((number, (key, artifact, png)), item) in (1..).zip(&made).zip(list["items"].as_array().unwrap()) {
+        let name = format!("images/{number:04}-{}.png", key.replace('/', "-"));
+        assert_eq!((&item["file"], &item["task_key"], &item["artifact"]), (&json!(name), &json!(key), *artifact));
+        assert!(files[&name] == *png, "{name}");
+    }
+    assert!(!files.keys().any(|name| name.starts_with("answers/")), "no texts came");
 }
 
 async fn what_is_no_image_is_refused_whatever_it_says(house: &House) {

@@ -80,6 +80,11 @@ async fn a_judged_run_is_seen_with_every_score_and_what_is_missing(house: &House
         assert_eq!(votes["votes"].as_array().unwrap().len(), 4);
         assert_eq!(votes["judges"][0]["compared"], 1);
         assert_eq!((&item["winner"]["basis"], &item["winner"]["call"]), (&json!("pairwise"), &json!("too_few")));
+        let named = |answer: &Value| (answer["task_key"].clone(), answer["model"].clone());
+        assert_eq!(
+            (named(&item["final_answer"]), &item["final_answer"]["stage"]),
+            (named(&item["winner"]), &json!("generate"))
+        );
         assert_eq!((&item["review"], &item["final_pairwise"]), (&Value::Null, &Value::Null));
     }
 }
@@ -107,6 +112,7 @@ async fn a_report_is_a_page_that_can_do_nothing(house: &House) {
         "&#60;script&#62;alert(1)&#60;/script&#62;",
         "computed from 4 of 8 scores",
         "too few judgements to say",
+        "It is the <b>final answer</b>.",
         "Expected and actual",
         "Timeline",
         "Cost by model and stage",
@@ -117,6 +123,12 @@ async fn a_report_is_a_page_that_can_do_nothing(house: &House) {
 
 /// The files of a run's export, all of which are texts.
 pub(crate) async fn zip_of(client: &Client, id: &str) -> BTreeMap<String, String> {
+    let files = files_of(client, id).await.into_iter();
+    files.map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect()
+}
+
+/// The files of a run's export.
+pub(crate) async fn files_of(client: &Client, id: &str) -> BTreeMap<String, Vec<u8>> {
     let request = client.request(Method::GET, &format!("/api/v1/runs/{id}/export"));
     let response = request.send().await.unwrap();
     assert_eq!(response.status().as_u16(), 200);
@@ -129,9 +141,9 @@ pub(crate) async fn zip_of(client: &Client, id: &str) -> BTreeMap<String, String
     let mut files = BTreeMap::new();
     for index in 0..archive.len() {
         let mut file = archive.by_index(index).unwrap();
-        let (name, mut text) = (file.name().unwrap().into_owned(), String::new());
-        file.read_to_string(&mut text).unwrap();
-        assert!(files.insert(name.clone(), text).is_none(), "{name} twice");
+        let (name, mut bytes) = (file.name().unwrap().into_owned(), Vec::new());
+        file.read_to_end(&mut bytes).unwrap();
+        assert!(files.insert(name.clone(), bytes).is_none(), "{name} twice");
     }
     files
 }
@@ -195,6 +207,8 @@ async fn a_run_without_judges_and_one_under_way_have_a_report(house: &House) {
     let client = house.tenant(&processes[0], "owner").await;
     let plain = run(&client, &json!({"prompt": "hi", "models": ["sandbox/echo"]})).await;
     let id = plain["id"].as_str().unwrap();
+    let answer = json!({"task_key": "generate/prompt/m0/1", "model": "sandbox/echo", "stage": "generate"});
+    assert_eq!(plain["final_answers"], json!([answer]));
     assert_eq!(client.get(&format!("/api/v1/runs/{id}/judging")).await.expect(200), json!({"items": []}));
     let page = client.get(&format!("/api/v1/runs/{id}/report")).await;
     assert!(page.status == 200 && page.text.contains("1 of 1 answered") && !page.text.contains("<h2>Winner"));
@@ -208,6 +222,7 @@ async fn a_run_without_judges_and_one_under_way_have_a_report(house: &House) {
     assert!(page.text.contains("The run has not ended"), "{}", page.text);
     let judging = client.get(&format!("/api/v1/runs/{id}/judging")).await.expect(200);
     assert_eq!(judging["items"][0]["evaluate"]["coverage"]["expected"], 12);
+    assert_eq!(judging["items"][0]["final_answer"], Value::Null, "nothing is final before the end");
     client.act(&format!("/api/v1/runs/{id}/cancel")).await;
 }
 

@@ -4,6 +4,8 @@ use acm2_domain::judged::Judging;
 use acm2_domain::run::{Event, Run, Task};
 use chrono::{DateTime, Utc};
 
+use crate::images::Images;
+
 /// A run with everything that is known of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Reported<'a> {
@@ -15,6 +17,8 @@ pub struct Reported<'a> {
     pub judging: &'a [Judging],
     /// Its timeline.
     pub events: &'a [Event],
+    /// The images that the page holds: those of [`crate::images::to_hold`].
+    pub images: &'a Images,
     /// When the report is made.
     pub made_at: DateTime<Utc>,
 }

@@ -5,6 +5,7 @@
 //! cells of [`tables`] that a spreadsheet would take for a formula begin with an apostrophe; names in the archive are made anew.
 
 pub mod archive;
+pub mod images;
 mod input;
 pub mod page;
 pub mod tables;

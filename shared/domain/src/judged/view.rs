@@ -15,7 +15,7 @@ use crate::ranking::Invalid;
 use crate::ranking::cascade::Evidence;
 use crate::ranking::leaderboard::Leaderboard;
 use crate::ranking::votes::VoteTable;
-use crate::run::DocumentRef;
+use crate::run::{DocumentRef, FinalAnswer};
 use crate::stages::GENERATE;
 
 /// How the answers of one subject were judged. A stage that the run does not have is null.
@@ -27,7 +27,13 @@ pub struct Judging {
     pub document: Option<DocumentRef>,
     /// The answers that compete; everything below names them by `task_key`.
     pub candidates: Vec<CandidateName>,
-    /// The answer to use; null where no stage has found anything yet.
+    /// The answer to use, once the run has ended: by the final comparison where there is one, else the first combined text, such
+    /// as a chair's, else the winner.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub final_answer: Option<FinalAnswer>,
+    /// The best answer by what judges said; null where no stage has found anything yet. Combined texts are among the answers only
+    /// where a final comparison has seen them.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub winner: Option<JudgedWinner>,
     /// What is missing, in words; empty where nothing is.
@@ -47,7 +53,7 @@ pub struct Judging {
 }
 
 impl Judging {
-    /// The view of what was said so far. The order in which judgements are handed in plays no part.
+    /// The view of what was said so far, without a final answer. The order in which judgements are handed in plays no part.
     ///
     /// Intervals by votes are drawn: 20 answers take some 0.06 s for each stage with pairs, 50 answers 0.3 s, so keep it away
     /// from where others wait.
@@ -75,6 +81,7 @@ impl Judging {
         let mut judging = Self {
             document: judgements.document.clone(),
             candidates: candidates.to_vec(),
+            final_answer: None,
             winner: winner::judged(&evidence, candidates),
             notes: Vec::new(),
             evaluate,

@@ -10,7 +10,7 @@ use crate::ranking::cascade::{self, Basis, Evidence, Winner};
 use crate::ranking::leaderboard::{Call, Leaderboard};
 use crate::ranking::{means, positions};
 
-/// The answer to use, without how sure that is: [`super::Judging`] says.
+/// The best answer by what judges said, without how sure that is: [`super::Judging`] says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
 pub struct WinnerName {
@@ -24,7 +24,7 @@ pub struct WinnerName {
     pub basis: Basis,
 }
 
-/// The answer to use, and how sure that is.
+/// The best answer by what judges said, and how sure that is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
 pub struct JudgedWinner {

@@ -33,7 +33,7 @@ pub struct Evidence {
     pub mean_score: Leaderboard,
 }
 
-/// The answer to use.
+/// The best answer by what judges said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Winner {
     /// Which.

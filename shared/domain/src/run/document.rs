@@ -84,14 +84,16 @@ pub fn storable(text: &str) -> Cow<'_, str> {
 /// What is wrong with the name of a thing in the library, if anything. Such a name is shown and stands in prompts: it has one
 /// line, and nothing in it changes the direction of what stands around it.
 pub fn name_defect(name: &str) -> Option<String> {
-    let turns =
-        |letter: char| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
     let length = name.chars().count();
-    let wrong =
-        name.trim().is_empty() || length > MAX_NAME || name.chars().any(|letter| letter.is_control() || turns(letter));
+    let wrong = name.trim().is_empty() || length > MAX_NAME || name.chars().any(leaves_line);
     wrong.then(|| {
         format!("must have 1 to {MAX_NAME} characters on one line, none of which changes the direction of text")
     })
+}
+
+/// Whether a letter ends a line, controls something or changes the direction of text: no name and no title has such.
+pub fn leaves_line(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
 pub(super) fn check_inline(errors: &mut Vec<FieldError>, pointer: &str, document: &InlineDocument) {

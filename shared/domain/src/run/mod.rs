@@ -30,7 +30,9 @@ mod totals;
 mod view;
 
 pub use council::Council;
-pub use document::{DocumentChoice, DocumentRef, DocumentSpec, InlineDocument, MAX_NAME, name_defect, storable};
+pub use document::{
+    DocumentChoice, DocumentRef, DocumentSpec, InlineDocument, MAX_NAME, leaves_line, name_defect, storable,
+};
 pub use event::{Event, EventType, NewEvent};
 pub use generator::Generator;
 pub use image_choice::ImageChoice;
@@ -44,4 +46,4 @@ pub use spec::{ModelSpec, OnInDoubt, RunSpec};
 pub use status::{Requested, RunStatus, TaskStatus};
 pub use switch::Switch;
 pub use totals::{Progress, Totals, TotalsRow, display_cost};
-pub use view::{ArtifactRef, Estimate, Missing, Run, RunList, RunProblem, Task, TaskError, TaskList};
+pub use view::{ArtifactRef, Estimate, FinalAnswer, Missing, Run, RunList, RunProblem, Task, TaskError, TaskList};

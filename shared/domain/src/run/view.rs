@@ -122,6 +122,19 @@ pub struct Missing {
     pub reason: String,
 }
 
+/// The answer to use for a document, or for the prompt alone, of a run that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
+pub struct FinalAnswer {
+    /// The key of the task whose text it is.
+    pub task_key: String,
+    /// `provider/model` of the model that wrote it; `acm2` where no model was asked.
+    pub model: String,
+    /// The stage that it comes from: `generate` for one of the models' answers, `combine` for a text that was made of them, such
+    /// as the chair's.
+    pub stage: String,
+}
+
 /// Why a run ended before its tasks did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
@@ -159,6 +172,11 @@ pub struct Run {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub results: Option<Vec<Task>>,
+    /// The answer to use for each document, or for the prompt alone, once the run has ended: in a council, the chair's. One that
+    /// judges decide is not here but in `/judging`, so that no judgement is read for this. Null in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub final_answers: Option<Vec<FinalAnswer>>,
     /// What the run ended without; null in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]

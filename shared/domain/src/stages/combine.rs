@@ -20,7 +20,8 @@ use crate::judging::{Critique, Review};
 use crate::ranking::Candidate;
 use crate::run::{ModelChoice, ModelSpec, RunSpec};
 
-const NAME: &str = "combine";
+/// The first part of its tasks' keys.
+pub(super) const NAME: &str = "combine";
 /// How many of the best answers are combined where nothing else is said.
 const USUAL_TOP: u32 = 2;
 

@@ -83,10 +83,24 @@ fn a_council_reviews_and_its_chair_answers() {
         journal.find(key, question).and_then(Result::ok).map(|answer| answer.text)
     };
     let subject = Subject { document_index: None };
-    assert_eq!(chosen(&spec, subject, &find).map(|draft| draft.tag).as_deref(), Some("c0"));
-    let without_chair =
-        |key: &TaskKey, question: Option<ContentHash>| find(key, question).filter(|text| text != "chair");
-    assert!(chosen(&spec, subject, &without_chair).is_some_and(|draft| draft.tag.starts_with('m')));
+    // The chair's text is the answer of the council, whomever the reviewers put first; no review is read to find it.
+    let answer = final_answer(&spec, subject, &find).unwrap();
+    assert_eq!(
+        (&*answer.task_key, &*answer.model, &*answer.stage),
+        ("combine/prompt/c0/1", "sandbox/chair", "combine")
+    );
+    assert_eq!(unjudged_final_answer(&spec, subject, &find), Some(answer));
+    // Without it, or with a blank one, the best answer by the reviews is: that of the winner.
+    for said in [None, Some(" \n".to_owned())] {
+        let other = |key: &TaskKey, question: Option<ContentHash>| match find(key, question) {
+            Some(text) if text == "chair" => said.clone(),
+            text => text,
+        };
+        let winner = crate::judged::winner(&judgements(&spec, &other)[0]).unwrap();
+        let answer = final_answer(&spec, subject, &other).unwrap();
+        assert_eq!((&*answer.task_key, &*answer.stage), (&*winner.task_key, "generate"));
+        assert_eq!(unjudged_final_answer(&spec, subject, &other), None);
+    }
     let resumed = journal.resumed();
     assert_eq!(run(&resumed, &spec).now_or_never(), Some(Ok(())));
     assert_eq!(resumed.asked.into_inner().unwrap(), Vec::<String>::new());
@@ -174,7 +188,26 @@ fn the_best_by_all_that_was_said_are_merged_and_compared_with_what_came_of_them(
     assert_eq!(view.winner.unwrap().basis, crate::ranking::cascade::Basis::FinalPairwise);
     assert_eq!(view.final_pairwise.unwrap().coverage.missing, 3, "votes on a text that is not there are told");
     // Each of the three texts wins once there; then the stages before decide.
-    assert_eq!(chosen(&spec, subject, &find).map(|draft| draft.tag), Some(best[0].tag.clone()));
+    let answer = final_answer(&spec, subject, &find).unwrap();
+    assert_eq!((&answer.task_key, unjudged_final_answer(&spec, subject, &find)), (&best[0].key.to_string(), None));
+}
+
+#[test]
+fn without_judges_the_final_answer_is_the_first_that_was_written() {
+    let body =
+        json!({"models": ["sandbox/fails", "sandbox/b", "sandbox/c"], "stages": {"title": {"model": "sandbox/t"}}});
+    let spec = spec(body);
+    let journal = finished(&spec);
+    let find = |key: &TaskKey, question: Option<ContentHash>| {
+        journal.find(key, question).and_then(Result::ok).map(|answer| answer.text)
+    };
+    let subject = Subject { document_index: None };
+    let answer = final_answer(&spec, subject, &find).unwrap();
+    assert_eq!((&*answer.task_key, &*answer.model), ("generate/prompt/m1/1", "sandbox/b"));
+    assert_eq!(final_answer(&spec, subject, &|_, _| None), None);
+    // What a provider says to an image is no answer.
+    let images = self::spec(json!({"models": ["sandbox/image"], "generator": "image"}));
+    assert_eq!(final_answer(&images, subject, &|_, _| Some("a fox".to_owned())), None);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lane::Lane;
 use super::planned::PlannedTask;
-use super::subject::Subject;
+use super::subject::{Find, Subject};
 use super::{Asked, Compiling, Stage};
 use crate::call::{Call, Message, Role};
 use crate::frame::framed;
@@ -98,6 +98,51 @@ impl Stage for Title {
     }
 }
 
+/// What the model calls a subject; `None` where the run asks none, or it gave no title.
+pub fn title(spec: &RunSpec, subject: Subject, find: Find<'_>) -> Option<String> {
+    spec.stages.title.as_ref()?;
+    read(&find(&Title::key(&subject.about(spec)), None)?)
+}
+
+/// What models put around a title although they are told not to.
+const AROUND: [(&str, &str); 12] = [
+    ("**", "**"),
+    ("__", "__"),
+    ("*", "*"),
+    ("_", "_"),
+    ("`", "`"),
+    ("\"", "\""),
+    ("'", "'"),
+    ("“", "”"),
+    ("„", "“"),
+    ("‘", "’"),
+    ("«", "»"),
+    ("「", "」"),
+];
+
+/// The first line of what was said that has words in it, without marks of Markdown and quotation.
+fn read(said: &str) -> Option<String> {
+    let line = said.lines().map(bare).find(|line| line.chars().any(char::is_alphanumeric))?;
+    Some(line.to_owned())
+}
+
+fn bare(line: &str) -> &str {
+    let mut title = line.trim();
+    loop {
+        let heading = title.trim_start_matches('#');
+        // `"yes" or "no"` is two quotations, and keeps its marks.
+        let inner = AROUND.iter().find_map(|(left, right)| {
+            let inner = title.strip_prefix(*left)?.strip_suffix(*right)?;
+            (!inner.contains(*left) && !inner.contains(*right)).then_some(inner)
+        });
+        title = match inner {
+            _ if heading.len() < title.len() && heading.starts_with(char::is_whitespace) => heading.trim(),
+            Some(inner) => inner.trim(),
+            None => return title,
+        };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
@@ -105,6 +150,7 @@ mod tests {
 
     use super::super::recorder::Recorder;
     use super::super::{plan, run};
+    use super::*;
     use crate::prices::Prices;
     use crate::run::NewRun;
 
@@ -125,5 +171,42 @@ mod tests {
         let wrong = json!({"prompt": "hi", "models": ["sandbox/a"], "stages": {"title": {"model": "x/y"}}});
         let errors = serde_json::from_value::<NewRun>(wrong).unwrap().compile(&Prices::built_in()).unwrap_err();
         assert_eq!(errors[0].pointer, "/stages/title/model");
+    }
+
+    #[test]
+    fn a_title_is_read_without_the_marks_around_it() {
+        for said in [
+            "Why Skies Are Blue",
+            "\n  \"Why Skies Are Blue\" \r\n",
+            "**Why Skies Are Blue**",
+            "# **“Why Skies Are Blue”**\n\nThis title says what was asked.",
+            "```\n'Why Skies Are Blue'\n```",
+            "«_`Why Skies Are Blue`_»",
+        ] {
+            assert_eq!(read(said).as_deref(), Some("Why Skies Are Blue"), "{said}");
+        }
+        for kept in [
+            "#hashtags today",
+            "\"Yes\" or \"no\"",
+            "*Do* or *do not*",
+            "The Beatles'",
+            "2 * 3 * 4",
+            "C#",
+            "__init__.py",
+        ] {
+            assert_eq!(read(kept).as_deref(), Some(kept));
+        }
+        for none in ["", " \n", "***", "\"\"", "#", "# ", "----"] {
+            assert_eq!(read(none), None, "{none}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_said_a_title_is_one_line_of_it(said in "[#*_`\"'a \n“”é]{0,24}") {
+            if let Some(title) = read(&said) {
+                proptest::prop_assert!(said.contains(&title) && title.trim() == title && !title.contains('\n'));
+            }
+        }
     }
 }

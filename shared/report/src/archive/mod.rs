@@ -6,5 +6,5 @@ mod names;
 mod zip_stream;
 
 pub use export::{Content, Entry, Export};
-pub(crate) use names::answer_name;
+pub(crate) use names::{ImageFile, answer_name, images};
 pub use zip_stream::ZipStream;

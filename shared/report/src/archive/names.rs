@@ -1,14 +1,40 @@
 //! Names of files in the archive: a number and what is left of a name when only letters, digits, `-` and `_` of ASCII are. Such a
 //! name leaves no folder, hides no ending, is no device on any system, and no two are the same.
 
-use acm2_domain::run::Task;
+use acm2_domain::run::{ArtifactRef, Run, Task};
 
 /// The longest part that comes from a name.
 const LONGEST: usize = 60;
 
-/// The file of an answer; `at` is the place of its task among the results.
-pub(crate) fn answer_name(at: usize, task: &Task) -> String {
-    format!("answers/{:04}-{}.txt", at + 1, readable(&task.key))
+/// The file of an answer; `at` is the place of its task among the results. None where there is no text, and where there is nothing
+/// but an image.
+pub(crate) fn answer_name(at: usize, task: &Task) -> Option<String> {
+    let text = task.text.as_ref()?;
+    let is_one = !text.is_empty() || task.artifacts.is_empty();
+    is_one.then(|| format!("answers/{:04}-{}.txt", at + 1, readable(&task.key)))
+}
+
+/// An image and its file.
+#[derive(Debug, Clone)]
+pub(crate) struct ImageFile<'a> {
+    /// The path of the file in the archive.
+    pub(crate) name: String,
+    /// Who made it.
+    pub(crate) task: &'a Task,
+    /// What it is.
+    pub(crate) artifact: &'a ArtifactRef,
+}
+
+/// Every image of a run, in its own order. Names begin with the number that the answer of the same task has.
+pub(crate) fn images(run: &Run) -> impl Iterator<Item = ImageFile<'_>> {
+    let tasks = run.results.iter().flatten().enumerate();
+    tasks.flat_map(|(at, task)| {
+        (1..).zip(&task.artifacts).map(move |(number, artifact)| {
+            let again = if number > 1 { format!("-{number}") } else { String::new() };
+            let ending = artifact.content_type.extension();
+            ImageFile { name: format!("images/{:04}-{}{again}.{ending}", at + 1, readable(&task.key)), task, artifact }
+        })
+    })
 }
 
 /// The file of a document; `at` is its place among the run's.

@@ -4,6 +4,7 @@ mod board;
 mod costs;
 mod grid;
 mod head;
+mod pictures;
 mod progress;
 mod said;
 mod scale;
@@ -15,9 +16,10 @@ mod words;
 
 use askama::Template;
 
-use crate::{Failed, Reported};
+use crate::{Failed, Reported, images};
 use grid::Grid;
 use head::Head;
+use pictures::Picture;
 use progress::StageRow;
 use subject::{Overview, Subject};
 use timeline::Timeline;
@@ -32,6 +34,10 @@ struct Page<'a> {
     head: Head<'a>,
     missing: Option<Grid>,
     winners: Vec<Overview>,
+    /// Whether a final answer is another one than the winner.
+    has_other_answers: bool,
+    pictures: Vec<Picture<'a>>,
+    most_pictures: String,
     subjects: Vec<Subject>,
     stages: Vec<StageRow>,
     timeline: Option<Timeline>,
@@ -46,10 +52,14 @@ struct Page<'a> {
 /// [`Failed::Page`] if a value cannot be written.
 pub fn render(reported: Reported<'_>) -> Result<String, Failed> {
     let (run, tasks) = (reported.run, reported.tasks);
+    let winners: Vec<Overview> = reported.judging.iter().map(Overview::of).collect();
     let page = Page {
         head: Head::of(reported),
         missing: head::missing(run),
-        winners: reported.judging.iter().map(Overview::of).collect(),
+        has_other_answers: winners.iter().any(|overview| overview.answer.is_some()),
+        winners,
+        pictures: pictures::all(reported),
+        most_pictures: words::size(images::MOST_BYTES),
         subjects: reported.judging.iter().map(|judging| Subject::of(judging, tasks)).collect(),
         stages: progress::stages(tasks),
         timeline: Timeline::of(run, tasks, reported.events),

@@ -1,8 +1,9 @@
-//! One subject: who wins, and what each stage found.
+//! One subject: its final answer, who wins, and what each stage found.
 
 use acm2_domain::judged::{CandidateName, Judging, Reviews};
 use acm2_domain::ranking::leaderboard::Call;
 use acm2_domain::run::Task;
+use acm2_domain::stages::GENERATE;
 
 use super::board::{self, Board, BoardRow, Plot};
 use super::scale::Scale;
@@ -34,7 +35,7 @@ impl<'a> Answers<'a> {
         } else {
             String::new()
         };
-        let merged = if candidate.stage == "generate" { "" } else { " (merged)" };
+        let merged = if candidate.stage == GENERATE { "" } else { " (merged)" };
         format!("{}{merged}{again}", candidate.model)
     }
 
@@ -52,13 +53,38 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// Who wins a subject, in a line.
+/// What came of a subject, in a few lines.
 #[derive(Debug)]
 pub(super) struct Overview {
     /// What the answers are about.
     pub(super) title: String,
+    /// The final answer where it is another one than the winner.
+    pub(super) answer: Option<AnswerLine>,
     /// The winner; none where nothing was found.
     pub(super) winner: Option<WinnerLine>,
+}
+
+/// A final answer.
+#[derive(Debug)]
+pub(super) struct AnswerLine {
+    /// Its number.
+    pub(super) number: usize,
+    /// Its name.
+    pub(super) name: String,
+    /// Whether it was made of the answers of the models.
+    pub(super) is_combined: bool,
+}
+
+impl AnswerLine {
+    fn of(judging: &Judging) -> Option<Self> {
+        let (answer, answers) = (judging.final_answer.as_ref()?, Answers::of(judging));
+        let is_winner = judging.winner.as_ref().is_some_and(|winner| winner.task_key == answer.task_key);
+        (!is_winner).then(|| Self {
+            number: answers.number(&answer.task_key),
+            name: answers.name(&answer.task_key),
+            is_combined: answer.stage != GENERATE,
+        })
+    }
 }
 
 /// A winner.
@@ -78,6 +104,8 @@ pub(super) struct WinnerLine {
     pub(super) contenders: Vec<String>,
     /// What broke a tie.
     pub(super) tie_broken_by: Option<&'static str>,
+    /// Whether it is the final answer.
+    pub(super) is_final: bool,
 }
 
 impl WinnerLine {
@@ -91,6 +119,7 @@ impl WinnerLine {
             is_clear: matches!(winner.call, Call::Clear | Call::Unopposed),
             contenders: winner.contenders.iter().map(|key| answers.label(key)).collect(),
             tie_broken_by: winner.tie_broken_by.map(words::basis),
+            is_final: judging.final_answer.as_ref().is_some_and(|answer| answer.task_key == winner.task_key),
         })
     }
 }
@@ -98,7 +127,7 @@ impl WinnerLine {
 impl Overview {
     /// Of a subject.
     pub(super) fn of(judging: &Judging) -> Self {
-        Self { title: title(judging), winner: WinnerLine::of(judging) }
+        Self { title: title(judging), answer: AnswerLine::of(judging), winner: WinnerLine::of(judging) }
     }
 }
 
@@ -107,12 +136,12 @@ impl Overview {
 pub(super) struct Subject {
     /// What the answers are about.
     pub(super) title: String,
+    /// The final answer where it is another one than the winner.
+    pub(super) answer: Option<AnswerLine>,
     /// Who wins.
     pub(super) winner: Option<WinnerLine>,
-    /// The winner's text.
-    pub(super) text: Option<String>,
-    /// Whether the text was cut.
-    pub(super) is_text_cut: bool,
+    /// The final answer and the winner.
+    pub(super) texts: Vec<Shown>,
     /// What is missing.
     pub(super) notes: Vec<String>,
     /// Scores.
@@ -129,18 +158,13 @@ impl Subject {
     /// Of a subject of a run with these tasks.
     pub(super) fn of(judging: &Judging, tasks: &[Task]) -> Self {
         let answers = Answers::of(judging);
-        let text = judging
-            .winner
-            .as_ref()
-            .and_then(|winner| tasks.iter().find(|task| task.key == winner.task_key)?.text.as_deref());
-        let shown = text.map(|text| words::cut(text, LONGEST_TEXT));
         let votes =
             [("Votes in the final", judging.final_pairwise.as_ref()), ("Votes on pairs", judging.pairwise.as_ref())];
         Self {
             title: title(judging),
+            answer: AnswerLine::of(judging),
             winner: WinnerLine::of(judging),
-            text: shown.map(|(text, _)| text.to_owned()),
-            is_text_cut: shown.is_some_and(|(_, cut)| cut),
+            texts: texts(judging, tasks),
             notes: judging.notes.clone(),
             scores: judging.evaluate.as_ref().map(|scores| ScorePart::of(scores, &answers)),
             votes: votes.into_iter().filter_map(|(title, votes)| Some(VotePart::of(title, votes?, &answers))).collect(),
@@ -151,6 +175,28 @@ impl Subject {
             }),
         }
     }
+}
+
+/// A text that can be read in the page.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// Which it is.
+    pub(super) title: &'static str,
+    /// As much of it as the page shows.
+    pub(super) text: String,
+    /// Whether there is more.
+    pub(super) is_cut: bool,
+}
+
+fn texts(judging: &Judging, tasks: &[Task]) -> Vec<Shown> {
+    let answer = judging.final_answer.as_ref().map(|answer| &*answer.task_key);
+    let winner = judging.winner.as_ref().map(|winner| &*winner.task_key).filter(|winner| answer != Some(winner));
+    let shown = |(title, key): (&'static str, Option<&str>)| {
+        let task = tasks.iter().find(|task| Some(&*task.key) == key)?;
+        let (text, is_cut) = words::cut(task.text.as_deref()?, LONGEST_TEXT);
+        Some(Shown { title, text: text.to_owned(), is_cut })
+    };
+    [("The final answer", answer), ("The winning answer", winner)].into_iter().filter_map(shown).collect()
 }
 
 fn title(judging: &Judging) -> String {

@@ -104,6 +104,16 @@ pub(super) fn duration(delta: TimeDelta) -> String {
     }
 }
 
+/// `834 bytes`, `12.0 KiB`, `1.4 MiB`.
+pub(super) fn size(bytes: u64) -> String {
+    const KIB: u64 = 1_024;
+    match bytes {
+        0..KIB => format!("{bytes} bytes"),
+        KIB..1_048_576 => format!("{} KiB", figure(bytes as f64 / 1_024.0, 1)),
+        _ => format!("{} MiB", figure(bytes as f64 / 1_048_576.0, 1)),
+    }
+}
+
 /// A text, cut, and whether it was.
 pub(super) fn cut(text: &str, characters: usize) -> (&str, bool) {
     text.char_indices().nth(characters).map_or((text, false), |(end, _)| (&text[..end], true))
@@ -122,6 +132,12 @@ mod tests {
             ("0.0".into(), "+0.25".into(), "–".into())
         );
         assert_eq!((signed(Some(-1.0), 1), percent(Some(0.666))), ("-1.0".into(), "67\u{a0}%".into()));
+    }
+
+    #[test]
+    fn a_size_is_said_in_the_unit_that_fits() {
+        assert_eq!([size(0), size(1_023), size(1_024)], ["0 bytes", "1023 bytes", "1.0 KiB"]);
+        assert_eq!([size(1_483_920), size(8 << 20)], ["1.4 MiB", "8.0 MiB"]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) fn tasks(reported: Reported<'_>) -> Rows<'_> {
         "file",
     ];
     let results = reported.run.results.as_deref().unwrap_or_default();
-    let file = |key: &str| results.iter().position(|result| result.key == key && result.text.is_some());
+    let file = |key: &str| results.iter().position(|result| result.key == key);
     (columns, reported.tasks.iter().map(|task| row(file(&task.key), task)).collect())
 }
 
@@ -55,7 +55,7 @@ fn row(file: Option<usize>, task: &Task) -> Vec<Cell<'_>> {
         Cell::word(task.error.as_ref().map(|error| error.class)),
         Cell::text(task.error.as_ref().map(|error| &*error.message)),
         Cell::word(task.finished_at),
-        file.map_or(Cell::None, |at| Cell::Word(answer_name(at, task))),
+        file.and_then(|at| answer_name(at, task)).map_or(Cell::None, Cell::Word),
     ]
 }
 

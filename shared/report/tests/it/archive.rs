@@ -6,6 +6,7 @@ use std::io::{Cursor, Read as _};
 use acm2_domain::content_hash::ContentHash;
 use acm2_domain::run::DocumentSpec;
 use acm2_report::archive::{Content, ZipStream};
+use acm2_report::images::Images;
 use serde_json::Value;
 use zip::ZipArchive;
 
@@ -30,7 +31,7 @@ fn an_export_holds_everything_under_safe_names() {
     for entry in export.entries(&documents()) {
         let content = match entry.content {
             Content::Document(hash) => format!("text of {hash}").into_bytes(),
-            content => export.bytes(content).unwrap().unwrap(),
+            content => export.bytes(content, &Images::new()).unwrap().unwrap(),
         };
         let piece = zip.add(&entry.name, &content).unwrap();
         pieces += usize::from(!piece.is_empty());
@@ -68,5 +69,6 @@ fn an_export_holds_everything_under_safe_names() {
     assert_eq!(tasks["items"].as_array().unwrap().len(), 54);
     assert_eq!(text(answers[0]), export.run.results.as_ref().unwrap()[0].text.clone().unwrap());
     assert!(text("report.html").starts_with("<!DOCTYPE html>"));
+    assert_eq!(text("images.json"), "{\n  \"items\": []\n}");
     assert!(text("tables/votes.csv").starts_with("\"document_id\""));
 }

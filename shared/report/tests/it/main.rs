@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod archive;
+mod final_answer;
+mod images;
 mod page;
 mod sample;
 mod tables;

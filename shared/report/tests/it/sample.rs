@@ -12,6 +12,7 @@ use acm2_domain::ranking::{Candidate, Judge};
 use acm2_domain::run::{DocumentRef, Event, Run, Task};
 use acm2_report::Reported;
 use acm2_report::archive::Export;
+use acm2_report::images::Images;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -188,6 +189,8 @@ pub(crate) fn export() -> Export {
     }
 }
 
+static NO_IMAGES: Images = Images::new();
+
 /// The same as a report is made of.
 pub(crate) fn reported(export: &Export) -> Reported<'_> {
     Reported {
@@ -195,6 +198,7 @@ pub(crate) fn reported(export: &Export) -> Reported<'_> {
         tasks: &export.tasks,
         judging: &export.judging,
         events: &export.events,
+        images: &NO_IMAGES,
         made_at: export.made_at,
     }
 }

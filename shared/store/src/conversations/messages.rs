@@ -2,6 +2,7 @@
 
 use acm2_domain::call::{Message, Role};
 use acm2_domain::ids::{ConversationId, RunId};
+use acm2_domain::run::leaves_line;
 use chrono::{DateTime, Utc};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -10,7 +11,7 @@ use super::row::{ConversationRow, UNTITLED, lock, rename, set_last_message};
 use crate::column::{from_word, to_word};
 use crate::{StoreError, TenantTx};
 
-/// The longest title that is made of a question, in characters.
+/// The longest title that is given to a conversation at its first question, in characters.
 const MOST_TITLE: usize = 60;
 
 /// A message as it is stored.
@@ -36,16 +37,28 @@ pub async fn append(
     insert(tx, conversation, messages, None, now).await
 }
 
-/// Adds what a run was asked and what it answered, once, if the conversation is still there. One without messages or a title
-/// is given the first words of the question as its title.
+/// What a run was asked and what it answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Exchange<'a> {
+    /// The run.
+    pub run: RunId,
+    /// What it was asked.
+    pub question: &'a str,
+    /// What it answered.
+    pub answer: &'a str,
+    /// What a model calls the question, where one was asked.
+    pub title: Option<&'a str>,
+}
+
+/// Adds it, once, if the conversation is still there. One without messages or a title is given one: that of the exchange, else the
+/// first words of the question.
 pub async fn append_exchange(
     tx: &TenantTx,
     conversation: ConversationId,
-    run: RunId,
-    question: &str,
-    answer: &str,
+    exchange: Exchange<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    let Exchange { run, question, answer, title } = exchange;
     let row = match lock(tx, None, conversation).await {
         Ok(row) => row,
         Err(StoreError::NotFound(_)) => return Ok(()),
@@ -58,33 +71,34 @@ pub async fn append_exchange(
         return Ok(());
     }
     if row.last_message == 0 && row.title == UNTITLED {
-        rename(tx, None, conversation, &title_of(question), now).await?;
+        rename(tx, None, conversation, &title_of(title.unwrap_or(question)), now).await?;
     }
     let said = [(Role::User, question), (Role::Assistant, answer)];
     let messages = said.map(|(role, content)| Message { role, content: content.to_owned() });
     insert(tx, &row, messages.into(), Some(run), now).await.map(|_| ())
 }
 
-/// The first words of a question, 60 characters at most.
-fn title_of(question: &str) -> String {
+/// The first words of a text, 60 characters at most, on one line.
+fn title_of(text: &str) -> String {
     let mut title = String::new();
-    for word in
-        question.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty())
-    {
-        let length = title.chars().count() + usize::from(!title.is_empty());
-        if length + word.chars().count() > MOST_TITLE {
-            if title.is_empty() {
-                title.extend(word.chars().take(MOST_TITLE - 1));
-            }
-            title.push('…');
-            return title;
-        }
-        if !title.is_empty() {
+    for word in text.split(|letter: char| letter.is_whitespace() || leaves_line(letter)) {
+        if !word.is_empty() && !title.is_empty() {
             title.push(' ');
         }
         title.push_str(word);
+        if title.chars().count() > MOST_TITLE {
+            return cut(&title);
+        }
     }
     if title.is_empty() { UNTITLED.to_owned() } else { title }
+}
+
+/// As many words as there is room for, with a mark that there are more; of a single word as much as there is room for.
+fn cut(title: &str) -> String {
+    let kept: String = title.chars().take(MOST_TITLE - 1).collect();
+    let ends_with_word = title[kept.len()..].starts_with(' ');
+    let end = kept.rfind(' ').filter(|_| !ends_with_word).unwrap_or(kept.len());
+    format!("{}…", &kept[..end])
 }
 
 async fn insert(
@@ -192,9 +206,16 @@ mod tests {
     #[test]
     fn a_title_is_the_first_words_on_one_line() {
         assert_eq!(title_of("  Why is\n the\u{0}sky blue?\r\n"), "Why is the sky blue?");
+        assert_eq!(title_of("\u{202e}der\u{2028}blue"), "der blue");
         let long = title_of(&"seven77 ".repeat(20));
         assert_eq!(long, format!("{}…", ["seven77"; 7].join(" ")));
         assert_eq!(title_of(&"é".repeat(100)), format!("{}…", "é".repeat(59)));
         assert_eq!(title_of("\n"), UNTITLED);
+        // Whole words that fill the room, and one more: the mark has its place among the sixty.
+        let full = ["four"; 12].join(" ");
+        assert_eq!((full.len(), title_of(&full)), (59, full.clone()));
+        assert_eq!(title_of(&format!("{full} x")), format!("{full}…"));
+        assert_eq!(title_of(&"y".repeat(60)), "y".repeat(60));
+        assert_eq!(title_of(&format!("{} x", "y".repeat(60))), format!("{}…", "y".repeat(59)));
     }
 }

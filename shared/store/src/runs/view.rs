@@ -10,6 +10,7 @@ use acm2_domain::run::{
 };
 use acm2_domain::stages::{self, NO_MODEL, PlannedTask};
 
+use super::final_answers;
 use super::row::RunRow;
 use super::tasks::{TaskOutcome, TaskRow};
 
@@ -42,6 +43,7 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
             tasks_failed: row.tasks_failed,
         },
         totals,
+        final_answers: tasks.map(|tasks| final_answers::unjudged(row, tasks)),
         missing,
         results,
         cost_usd,
