@@ -1,4 +1,5 @@
-//! What goes into an export, in which order and under which names.
+//! What goes into an export, in which order and under which names. The texts of answers and documents, and the events, are much: they
+//! are handed in where their turn comes.
 
 use acm2_domain::content_hash::ContentHash;
 use acm2_domain::judged::Judging;
@@ -6,8 +7,9 @@ use acm2_domain::run::{DocumentSpec, Event, Run, Task};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::list::{around, item};
 use super::names::{answer_name, document_name};
-use crate::tables::Table;
+use crate::tables::{Table, timeline_head, timeline_lines};
 use crate::{Failed, Reported, page};
 
 const README: &str = "What is in this archive\r\n\r\n\
@@ -21,17 +23,21 @@ const README: &str = "What is in this archive\r\n\r\n\
     documents/*.txt      the documents that the run is about\r\n\r\n\
     In the tables an apostrophe stands before a text that a spreadsheet would take for a formula.\r\n";
 
-/// Everything of a run but the texts of its documents.
+/// What is said besides where there is no judging.
+const UNJUDGED: &str = "\r\nWhat the judges of this run said is too long to be put together: report.html, judging.json and the tables \
+    of\r\nscores, votes, rankings and places are left out. Every answer of theirs is in tasks.json.\r\n";
+
+/// Everything of a run but what is long.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Export {
-    /// The run, with results and what it ended without.
+    /// The run, with results and what it ended without. An answer that is there has a text, which may be empty.
     pub run: Run,
-    /// All its tasks.
+    /// All its tasks, in the same way; of winners the text that the page shows.
     pub tasks: Vec<Task>,
-    /// How each subject was judged, with every single judgement.
-    pub judging: Vec<Judging>,
-    /// Its timeline.
-    pub events: Vec<Event>,
+    /// How each subject was judged, with every single judgement; `None` where that is too long.
+    pub judging: Option<Vec<Judging>>,
+    /// The events that the page shows.
+    pub shown_events: Vec<Event>,
     /// When the export is made.
     pub made_at: DateTime<Utc>,
 }
@@ -48,43 +54,71 @@ pub struct Entry {
 /// What is in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
+    /// What the export holds: [`Export::whole`].
+    Whole(Whole),
+    /// Tasks with their texts: [`Export::around`] one [`Export::task`] after the other.
+    Tasks(TaskFile),
+    /// All events: [`Export::around`] one [`Export::events`] after the other.
+    Events(EventFile),
+    /// The text of the task at this place of the results.
+    Answer(usize),
+    /// The text with this hash.
+    Document(ContentHash),
+}
+
+/// A file that the export holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
     /// What the archive holds.
     Readme,
     /// The page.
     Report,
-    /// The run.
-    Run,
-    /// The tasks.
-    Tasks,
     /// The judging.
     Judging,
-    /// The events.
-    Events,
     /// A table.
     Table(Table),
-    /// The answer of the task at this place of the results.
-    Answer(usize),
-    /// The text with this hash, which only the store has.
-    Document(ContentHash),
+}
+
+/// A file with tasks and their texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskFile {
+    /// The run with its results.
+    Run,
+    /// All tasks.
+    Tasks,
+}
+
+/// A file with all events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventFile {
+    /// As JSON.
+    Json,
+    /// As a table.
+    Table,
 }
 
 impl Export {
     /// Every file, in the order of the archive. `documents`: those of the run's specification.
     pub fn entries(&self, documents: &[DocumentSpec]) -> Vec<Entry> {
         let entry = |name: &str, content| Entry { name: name.to_owned(), content };
+        let table = |table: Table| Entry {
+            name: format!("tables/{}.csv", table.name()),
+            content: match table {
+                Table::Timeline => Content::Events(EventFile::Table),
+                _ => Content::Whole(Whole::Table(table)),
+            },
+        };
         let mut entries = vec![
-            entry("README.txt", Content::Readme),
-            entry("report.html", Content::Report),
-            entry("run.json", Content::Run),
-            entry("tasks.json", Content::Tasks),
-            entry("judging.json", Content::Judging),
-            entry("events.json", Content::Events),
+            entry("README.txt", Content::Whole(Whole::Readme)),
+            entry("report.html", Content::Whole(Whole::Report)),
+            entry("run.json", Content::Tasks(TaskFile::Run)),
+            entry("tasks.json", Content::Tasks(TaskFile::Tasks)),
+            entry("judging.json", Content::Whole(Whole::Judging)),
+            entry("events.json", Content::Events(EventFile::Json)),
         ];
-        entries.extend(
-            Table::ALL
-                .map(|table| Entry { name: format!("tables/{}.csv", table.name()), content: Content::Table(table) }),
-        );
-        let tasks = self.run.results.iter().flatten().enumerate().filter(|(_, task)| task.text.is_some());
+        entries.extend(Table::ALL.map(table));
+        entries.retain(|entry| self.judging.is_some() || !is_of_judges(entry.content));
+        let tasks = self.list(TaskFile::Run).iter().enumerate().filter(|(_, task)| task.text.is_some());
         entries.extend(tasks.map(|(at, task)| Entry { name: answer_name(at, task), content: Content::Answer(at) }));
         let documents = documents.iter().enumerate();
         entries.extend(documents.map(|(at, document)| Entry {
@@ -94,35 +128,89 @@ impl Export {
         entries
     }
 
-    /// What is in a file; none for a document.
+    /// The tasks of a file.
+    pub fn list(&self, file: TaskFile) -> &[Task] {
+        match file {
+            TaskFile::Run => self.run.results.as_deref().unwrap_or_default(),
+            TaskFile::Tasks => &self.tasks,
+        }
+    }
+
+    /// A file that the export holds.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn bytes(&self, content: Content) -> Result<Option<Vec<u8>>, Failed> {
-        let reported = self.reported();
-        Ok(Some(match content {
-            Content::Readme => README.as_bytes().to_vec(),
-            Content::Report => page::render(reported)?.into_bytes(),
-            Content::Run => serde_json::to_vec_pretty(&self.run)?,
-            Content::Tasks => serde_json::to_vec_pretty(&json!({"items": self.tasks}))?,
-            Content::Judging => serde_json::to_vec_pretty(&json!({"items": self.judging}))?,
-            Content::Events => serde_json::to_vec_pretty(&json!({"items": self.events}))?,
-            Content::Table(table) => table.write(reported)?,
-            Content::Answer(at) => {
-                let task = self.run.results.iter().flatten().nth(at);
-                task.and_then(|task| task.text.clone()).unwrap_or_default().into_bytes()
-            }
-            Content::Document(_) => return Ok(None),
-        }))
-    }
-
-    fn reported(&self) -> Reported<'_> {
-        Reported {
+    pub fn whole(&self, file: Whole) -> Result<Vec<u8>, Failed> {
+        let reported = Reported {
             run: &self.run,
             tasks: &self.tasks,
-            judging: &self.judging,
-            events: &self.events,
+            judging: self.judging.as_deref().unwrap_or_default(),
+            events: &self.shown_events,
             made_at: self.made_at,
+        };
+        Ok(match file {
+            Whole::Readme => {
+                let more = if self.judging.is_some() { "" } else { UNJUDGED };
+                format!("{README}{more}").into_bytes()
+            }
+            Whole::Report => page::render(reported)?.into_bytes(),
+            Whole::Judging => serde_json::to_vec_pretty(&json!({"items": self.judging}))?,
+            Whole::Table(table) => table.write(reported)?,
+        })
+    }
+
+    /// What stands before the items of a file and behind them; nothing about other files.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn around(&self, content: Content) -> Result<(Vec<u8>, Vec<u8>), Failed> {
+        match content {
+            Content::Tasks(TaskFile::Run) => {
+                let run = Run { results: Some(Vec::new()), ..self.run.clone() };
+                around(&serde_json::to_string_pretty(&run)?, "results", self.list(TaskFile::Run).is_empty())
+            }
+            Content::Tasks(TaskFile::Tasks) => around_items(self.tasks.is_empty()),
+            // A run begins with an event.
+            Content::Events(EventFile::Json) => around_items(false),
+            Content::Events(EventFile::Table) => Ok((timeline_head()?, Vec::new())),
+            Content::Whole(_) | Content::Answer(_) | Content::Document(_) => Ok((Vec::new(), Vec::new())),
         }
+    }
+
+    /// The task at this place of a file, with its text; nothing where there is none.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn task(&self, file: TaskFile, at: usize, text: Option<String>) -> Result<Vec<u8>, Failed> {
+        let Some(task) = self.list(file).get(at) else { return Ok(Vec::new()) };
+        item(&Task { text, ..task.clone() }, at == 0)
+    }
+
+    /// These events of a file.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn events(&self, file: EventFile, events: &[Event]) -> Result<Vec<u8>, Failed> {
+        match file {
+            // Their numbers begin with 1.
+            EventFile::Json => {
+                let items = events.iter().map(|event| item(event, event.number == 1));
+                Ok(items.collect::<Result<Vec<_>, _>>()?.concat())
+            }
+            EventFile::Table => timeline_lines(events),
+        }
+    }
+}
+
+fn around_items(is_empty: bool) -> Result<(Vec<u8>, Vec<u8>), Failed> {
+    around(&serde_json::to_string_pretty(&json!({"items": []}))?, "items", is_empty)
+}
+
+/// Whether a file is made of what judges said.
+const fn is_of_judges(content: Content) -> bool {
+    match content {
+        Content::Whole(Whole::Report | Whole::Judging) => true,
+        Content::Whole(Whole::Table(table)) => !matches!(table, Table::Tasks | Table::Timeline),
+        _ => false,
     }
 }
