@@ -11,7 +11,6 @@ use acm2_sandbox::{Options, Sandbox};
 use acm2_worker::consume::ShutdownTokens;
 use acm2_worker::{PageReader, Parts, Permits};
 use futures_util::FutureExt;
-use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::app::App;
@@ -48,9 +47,6 @@ pub async fn work(app: App, role: &str, alone: bool) -> Result<(), StartError> {
 /// The most bytes of a page's text before it is cut to what research takes of it.
 const MOST_PAGE_TEXT: usize = 4 * 1024 * 1024;
 
-/// Pages of all tenants that are read at a time: files that are uploaded find a turn beside them.
-static PAGES: Semaphore = Semaphore::const_new(2);
-
 /// The text of a page, found in a process of its own.
 async fn read_page(tenant: TenantId, kind: PageKind, body: Vec<u8>) -> Result<String, String> {
     let file_type = match kind {
@@ -58,8 +54,7 @@ async fn read_page(tenant: TenantId, kind: PageKind, body: Vec<u8>) -> Result<St
         PageKind::Pdf => FileType::Pdf,
         PageKind::Text => return Ok(String::from_utf8_lossy(&body).into_owned()),
     };
-    let _turn = PAGES.acquire().await.map_err(|error| error.to_string())?;
-    extraction::extract(tenant, file_type, body, MOST_PAGE_TEXT).await.map_err(|unread| match unread {
+    extraction::extract_page(tenant, file_type, body, MOST_PAGE_TEXT).await.map_err(|unread| match unread {
         Unread::Busy => "too many files are being read at the moment".to_owned(),
         Unread::Unreadable(why) => why,
     })

@@ -1,10 +1,8 @@
 //! Extracting the text of a file in a process of its own: this program again, with the command `extract`, without environment
 //! and confined. Whatever a hostile file does to its parser, loop, eat memory, overflow its stack, ends that process alone.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use acm2_domain::error::{Error, Kind};
@@ -12,10 +10,10 @@ use acm2_domain::ids::TenantId;
 use acm2_extract::{FileType, Refusal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
-use tokio::sync::{AcquireError, Semaphore};
 use tokio::time::timeout;
 
 use crate::reading::unreadable;
+use crate::turns::Turns;
 
 /// How long one file may take; the processor time of its process is bounded too.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -23,22 +21,13 @@ const LONGEST: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Seconds after which an upload that found no turn may come again.
 const RETRY_AFTER: u64 = 5;
-/// Files that this process has read at a time: each takes a processor and much memory.
-static TURNS: Semaphore = Semaphore::const_new(4);
-/// Files of one tenant that are read or wait: more are refused at once, since each lies in memory meanwhile.
-const IN_LINE: usize = 4;
-/// Those whose files are read or wait. One file of each at a time, so that nobody's files keep all those of others waiting.
-static LINES: Mutex<BTreeMap<TenantId, Arc<Semaphore>>> = Mutex::new(BTreeMap::new());
-
-/// A place in the line in which a tenant's files wait for each other; none where the line is long.
-fn line_of(tenant: TenantId) -> Option<Arc<Semaphore>> {
-    let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    // Lines in which nobody stands go.
-    lines.retain(|_, line| Arc::strong_count(line) > 1);
-    let line = lines.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(1)));
-    // The map's own is not one that stands in line.
-    (Arc::strong_count(line) <= IN_LINE).then(|| Arc::clone(line))
-}
+/// Files that this process has read: four at a time, each of which takes a processor and much memory. Of one tenant four are read or
+/// wait; more are refused at once, since each lies in memory meanwhile. Of all, uploads and calls are bounded elsewhere.
+static FILES: Turns = Turns::new(4, 4, usize::MAX);
+/// Pages of the web that are read: two of the four, so that files that are uploaded find a turn beside them. How many wait is bounded by
+/// the calls that a worker makes.
+#[cfg(feature = "worker")]
+static PAGES: Turns = Turns::new(2, usize::MAX, usize::MAX);
 
 /// Why there is no text.
 #[derive(Debug)]
@@ -68,10 +57,25 @@ pub(crate) async fn extract(
     bytes: Vec<u8>,
     most: usize,
 ) -> Result<String, Unread> {
+    let _turn = timeout(PATIENCE, FILES.take(tenant)).await.ok().flatten().ok_or(Unread::Busy)?;
+    read(file_type, bytes, most).await
+}
+
+/// The same of a page that a tenant's research reads. A tenant's pages wait for each other, and not for the files that it uploads.
+#[cfg(feature = "worker")]
+pub(crate) async fn extract_page(
+    tenant: TenantId,
+    file_type: FileType,
+    bytes: Vec<u8>,
+    most: usize,
+) -> Result<String, Unread> {
+    let _turn = PAGES.take(tenant).await.ok_or(Unread::Busy)?;
+    let _of_all = timeout(PATIENCE, FILES.take_beside_the_line()).await.ok().flatten().ok_or(Unread::Busy)?;
+    read(file_type, bytes, most).await
+}
+
+async fn read(file_type: FileType, bytes: Vec<u8>, most: usize) -> Result<String, Unread> {
     let unreadable = |why: &str| Unread::Unreadable(why.to_owned());
-    let line = line_of(tenant).ok_or(Unread::Busy)?;
-    let turns = async { Ok::<_, AcquireError>((line.acquire().await?, TURNS.acquire().await?)) };
-    let _turns = timeout(PATIENCE, turns).await.map_err(|_| Unread::Busy)?.map_err(|_| Unread::Busy)?;
     let mut child = start(file_type, most).map_err(|error| {
         tracing::error!(%error, "the process that reads files does not start");
         Unread::Busy
@@ -124,33 +128,4 @@ async fn converse(child: &mut Child, bytes: Vec<u8>, most: usize) -> io::Result<
     let ((), read) = tokio::join!(write, read);
     read?;
     Ok((child.wait().await?.code(), text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_tenants_files_wait_for_each_other_and_not_for_those_of_others() {
-        let (one, other) = (TenantId::generate(), TenantId::generate());
-        let first = line_of(one).unwrap();
-        let held = first.acquire().await.unwrap();
-        assert!(line_of(one).unwrap().try_acquire().is_err());
-        assert!(line_of(other).unwrap().try_acquire().is_ok());
-        drop(held);
-        assert!(line_of(one).unwrap().try_acquire().is_ok());
-        drop(first);
-        drop(line_of(other));
-        assert!(!LINES.lock().unwrap().contains_key(&one), "a line in which nobody stands stays");
-    }
-
-    #[test]
-    fn a_line_is_short() {
-        let (one, other) = (TenantId::generate(), TenantId::generate());
-        let mut places: Vec<_> = std::iter::from_fn(|| line_of(one)).collect();
-        assert_eq!(places.len(), IN_LINE);
-        assert!(line_of(other).is_some());
-        places.pop();
-        assert!(line_of(one).is_some());
-    }
 }

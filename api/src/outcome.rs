@@ -1,97 +1,102 @@
-//! What came of a run, put together when somebody looks: how its answers were judged, its report, its export. Called by
-//! `routes::run_outcome`.
+//! What came of a run, put together when somebody looks: how its answers were judged, its report, its export. Whole runs are not
+//! held in memory: rows without texts are, and the texts that are shown. Called by `routes::run_outcome`.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::Arc;
 use std::time::Duration;
 
 use acm2_domain::artifact::Artifact;
-use acm2_domain::content_hash::ContentHash;
 use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::RunId;
-use acm2_domain::journal::TaskKey;
-use acm2_domain::judged::{Detail, Judgements, Judging};
-use acm2_domain::ranking::Invalid;
-use acm2_domain::run::{DocumentSpec, Event, Task};
-use acm2_domain::stages::{self, Subject};
+use acm2_domain::judged::{Detail, Judging};
+use acm2_domain::run::{DocumentSpec, Event, Run, Task};
+use acm2_domain::stages;
 use acm2_report::archive::Export;
 use acm2_report::images::{self, Images};
-use acm2_report::{Failed, Reported, page};
-use acm2_store::runs::{self, RunRow, TaskOutcome, TaskRow};
+use acm2_report::{Reported, page};
+use acm2_store::runs::{self, RunRow, TaskOutcome};
 use acm2_store::{StoreError, Tenant, TenantTx};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::auth::Caller;
+use crate::hearing::{self, hear};
 use crate::problem::Failure;
-use crate::waiters::{Place, Waiters};
+use crate::turns::{Turn, Turns};
 
-/// Computations at a time: each takes a processor, up to seconds for a large run.
-static TURNS: Semaphore = Semaphore::const_new(2);
-/// Those who compute or wait for their turn; few of one tenant, so that nobody's looks keep those of others waiting.
-static LINE: LazyLock<Waiters> = LazyLock::new(|| Waiters::with_share(64, 4));
+/// Two at a time: each takes a processor, up to seconds for a large run, and memory. Few of one tenant have a turn or wait, so that
+/// nobody's looks keep those of others waiting.
+static TURNS: Turns = Turns::new(2, 4, 64);
 /// How long one waits for a turn.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Seconds after which one who got no turn may come again.
 const RETRY_AFTER: u64 = 2;
 /// How many events are read at once.
-const PAGE: u64 = 1_000;
+pub(crate) const EVENTS: u64 = 1_000;
+/// As many times at most, for a page that lists few of them.
+const MOST_READS_OF_EVENTS: usize = 50;
 
-/// A run as it is stored.
-struct Stored {
-    row: RunRow,
-    tasks: BTreeMap<String, TaskRow>,
+/// How many characters of a result are read where only its beginning counts.
+const BEGINNING: i32 = 200;
+
+/// What an export is made of as it goes.
+pub(crate) struct ToExport {
+    /// Everything but what is long.
+    pub(crate) export: Export,
+    /// The documents that belong to it.
+    pub(crate) documents: Vec<DocumentSpec>,
+    /// How long the texts of its tasks are.
+    pub(crate) sizes: BTreeMap<String, u64>,
+}
+
+/// A run as a page shows it.
+struct Seen {
+    run: Run,
+    tasks: Vec<Task>,
     events: Vec<Event>,
 }
 
 /// How the answers of a run were judged, by subject.
 pub(crate) async fn judging(caller: &Caller, run: RunId) -> Result<Vec<Judging>, Failure> {
-    let held = turn(caller).await?;
-    let stored = read(caller, run, false).await?;
-    compute(held, move || judged(&stored, Detail::ANSWER)).await
+    let turn = turn(caller).await?;
+    let row = find(caller, run).await?;
+    hear(caller, &turn, &row, Detail::ANSWER).await
 }
 
 /// The report of a run.
 pub(crate) async fn report(caller: &Caller, run: RunId) -> Result<String, Failure> {
-    let held = turn(caller).await?;
-    let (stored, made_at) = (read(caller, run, true).await?, caller.app.clock.now());
-    let images = if stored.row.spec.image.is_some() {
-        read_images(&caller.store(), &runs::assemble_tasks(&stored.row, &stored.tasks)).await?
-    } else {
-        Images::new()
-    };
-    compute(held, move || {
-        let judging = judged(&stored, Detail::ANSWER)?;
-        let run = runs::assemble(&stored.row, Some(&stored.tasks));
-        let tasks = runs::assemble_tasks(&stored.row, &stored.tasks);
-        let (images, events) = (&images, &*stored.events);
-        let reported = Reported { run: &run, tasks: &tasks, judging: &judging, events, images, made_at };
+    let turn = turn(caller).await?;
+    let (row, made_at) = (find(caller, run).await?, caller.app.clock.now());
+    let judging = hear(caller, &turn, &row, Detail::ANSWER).await?;
+    let seen = see(caller, run, &judging).await?;
+    let images = read_images(&caller.store(), &seen.tasks).await?;
+    compute(&turn, move || {
+        let Seen { run, tasks, events } = &seen;
+        let reported = Reported { run, tasks, judging: &judging, events, images: &images, made_at };
         page::render(reported).map_err(|error| defect(&error))
     })
     .await
 }
 
-/// The export of a run, and the documents that belong to it.
-pub(crate) async fn export(caller: &Caller, run: RunId) -> Result<(Export, Vec<DocumentSpec>), Failure> {
-    let held = turn(caller).await?;
-    let (stored, made_at) = (read(caller, run, true).await?, caller.app.clock.now());
-    compute(held, move || {
-        let judging = judged(&stored, Detail::ALL)?;
-        let run = runs::assemble(&stored.row, Some(&stored.tasks));
-        let tasks = runs::assemble_tasks(&stored.row, &stored.tasks);
-        Ok((Export { run, tasks, judging, events: stored.events, made_at }, stored.row.spec.documents))
-    })
-    .await
+/// The export of a run. One whose judges said too much goes without what is made of that.
+pub(crate) async fn export(caller: &Caller, run: RunId) -> Result<ToExport, Failure> {
+    let turn = turn(caller).await?;
+    let (row, made_at) = (find(caller, run).await?, caller.app.clock.now());
+    let judging = match hear(caller, &turn, &row, Detail::ALL).await {
+        Ok(judging) => Some(judging),
+        Err(Failure::Domain(error)) if error.code == hearing::TOO_LARGE => None,
+        Err(failure) => return Err(failure),
+    };
+    let sizes = hearing::measure(caller, run, &stages::plan(&row.spec)).await?;
+    let Seen { run, tasks, events } = see(caller, run, judging.as_deref().unwrap_or_default()).await?;
+    let export = Export { run, tasks, judging, shown_events: events, made_at };
+    Ok(ToExport { export, documents: row.spec.documents.clone(), sizes })
 }
 
-async fn read(caller: &Caller, run: RunId, with_events: bool) -> Result<Stored, Failure> {
+async fn find(caller: &Caller, run: RunId) -> Result<Arc<RunRow>, Failure> {
     let tx = caller.store().begin().await?;
     let row = runs::find(&tx, run).await?.ok_or_else(|| Error::not_found("run"))?;
-    let mut tasks = runs::list_tasks(&tx, run).await?;
-    runs::add_unusable(&tx, run, &mut tasks).await?;
-    let events = if with_events { list_events(&tx, run).await? } else { Vec::new() };
     tx.commit().await?;
-    Ok(Stored { row, tasks, events })
+    Ok(Arc::new(row))
 }
 
 /// The images that the page of a run with these tasks holds.
@@ -112,73 +117,75 @@ pub(crate) async fn read_images(store: &Tenant, tasks: &[Task]) -> Result<Images
     Ok(images)
 }
 
-/// All of them.
-async fn list_events(tx: &TenantTx, run: RunId) -> Result<Vec<Event>, StoreError> {
-    let mut events: Vec<Event> = Vec::new();
-    loop {
-        let after = events.last().map_or(0, |event| event.number);
-        let page = runs::list_events(tx, run, after, PAGE).await?;
-        if page.is_empty() {
-            return Ok(events);
+/// The run with all its tasks, whose texts are left out but for those that the page shows and the beginnings of results.
+async fn see(caller: &Caller, run: RunId, judging: &[Judging]) -> Result<Seen, Failure> {
+    let tx = caller.store().begin().await?;
+    let row = runs::find(&tx, run).await?.ok_or_else(|| Error::not_found("run"))?;
+    let mut tasks = runs::list_tasks_without_texts(&tx, run).await?;
+    let plan = stages::plan(&row.spec);
+    // The beginnings tell which answers are blank.
+    let results = plan.iter().filter(|task| task.is_result).map(|task| task.key.as_str());
+    let mut texts = runs::list_texts(&tx, run, results, BEGINNING).await?;
+    let winners = judging.iter().filter_map(|judging| Some(&*judging.winner.as_ref()?.task_key));
+    let finals = judging.iter().filter_map(|judging| Some(&*judging.final_answer.as_ref()?.task_key));
+    // One character more tells that a text was cut.
+    let shown = i32::try_from(page::LONGEST_TEXT + 1).unwrap_or(i32::MAX);
+    texts.extend(runs::list_texts(&tx, run, winners.chain(finals), shown).await?);
+    for (key, text) in texts {
+        if let Some(TaskOutcome::Answered(answer)) = tasks.get_mut(&key).map(|task| &mut task.outcome) {
+            answer.text = text;
         }
-        events.extend(page);
     }
+    let events = list_shown_events(&tx, &row).await?;
+    tx.commit().await?;
+    Ok(Seen { run: runs::assemble(&row, Some(&tasks)), tasks: runs::assemble_tasks(&row, &plan, &tasks), events })
 }
 
-fn judged(stored: &Stored, detail: Detail) -> Result<Vec<Judging>, Error> {
-    let find = |key: &TaskKey, question: Option<ContentHash>| match &stored.tasks.get(key.as_str())?.outcome {
-        TaskOutcome::Answered(answer) if question.is_some() && answer.question != question => None,
-        TaskOutcome::Answered(answer) => Some(answer.text.clone()),
-        TaskOutcome::Failed(_) => None,
-    };
-    let spec = &stored.row.spec;
-    let view = |(judgements, subject): (Judgements, Subject)| {
-        let final_answer = runs::final_answer(&stored.row, subject, &stored.tasks);
-        Ok(Judging { final_answer, ..Judging::of(&judgements, detail)? })
-    };
-    let views = stages::judgements(spec, &find).into_iter().zip(Subject::all(spec)).map(view);
-    views.collect::<Result<_, Invalid>>().map_err(|error| defect(&error))
+/// The events that the page lists, and the last.
+async fn list_shown_events(tx: &TenantTx, row: &RunRow) -> Result<Vec<Event>, StoreError> {
+    let mut shown: Vec<Event> = Vec::new();
+    let mut after = 0;
+    for _ in 0..MOST_READS_OF_EVENTS {
+        let events = runs::list_events(tx, row.id, after, EVENTS).await?;
+        let Some(last) = events.last() else { break };
+        after = last.number;
+        shown.extend(events.into_iter().filter(page::lists));
+        if shown.len() >= page::MOST_EVENTS {
+            break;
+        }
+    }
+    shown.truncate(page::MOST_EVENTS);
+    if shown.last().is_none_or(|event| event.number < row.last_event) {
+        shown.extend(runs::list_events(tx, row.id, row.last_event.saturating_sub(1), 1).await?);
+    }
+    Ok(shown)
 }
 
 /// Waits for the caller's turn. Before anything is read: what waits must not hold a run in memory.
-async fn turn(caller: &Caller) -> Result<Held, Failure> {
-    let place = LINE.enter(caller.tenant).ok_or_else(busy)?;
-    let turn = timeout(PATIENCE, TURNS.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
-    Ok(Held { _turn: turn, _place: place })
-}
-
-/// A turn and a place in the line.
-struct Held {
-    _turn: SemaphorePermit<'static>,
-    _place: Place,
+async fn turn(caller: &Caller) -> Result<Arc<Turn>, Error> {
+    let turn = timeout(PATIENCE, TURNS.take(caller.tenant)).await.ok().flatten();
+    turn.map(Arc::new).ok_or_else(|| {
+        let detail = "too many reports are being made at the moment; ask again";
+        Error::new(Kind::Unavailable, "overloaded", detail).retry_after(RETRY_AFTER)
+    })
 }
 
 /// Does it where it keeps no request waiting. The turn is held until it is done, also where the caller has gone: nobody ends it then.
-async fn compute<T: Send + 'static>(
-    held: Held,
+pub(crate) async fn compute<T: Send + 'static>(
+    turn: &Arc<Turn>,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Failure> {
+    let turn = Arc::clone(turn);
     let work = move || {
-        let _held = held;
+        let _turn = turn;
         work()
     };
     let done = tokio::task::spawn_blocking(work).await.map_err(|error| defect(&error))?;
     Ok(done?)
 }
 
-fn busy() -> Error {
-    let detail = "too many reports are being made at the moment; ask again";
-    Error::new(Kind::Unavailable, "overloaded", detail).retry_after(RETRY_AFTER)
-}
-
 /// What nobody outside can help.
-fn defect(error: &dyn std::error::Error) -> Error {
+pub(crate) fn defect(error: &dyn std::error::Error) -> Error {
     tracing::error!(error = %error, "what came of a run could not be put together");
     Error::new(Kind::Internal, "internal", "this could not be put together")
-}
-
-/// The same for a file of an export.
-pub(crate) fn broken(error: &Failed) -> std::io::Error {
-    tracing::error!(error = %error, "a file of an export could not be written");
-    std::io::Error::other("a file of the export could not be written")
 }

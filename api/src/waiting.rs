@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use acm2_broker::signals::Signal;
 use acm2_domain::ids::{JobId, RunId};
-use acm2_domain::run::{Run, Task};
+use acm2_domain::run::Run;
 use acm2_store::runs;
 use poem::{FromRequest, Request, RequestBody};
 use tokio::sync::broadcast::Receiver;
@@ -116,16 +116,6 @@ async fn has_ended(caller: &Caller, run: RunId) -> Result<bool, Failure> {
     let mark = runs::find_mark(&tx, run).await?.ok_or_else(|| acm2_domain::Error::not_found("run"))?;
     tx.commit().await?;
     Ok(mark.status.is_terminal())
-}
-
-/// All tasks of a run, in its own order.
-pub(crate) async fn list_tasks(caller: &Caller, run: RunId) -> Result<Vec<Task>, Failure> {
-    let tx = caller.store().begin().await?;
-    let row = runs::find(&tx, run).await?.ok_or_else(|| acm2_domain::Error::not_found("run"))?;
-    let mut tasks = runs::list_tasks(&tx, run).await?;
-    runs::add_unusable(&tx, run, &mut tasks).await?;
-    tx.commit().await?;
-    Ok(runs::assemble_tasks(&row, &tasks))
 }
 
 async fn read(caller: &Caller, run: RunId) -> Result<(Run, JobId), Failure> {

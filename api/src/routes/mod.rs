@@ -28,6 +28,7 @@ mod run_actions;
 mod run_events;
 mod run_outcome;
 mod run_query;
+mod run_tasks;
 mod runs;
 mod template_bodies;
 mod templates;
@@ -85,7 +86,14 @@ const ABOUT: &str = "ACM2 sends a prompt to many LLMs with your own provider key
 /// All operations.
 pub fn service() -> OpenApiService<impl OpenApi + 'static, ()> {
     let all = (
-        (runs::Runs, run_events::RunEvents, run_actions::RunActions, run_outcome::RunOutcome, artifacts::Artifacts),
+        (
+            runs::Runs,
+            run_tasks::RunTasks,
+            run_events::RunEvents,
+            run_actions::RunActions,
+            run_outcome::RunOutcome,
+            artifacts::Artifacts,
+        ),
         (models::Models, providers::Providers),
         (documents::Documents, templates::Templates, criteria_sets::CriteriaSets, presets::Presets),
         conversations::Conversations,

@@ -67,6 +67,7 @@ impl RunOutcome {
     ///
     /// Needs the scope `runs:read`. Leaderboards with intervals, every score and vote with its reason, how far the judges can be
     /// believed, the winner and how sure that is; computed from what has come so far. And the final answer, once the run has ended.
+    /// `judging_too_large` where judges said more than 64 MiB; the export has it.
     #[oai(path = "/runs/:run_id/judging", method = "get", operation_id = "runs.judging")]
     async fn judging(&self, caller: Allowed<RunsRead>, run_id: Path<RunId>) -> Result<Reply<JudgingList>, Failure> {
         Ok(Reply::new(JudgingList { items: outcome::judging(&caller, run_id.0).await? }))
@@ -84,11 +85,11 @@ impl RunOutcome {
     /// Export a run.
     ///
     /// Needs the scope `runs:read`. A ZIP with everything: the run, its tasks, judging and events as JSON, tables as CSV, the
-    /// report, each answer and document as a text file, and each image.
+    /// report, each answer and document as a text file, and each image. Of a run that is `judging_too_large`, all but the judging.
     #[oai(path = "/runs/:run_id/export", method = "get", operation_id = "runs.export")]
     async fn export(&self, caller: Allowed<RunsRead>, run_id: Path<RunId>) -> Result<ExportStream, Failure> {
         let place = export_stream::enter(&caller)?;
-        let (export, documents) = outcome::export(&caller, run_id.0).await?;
-        Ok(ExportStream::new(&caller, export, &documents, place))
+        let export = outcome::export(&caller, run_id.0).await?;
+        Ok(ExportStream::new(&caller, export, place))
     }
 }

@@ -2,7 +2,7 @@
 
 use acm2_domain::estimate::estimate;
 use acm2_domain::ids::RunId;
-use acm2_domain::run::{Estimate, NewRun, Run, RunList, RunStatus, TaskList};
+use acm2_domain::run::{Estimate, NewRun, Run, RunList, RunStatus};
 use acm2_store::runs;
 use poem::http::{HeaderName, header};
 use poem_openapi::param::{Header, Path, Query};
@@ -188,14 +188,6 @@ impl Runs {
             None => Ok(NoContent),
             Some(error) => Err(error.into()),
         }
-    }
-
-    /// List the tasks of a run.
-    ///
-    /// Needs the scope `runs:read`. Every call that the run consists of, in its own order.
-    #[oai(path = "/runs/:run_id/tasks", method = "get", operation_id = "runs.tasks")]
-    async fn tasks(&self, caller: Allowed<RunsRead>, run_id: Path<RunId>) -> Result<Reply<TaskList>, Failure> {
-        Ok(Reply::new(TaskList { items: waiting::list_tasks(&caller, run_id.0).await? }))
     }
 }
 

@@ -30,6 +30,7 @@ mod housekeeping;
 mod idle_proxy;
 mod images;
 mod isolation;
+mod large;
 mod ledger;
 mod ledger_planted;
 mod opinions;

@@ -158,7 +158,7 @@ async fn an_export_holds_everything_and_harms_nobody(house: &House) {
     let json_of = |name: &str| serde_json::from_str::<Value>(&files[name]).unwrap();
     assert_eq!(json_of("run.json"), client.get(&format!("/api/v1/runs/{id}")).await.expect(200));
     let tasks = client.get(&format!("/api/v1/runs/{id}/tasks")).await.expect(200);
-    assert_eq!(json_of("tasks.json"), tasks);
+    assert_eq!(json_of("tasks.json")["items"], tasks["items"]);
     let judging = client.get(&format!("/api/v1/runs/{id}/judging")).await.expect(200);
     assert_eq!(json_of("judging.json")["items"][1]["winner"], judging["items"][1]["winner"]);
     let events = client.get(&format!("/api/v1/runs/{id}/events?limit=1000")).await.expect(200);

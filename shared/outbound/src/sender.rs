@@ -20,7 +20,7 @@ use crate::exchange::{Bounds, Received, exchange};
 use crate::key_test::KeyTest;
 use crate::providers::{self, HttpRequest};
 use crate::redact::Redactor;
-use crate::web::{Fetch, FetchedPage, PageLimits, RobotsCache, Unavailable};
+use crate::web::{Fetch, FetchedPage, HostsPace, PageLimits, RobotsCache, Unavailable};
 use crate::webhooks::{self, WebhookOutcome, WebhookRequest};
 use crate::{OutboundOptions, key_test};
 
@@ -46,6 +46,7 @@ pub struct Outbound {
     clients: Clients,
     options: OutboundOptions,
     robots: RobotsCache,
+    pace: HostsPace,
 }
 
 impl fmt::Debug for Outbound {
@@ -57,7 +58,8 @@ impl fmt::Debug for Outbound {
 impl Outbound {
     /// Makes the HTTP clients. Fails where no root certificates can be loaded.
     pub fn new(options: OutboundOptions) -> Result<Self, OpenError> {
-        Ok(Self { clients: Clients::open(&options)?, options, robots: RobotsCache::default() })
+        let clients = Clients::open(&options)?;
+        Ok(Self { clients, options, robots: RobotsCache::default(), pace: HostsPace::default() })
     }
 
     /// ONE attempt, no retry. It ends within `deadline` or the call's own timeout, whichever is shorter. Dropping the future
@@ -149,8 +151,10 @@ impl Outbound {
         limits: PageLimits,
     ) -> Result<FetchedPage, Unavailable> {
         let until = tokio::time::Instant::now() + limits.deadline;
-        let (clients, robots) = (&self.clients, &self.robots);
-        Fetch { clients, robots, private_hosts, until, bytes: limits.bytes }.page(url).await
+        let (clients, robots, pace) = (&self.clients, &self.robots, &self.pace);
+        Fetch { clients, robots, pace, private_hosts, until, patience: limits.deadline, bytes: limits.bytes }
+            .page(url)
+            .await
     }
 
     /// Where a call goes, and over which wire.

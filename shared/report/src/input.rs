@@ -11,11 +11,11 @@ use crate::images::Images;
 pub struct Reported<'a> {
     /// The run, with what it ended without.
     pub run: &'a Run,
-    /// All its tasks, in its own order.
+    /// All its tasks, in its own order; of texts, only those of winners are looked at.
     pub tasks: &'a [Task],
     /// How each subject was judged; empty for a run without judges.
     pub judging: &'a [Judging],
-    /// Its timeline.
+    /// Its timeline; the page needs of it the events that it lists, and the last.
     pub events: &'a [Event],
     /// The images that the page holds: those of [`crate::images::to_hold`].
     pub images: &'a Images,

@@ -4,6 +4,7 @@
 //! Whatever a page says is hostile: it stands in frames, numbers that it makes a model cite count only where they are its own, and
 //! the list of sources is ours.
 
+mod citations;
 pub mod prompt;
 mod queries;
 mod sources;

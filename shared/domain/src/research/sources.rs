@@ -1,14 +1,11 @@
-//! Sources by number, and the citations that name them: `[1]`, `[1][2]`, `[1, 2]`, `[1-3]`. A number that no source has becomes
-//! `[?]`, so that every citation that is left leads to a page that was read.
+//! Sources by number. A report whose citations were checked ends with the list of those that it cites.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
+use super::citations::{Checked, check};
 use crate::judging::Defect;
 use crate::web::one_line;
 
-/// What is cited is numbered by at most three digits: larger numbers in brackets are years and the like.
-const HIGHEST_NUMBER: u32 = 999;
 const MOST_TITLE_BYTES: usize = 200;
 
 /// A page that was read.
@@ -83,71 +80,8 @@ fn line(source: &Source) -> String {
     format!("- [{}] {title}<{}>\n", source.number, source.url)
 }
 
-struct Checked {
-    text: String,
-    cited: BTreeSet<u32>,
-}
-
-fn check(text: &str, allowed: &BTreeSet<u32>) -> Checked {
-    let mut checked = Checked { text: String::with_capacity(text.len()), cited: BTreeSet::new() };
-    let mut rest = text;
-    while let Some(start) = rest.find('[') {
-        checked.text.push_str(&rest[..start]);
-        let Some((numbers, after)) = citation(&rest[start..]) else {
-            checked.text.push('[');
-            rest = &rest[start + 1..];
-            continue;
-        };
-        for number in numbers {
-            if allowed.contains(&number) {
-                checked.cited.insert(number);
-                // Writing to a text never fails.
-                let _ = write!(checked.text, "[{number}]");
-            } else {
-                checked.text.push_str("[?]");
-            }
-        }
-        // A link that a model made of a citation leads where it likes.
-        rest = without_link(after);
-    }
-    checked.text.push_str(rest);
-    checked
-}
-
-/// The numbers of the citation that a text begins with, and what follows it.
-fn citation(text: &str) -> Option<(Vec<u32>, &str)> {
-    let end = text.find(']')?;
-    let inside = text.get(1..end).filter(|inside| inside.len() <= 100)?;
-    let mut numbers = Vec::new();
-    for part in inside.split([',', ';']) {
-        let mut ends = part.splitn(2, ['-', '–']).map(|digits| number(digits.trim()));
-        let first = ends.next()??;
-        let last = match ends.next() {
-            Some(last) => last.filter(|last| (first..first + 50).contains(last))?,
-            None => first,
-        };
-        numbers.extend(first..=last);
-    }
-    Some((numbers, &text[end + 1..]))
-}
-
-fn number(digits: &str) -> Option<u32> {
-    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|number| plain && (1..=HIGHEST_NUMBER).contains(number))
-}
-
-fn without_link(text: &str) -> &str {
-    if !text.starts_with('(') {
-        return text;
-    }
-    let line = text.lines().next().unwrap_or_default();
-    line.find(')').map_or(text, |end| &text[end + 1..])
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     fn sources(count: u32) -> Sources {
@@ -191,21 +125,5 @@ mod tests {
         sources.add("https://a.example/", "A\n[1](javascript:x) <script> `code`");
         let finished = sources.finish("[1]").unwrap();
         assert!(finished.ends_with("- [1] A 1(javascript:x) script code: <https://a.example/>\n"), "{finished}");
-    }
-
-    proptest! {
-        #[test]
-        fn every_citation_that_is_left_is_of_a_source(text in "[\\[\\]0-9,; a()\\-]{0,60}", count in 0_u32..12) {
-            let allowed: Vec<u32> = (1..=count).collect();
-            let kept = only(&text, &allowed);
-            prop_assert_eq!(&only(&kept, &allowed), &kept, "what was checked stays as it is");
-            let again = check(&kept, &(1..=HIGHEST_NUMBER).collect());
-            prop_assert!(again.cited.iter().all(|number| *number <= count), "{}", kept);
-        }
-
-        #[test]
-        fn any_text_is_borne(text in "[\\s\\S]{0,200}") {
-            only(&text, &[1, 2]);
-        }
     }
 }

@@ -245,12 +245,15 @@ pub struct RunList {
     pub next_cursor: Option<String>,
 }
 
-/// All tasks of a run, in its own order.
+/// A page of the tasks of a run, in its own order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object))]
 pub struct TaskList {
-    /// The tasks.
+    /// The tasks of this page.
     pub items: Vec<Task>,
+    /// Hand this in as `cursor` for the next page; null on the last.
+    #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
+    pub next_cursor: Option<String>,
 }
 
 /// What a run would take.

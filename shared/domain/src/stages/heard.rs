@@ -1,28 +1,43 @@
 //! What the judges of a run said, read from the answers that its tasks have: each stage adds its part (`Stage::hear`).
 
 use super::generate;
-use super::planned::NO_MODEL;
+use super::planned::{NO_MODEL, PlannedTask};
 use super::subject::{Draft, Find, Subject};
 use crate::judged::{CandidateName, Judgements};
 use crate::run::{DocumentRef, ModelSpec, RunSpec};
 
 /// What was said about each subject so far, in the order that people see; nothing for a run that has no stages.
 pub fn judgements(spec: &RunSpec, find: Find<'_>) -> Vec<Judgements> {
-    if spec.stages.is_empty() {
-        return Vec::new();
-    }
-    let of_subject = |subject: Subject| {
-        let mut judgements = Judgements {
-            document: subject.document(spec).map(DocumentRef::from),
-            candidates: generate::drafts(spec, subject).iter().map(|draft| named(generate::NAME, draft)).collect(),
-            ..Judgements::default()
-        };
-        for (_, stage) in spec.stages.each() {
-            stage.hear(spec, subject, find, &mut judgements);
-        }
-        judgements
+    judged_subjects(spec).map(|subject| judgements_of(spec, subject, find)).collect()
+}
+
+/// The subjects about which something may be said; none for a run that has no stages.
+pub fn judged_subjects(spec: &RunSpec) -> impl Iterator<Item = Subject> + use<> {
+    let has_stages = !spec.stages.is_empty();
+    Subject::all(spec).filter(move |_| has_stages)
+}
+
+/// What was said about one subject so far. Only answers of tasks that [`is_heard`] names are looked up.
+pub fn judgements_of(spec: &RunSpec, subject: Subject, find: Find<'_>) -> Judgements {
+    let mut judgements = Judgements {
+        document: subject.document(spec).map(DocumentRef::from),
+        candidates: generate::drafts(spec, subject).iter().map(|draft| named(generate::NAME, draft)).collect(),
+        ..Judgements::default()
     };
-    Subject::all(spec).map(of_subject).collect()
+    for (_, stage) in spec.stages.each() {
+        stage.hear(spec, subject, find, &mut judgements);
+    }
+    judgements
+}
+
+/// Whether the answer of a task says something about others, or is what is said something about.
+pub fn is_heard(task: &PlannedTask<'_>) -> bool {
+    task.is_result || is_said_by_a_judge(task)
+}
+
+/// Whether the answer of a task is what a judge says.
+pub fn is_said_by_a_judge(task: &PlannedTask<'_>) -> bool {
+    matches!(task.stage, "evaluate" | "pairwise" | "review" | "final_pairwise")
 }
 
 /// An answer that competes, as views name it.
@@ -88,6 +103,31 @@ mod tests {
         let other = Judging::of(&heard[1], Detail::ALL).unwrap();
         assert_eq!((other.winner, other.candidates.len()), (None, 2));
         assert_eq!(other.notes[0], "evaluate: none of 2 scores came");
+    }
+
+    #[test]
+    fn nothing_is_looked_up_but_answers_and_what_judges_said_of_them() {
+        let spec = spec(json!({
+            "prompt": "hi", "models": ["sandbox/a", "sandbox/b"], "generator": "research", "research": {"provider": "exa"},
+            "documents": [{"name": "one", "text": "x"}, {"name": "two", "text": "y"}],
+            "stages": {
+                "evaluate": {"judges": ["sandbox/j"], "criteria": ["depth"]}, "pairwise": {}, "review": {},
+                "combine": {"strategy": "merge", "models": ["sandbox/a"]}, "final_pairwise": {}, "title": {"model": "sandbox/a"},
+            },
+        }));
+        let plan = crate::stages::plan(&spec);
+        for subject in judged_subjects(&spec) {
+            let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+            judgements_of(&spec, subject, &|key, _| {
+                asked.borrow_mut().insert(key.to_string());
+                Some(r#"{"winner": "A", "evaluations": [{"criterion": "depth", "score": 3}]}"#.to_owned())
+            });
+            let of_subject = plan.iter().filter(|task| task.document_index == subject.document_index);
+            let heard: std::collections::BTreeSet<String> =
+                of_subject.filter(|task| is_heard(task)).map(|task| task.key.to_string()).collect();
+            let asked = asked.into_inner();
+            assert!(asked.len() > 8 && asked.is_subset(&heard), "{:?}", asked.difference(&heard));
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub use self::combine::{CombineStrategy, NewCombine};
 pub(crate) use self::compiling::Answering;
 pub use self::compiling::Compiling;
 pub use self::generate::{NAME as GENERATE, writer};
-pub use self::heard::judgements;
+pub use self::heard::{is_heard, is_said_by_a_judge, judged_subjects, judgements, judgements_of};
 pub use self::lane::Lane;
 pub use self::places::Places;
 pub(crate) use self::planned::SHORT_ANSWER;

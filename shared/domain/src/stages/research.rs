@@ -234,8 +234,10 @@ impl<'a> Work<'a> {
         let notes = noted.iter().filter_map(|(number, _, pages)| {
             let text = lane.find(&self.notes_key(round, *number), None)?;
             // A page that made the model name another page's number has its words marked.
-            let text = only(cut(&text, most.saturating_sub(2)), &pages.iter().map(|page| page.0).collect::<Vec<_>>());
-            (!text.trim().is_empty()).then_some(text)
+            let text = only(cut(&text, most), &pages.iter().map(|page| page.0).collect::<Vec<_>>());
+            // What marks them may be longer than what was marked.
+            let text = cut(&text, most.saturating_sub(2));
+            (!text.trim().is_empty()).then(|| text.to_owned())
         });
         Ok(notes.collect())
     }

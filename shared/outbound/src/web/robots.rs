@@ -2,6 +2,7 @@
 //! its length.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// The name by which a robots.txt may address us; the user agent begins with it.
 pub(super) const PRODUCT: &str = "acm2-research";
@@ -12,14 +13,21 @@ const MOST_RULES: usize = 1_000;
 const LONGEST_PATTERN: usize = 2_000;
 /// Bytes of patterns that are kept of a site: the files of a thousand sites are kept at a time.
 const MOST_PATTERNS: usize = 64 * 1024;
+/// The longest pause between two pages of a site; a longer one is not kept, for whoever waits holds a place meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The rules for us.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Robots {
     /// The site could not say: nothing may be read.
     Unreachable,
-    /// What the file says; without rules all may be read.
-    Rules(Vec<Rule>),
+    /// What the file says.
+    Rules {
+        /// Without any, all may be read.
+        rules: Vec<Rule>,
+        /// What it wants between two pages (`Crawl-delay`), or the longest pause that is kept.
+        pause: Duration,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,27 +39,34 @@ pub(super) struct Rule {
 impl Robots {
     /// A site without a robots.txt.
     pub(super) const fn absent() -> Self {
-        Self::Rules(Vec::new())
+        Self::Rules { rules: Vec::new(), pause: Duration::ZERO }
     }
 
     /// Reads a file: the groups that name us, else those for all.
     pub(super) fn parse(file: &[u8]) -> Self {
         let file = String::from_utf8_lossy(&file[..file.len().min(MOST_BYTES)]);
         let (mut named, mut general) = (None::<Vec<Rule>>, Vec::new());
+        let (mut named_pause, mut general_pause) = (Duration::ZERO, Duration::ZERO);
         // Whom the group at hand is for, and whether its rules have begun.
         let (mut for_us, mut for_all, mut in_rules) = (false, false, false);
+        // The same for pauses, which are not of the RFC and must not end a group of its rules.
+        let (mut pauses_us, mut pauses_all, mut in_pauses) = (false, false, false);
         for line in file.trim_start_matches('\u{feff}').lines() {
             let line = line.split('#').next().unwrap_or_default();
             let Some((name, value)) = line.split_once(':') else { continue };
             let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
             match name.as_str() {
                 "user-agent" => {
+                    if in_rules || in_pauses {
+                        (pauses_us, pauses_all, in_pauses) = (false, false, false);
+                    }
                     if in_rules {
                         (for_us, for_all, in_rules) = (false, false, false);
                     }
                     let product = value.split('/').next().unwrap_or_default().trim();
-                    for_us |= product.eq_ignore_ascii_case(PRODUCT);
-                    for_all |= value == "*";
+                    let (is_us, is_all) = (product.eq_ignore_ascii_case(PRODUCT), value == "*");
+                    (for_us, for_all) = (for_us || is_us, for_all || is_all);
+                    (pauses_us, pauses_all) = (pauses_us || is_us, pauses_all || is_all);
                     if for_us {
                         named.get_or_insert_default();
                     }
@@ -66,10 +81,31 @@ impl Robots {
                         push(&mut general, rule());
                     }
                 }
+                "crawl-delay" => {
+                    in_pauses = true;
+                    let pause = pause_of(value);
+                    if pauses_us {
+                        named_pause = pause;
+                    }
+                    if pauses_all {
+                        general_pause = pause;
+                    }
+                }
                 _ => {}
             }
         }
-        Self::Rules(named.unwrap_or(general))
+        match named {
+            Some(rules) => Self::Rules { rules, pause: named_pause },
+            None => Self::Rules { rules: general, pause: general_pause },
+        }
+    }
+
+    /// How long to wait between two pages.
+    pub(super) const fn pause(&self) -> Duration {
+        match self {
+            Self::Unreachable => Duration::ZERO,
+            Self::Rules { pause, .. } => *pause,
+        }
     }
 
     /// Whether a path, with its query, may be read: the longest rule that fits it decides, and of two that are as long the one
@@ -77,7 +113,7 @@ impl Robots {
     pub(super) fn allow(&self, path: &str) -> bool {
         match self {
             Self::Unreachable => false,
-            Self::Rules(rules) => {
+            Self::Rules { rules, .. } => {
                 let fitting = rules.iter().filter(|rule| fits(&rule.pattern, path));
                 fitting.max_by_key(|rule| (rule.pattern.len(), rule.allows)).is_none_or(|rule| rule.allows)
             }
@@ -90,6 +126,12 @@ fn push(rules: &mut Vec<Rule>, rule: Rule) {
     if rules.len() < MOST_RULES && rule.pattern.len() <= LONGEST_PATTERN && held + rule.pattern.len() <= MOST_PATTERNS {
         rules.push(rule);
     }
+}
+
+/// Seconds, which may be broken; what is no number is no pause.
+fn pause_of(seconds: &str) -> Duration {
+    let seconds = seconds.parse::<f64>().unwrap_or(0.0);
+    Duration::try_from_secs_f64(seconds.clamp(0.0, LONGEST_PAUSE.as_secs_f64())).unwrap_or_default()
 }
 
 /// The pattern as URLs are written: what is not ASCII in percent signs.
@@ -164,6 +206,22 @@ mod tests {
         assert!(!robots.allow("/z"));
         assert!(Robots::parse(b"User-agent: acm2-research\nDisallow:\n\nUser-agent: *\nDisallow: /").allow("/z"));
         assert!(Robots::parse(b"User-agent: acm\nDisallow: /").allow("/z"));
+    }
+
+    #[test]
+    fn a_pause_is_kept_up_to_a_length() {
+        for (file, millis) in [
+            ("User-agent: *\nCrawl-delay: 0.5\nDisallow: /x", 500),
+            ("User-agent: *\nCrawl-delay: 3600", 2_000),
+            ("User-agent: *\nCrawl-delay: 1\n\nUser-agent: acm2-research\nDisallow:", 0),
+            ("User-agent: acm2-research\nCrawl-delay: 1\n\nUser-agent: *\nCrawl-delay: 2", 1_000),
+            ("User-agent: *\nCrawl-delay: -1", 0),
+            ("User-agent: *\nCrawl-delay: NaN", 0),
+            ("User-agent: *\nCrawl-delay: soon", 0),
+            ("Crawl-delay: 1", 0),
+        ] {
+            assert_eq!(Robots::parse(file.as_bytes()).pause(), Duration::from_millis(millis), "{file}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Pages over real HTTP: what is read, what is bounded, and where no tenant gets.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use acm2_outbound::{FetchedPage, Outbound, OutboundOptions, PageKind, PageLimits, Unavailable};
@@ -149,4 +151,50 @@ async fn what_is_no_text_and_what_is_no_success_is_not_read() {
     assert!(reason(&server, "/image").await.contains("neither HTML"));
     assert!(reason(&server, "/untold").await.contains("neither HTML"));
     assert_eq!(reason(&server, "/broken").await, "the site answered 500");
+}
+
+#[tokio::test]
+async fn a_host_is_asked_for_two_pages_at_a_time_and_waiting_costs_a_page_none_of_its_time() {
+    let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let noted = Arc::clone(&most);
+    let server = Server::start(move |seen: &Seen| {
+        if seen.line().contains("robots.txt") {
+            return answer(404, &[], b"no");
+        }
+        noted.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        let under_way = Arc::clone(&under_way);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(1_000)).await;
+            under_way.fetch_sub(1, Ordering::SeqCst);
+        });
+        [vec![Step::Pause(Duration::from_millis(1_200))], answer(200, HTML, b"slow")].concat()
+    })
+    .await;
+    let outbound = Outbound::new(OutboundOptions::default()).unwrap();
+    let hosts = [format!("page:{}", server.address)];
+    // The last are answered later than they may take, but within it once they are asked for.
+    let limits = PageLimits { deadline: Duration::from_secs(2), ..LIMITS };
+    let page = async |number: u8| outbound.fetch_page(&server.url(&format!("/{number}")), &hosts, limits).await;
+    let read = tokio::join!(page(1), page(2), page(3), page(4));
+    assert!(read.0.is_ok() && read.1.is_ok() && read.2.is_ok() && read.3.is_ok(), "{read:?}");
+    assert_eq!(most.load(Ordering::SeqCst), 2);
+    assert!(server.seen().iter().filter(|seen| seen.line().contains("robots.txt")).count() <= 2);
+}
+
+#[tokio::test]
+async fn a_pause_that_a_site_wants_is_kept() {
+    let rules = b"User-agent: *\nCrawl-delay: 0.4\n";
+    let server = site(vec![
+        ("/robots.txt", answer(200, &[], rules)),
+        ("/1", answer(200, HTML, b"1")),
+        ("/2", answer(200, HTML, b"2")),
+    ])
+    .await;
+    let outbound = Outbound::new(OutboundOptions::default()).unwrap();
+    let hosts = [format!("page:{}", server.address)];
+    let started = Instant::now();
+    for path in ["/1", "/2"] {
+        assert!(outbound.fetch_page(&server.url(path), &hosts, LIMITS).await.is_ok());
+    }
+    assert!(started.elapsed() >= Duration::from_millis(400), "{:?}", started.elapsed());
 }

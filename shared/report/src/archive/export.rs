@@ -1,4 +1,5 @@
-//! What goes into an export, in which order and under which names.
+//! What goes into an export, in which order and under which names. The texts of answers and documents, and the events, are much: they
+//! are handed in where their turn comes.
 
 use acm2_domain::content_hash::ContentHash;
 use acm2_domain::ids::ArtifactId;
@@ -7,9 +8,10 @@ use acm2_domain::run::{DocumentSpec, Event, Run, Task};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::list::{around, item};
 use super::names::{ImageFile, answer_name, document_name, images};
 use crate::images::Images;
-use crate::tables::Table;
+use crate::tables::{Table, timeline_head, timeline_lines};
 use crate::{Failed, Reported, page};
 
 const README: &str = "What is in this archive\r\n\r\n\
@@ -25,17 +27,21 @@ const README: &str = "What is in this archive\r\n\r\n\
     documents/*.txt      the documents that the run is about\r\n\r\n\
     In the tables an apostrophe stands before a text that a spreadsheet would take for a formula.\r\n";
 
-/// Everything of a run but the texts of its documents and the bytes of its images.
+/// What is said besides where there is no judging.
+const UNJUDGED: &str = "\r\nWhat the judges of this run said is too long to be put together: report.html, judging.json and the tables \
+    of\r\nscores, votes, rankings and places are left out. Every answer of theirs is in tasks.json.\r\n";
+
+/// Everything of a run but what is long and the bytes of its images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Export {
-    /// The run, with results and what it ended without.
+    /// The run, with results and what it ended without. An answer that is there has a text, which may be empty.
     pub run: Run,
-    /// All its tasks.
+    /// All its tasks, in the same way; of winners the text that the page shows.
     pub tasks: Vec<Task>,
-    /// How each subject was judged, with every single judgement.
-    pub judging: Vec<Judging>,
-    /// Its timeline.
-    pub events: Vec<Event>,
+    /// How each subject was judged, with every single judgement; `None` where that is too long.
+    pub judging: Option<Vec<Judging>>,
+    /// The events that the page shows.
+    pub shown_events: Vec<Event>,
     /// When the export is made.
     pub made_at: DateTime<Utc>,
 }
@@ -52,23 +58,13 @@ pub struct Entry {
 /// What is in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    /// What the archive holds.
-    Readme,
-    /// The page.
-    Report,
-    /// The run.
-    Run,
-    /// The tasks.
-    Tasks,
-    /// The judging.
-    Judging,
-    /// The events.
-    Events,
-    /// A table.
-    Table(Table),
-    /// The list of images.
-    Images,
-    /// The answer of the task at this place of the results.
+    /// What the export holds: [`Export::whole`].
+    Whole(Whole),
+    /// Tasks with their texts: [`Export::around`] one [`Export::task`] after the other.
+    Tasks(TaskFile),
+    /// All events: [`Export::around`] one [`Export::events`] after the other.
+    Events(EventFile),
+    /// The text of the task at this place of the results.
     Answer(usize),
     /// The image with this id, which only the store has.
     Image(ArtifactId),
@@ -76,24 +72,62 @@ pub enum Content {
     Document(ContentHash),
 }
 
+/// A file that the export holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
+    /// What the archive holds.
+    Readme,
+    /// The page.
+    Report,
+    /// The judging.
+    Judging,
+    /// A table.
+    Table(Table),
+    /// The list of images.
+    Images,
+}
+
+/// A file with tasks and their texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskFile {
+    /// The run with its results.
+    Run,
+    /// All tasks.
+    Tasks,
+}
+
+/// A file with all events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventFile {
+    /// As JSON.
+    Json,
+    /// As a table.
+    Table,
+}
+
 impl Export {
     /// Every file, in the order of the archive. `documents`: those of the run's specification.
     pub fn entries(&self, documents: &[DocumentSpec]) -> Vec<Entry> {
         let entry = |name: &str, content| Entry { name: name.to_owned(), content };
+        let table = |table: Table| Entry {
+            name: format!("tables/{}.csv", table.name()),
+            content: match table {
+                Table::Timeline => Content::Events(EventFile::Table),
+                _ => Content::Whole(Whole::Table(table)),
+            },
+        };
         let mut entries = vec![
-            entry("README.txt", Content::Readme),
-            entry("report.html", Content::Report),
-            entry("run.json", Content::Run),
-            entry("tasks.json", Content::Tasks),
-            entry("judging.json", Content::Judging),
-            entry("events.json", Content::Events),
-            entry("images.json", Content::Images),
+            entry("README.txt", Content::Whole(Whole::Readme)),
+            entry("report.html", Content::Whole(Whole::Report)),
+            entry("run.json", Content::Tasks(TaskFile::Run)),
+            entry("tasks.json", Content::Tasks(TaskFile::Tasks)),
+            entry("judging.json", Content::Whole(Whole::Judging)),
+            entry("events.json", Content::Events(EventFile::Json)),
+            entry("images.json", Content::Whole(Whole::Images)),
         ];
-        entries.extend(
-            Table::ALL
-                .map(|table| Entry { name: format!("tables/{}.csv", table.name()), content: Content::Table(table) }),
-        );
-        let tasks = self.run.results.iter().flatten().enumerate();
+        entries.extend(Table::ALL.map(table));
+        entries.retain(|entry| self.judging.is_some() || !is_of_judges(entry.content));
+        let tasks = self.list(TaskFile::Run).iter().enumerate();
         let named = tasks.filter_map(|(at, task)| Some((at, answer_name(at, task)?)));
         entries.extend(named.map(|(at, name)| Entry { name, content: Content::Answer(at) }));
         let image =
@@ -107,29 +141,6 @@ impl Export {
         entries
     }
 
-    /// What is in a file; none for a document and for an image. `held`: the images that the page holds.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn bytes(&self, content: Content, held: &Images) -> Result<Option<Vec<u8>>, Failed> {
-        let reported = self.reported(held);
-        Ok(Some(match content {
-            Content::Readme => README.as_bytes().to_vec(),
-            Content::Report => page::render(reported)?.into_bytes(),
-            Content::Run => serde_json::to_vec_pretty(&self.run)?,
-            Content::Tasks => serde_json::to_vec_pretty(&json!({"items": self.tasks}))?,
-            Content::Judging => serde_json::to_vec_pretty(&json!({"items": self.judging}))?,
-            Content::Images => serde_json::to_vec_pretty(&json!({"items": self.image_list()}))?,
-            Content::Events => serde_json::to_vec_pretty(&json!({"items": self.events}))?,
-            Content::Table(table) => table.write(reported)?,
-            Content::Answer(at) => {
-                let task = self.run.results.iter().flatten().nth(at);
-                task.and_then(|task| task.text.clone()).unwrap_or_default().into_bytes()
-            }
-            Content::Document(_) | Content::Image(_) => return Ok(None),
-        }))
-    }
-
     /// Every image: its file, who made it and what it is.
     fn image_list(&self) -> Vec<Value> {
         let listed = |ImageFile { name, task, artifact }: ImageFile<'_>| {
@@ -139,14 +150,91 @@ impl Export {
         images(&self.run).map(listed).collect()
     }
 
-    fn reported<'a>(&'a self, images: &'a Images) -> Reported<'a> {
-        Reported {
+    /// The tasks of a file.
+    pub fn list(&self, file: TaskFile) -> &[Task] {
+        match file {
+            TaskFile::Run => self.run.results.as_deref().unwrap_or_default(),
+            TaskFile::Tasks => &self.tasks,
+        }
+    }
+
+    /// A file that the export holds. `held`: the images that the page holds.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn whole(&self, file: Whole, held: &Images) -> Result<Vec<u8>, Failed> {
+        let reported = Reported {
             run: &self.run,
             tasks: &self.tasks,
-            judging: &self.judging,
-            events: &self.events,
-            images,
+            judging: self.judging.as_deref().unwrap_or_default(),
+            events: &self.shown_events,
+            images: held,
             made_at: self.made_at,
+        };
+        Ok(match file {
+            Whole::Readme => {
+                let more = if self.judging.is_some() { "" } else { UNJUDGED };
+                format!("{README}{more}").into_bytes()
+            }
+            Whole::Report => page::render(reported)?.into_bytes(),
+            Whole::Images => serde_json::to_vec_pretty(&json!({"items": self.image_list()}))?,
+            Whole::Judging => serde_json::to_vec_pretty(&json!({"items": self.judging}))?,
+            Whole::Table(table) => table.write(reported)?,
+        })
+    }
+
+    /// What stands before the items of a file and behind them; nothing about other files.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn around(&self, content: Content) -> Result<(Vec<u8>, Vec<u8>), Failed> {
+        match content {
+            Content::Tasks(TaskFile::Run) => {
+                let run = Run { results: Some(Vec::new()), ..self.run.clone() };
+                around(&serde_json::to_string_pretty(&run)?, "results", self.list(TaskFile::Run).is_empty())
+            }
+            Content::Tasks(TaskFile::Tasks) => around_items(self.tasks.is_empty()),
+            // A run begins with an event.
+            Content::Events(EventFile::Json) => around_items(false),
+            Content::Events(EventFile::Table) => Ok((timeline_head()?, Vec::new())),
+            Content::Whole(_) | Content::Answer(_) | Content::Image(_) | Content::Document(_) => Ok((Vec::new(), Vec::new())),
         }
+    }
+
+    /// The task at this place of a file, with its text; nothing where there is none.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn task(&self, file: TaskFile, at: usize, text: Option<String>) -> Result<Vec<u8>, Failed> {
+        let Some(task) = self.list(file).get(at) else { return Ok(Vec::new()) };
+        item(&Task { text, ..task.clone() }, at == 0)
+    }
+
+    /// These events of a file.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn events(&self, file: EventFile, events: &[Event]) -> Result<Vec<u8>, Failed> {
+        match file {
+            // Their numbers begin with 1.
+            EventFile::Json => {
+                let items = events.iter().map(|event| item(event, event.number == 1));
+                Ok(items.collect::<Result<Vec<_>, _>>()?.concat())
+            }
+            EventFile::Table => timeline_lines(events),
+        }
+    }
+}
+
+fn around_items(is_empty: bool) -> Result<(Vec<u8>, Vec<u8>), Failed> {
+    around(&serde_json::to_string_pretty(&json!({"items": []}))?, "items", is_empty)
+}
+
+/// Whether a file is made of what judges said.
+const fn is_of_judges(content: Content) -> bool {
+    match content {
+        Content::Whole(Whole::Report | Whole::Judging) => true,
+        Content::Whole(Whole::Table(table)) => !matches!(table, Table::Tasks | Table::Timeline),
+        _ => false,
     }
 }

@@ -48,12 +48,19 @@ impl ZipStream {
         Self { writer: ZipWriter::new_stream(outbox.clone()), outbox, options }
     }
 
-    /// Adds a file; the bytes that go out now.
+    /// Begins a file.
     ///
     /// # Errors
     /// [`Failed::Archive`] if it cannot be packed.
-    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<Vec<u8>, Failed> {
-        self.writer.start_file(name, self.options)?;
+    pub fn begin(&mut self, name: &str) -> Result<(), Failed> {
+        Ok(self.writer.start_file(name, self.options)?)
+    }
+
+    /// Goes on with the file that was begun; the bytes that go out now.
+    ///
+    /// # Errors
+    /// [`Failed::Bytes`] if they cannot be packed.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<Vec<u8>, Failed> {
         self.writer.write_all(bytes)?;
         Ok(self.outbox.take())
     }

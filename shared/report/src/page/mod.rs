@@ -14,6 +14,7 @@ mod timeline;
 mod vote_part;
 mod words;
 
+use acm2_domain::run::{Event, EventType};
 use askama::Template;
 
 use crate::{Failed, Reported, images};
@@ -25,7 +26,14 @@ use subject::{Overview, Subject};
 use timeline::Timeline;
 
 /// The longest text of an answer that the page shows, in characters; the export has all of it.
-const LONGEST_TEXT: usize = 20_000;
+pub const LONGEST_TEXT: usize = 20_000;
+/// How many events the page lists at most.
+pub const MOST_EVENTS: usize = 200;
+
+/// Whether the page lists an event: what happened to the run itself, and attempts that failed; everything but answers.
+pub fn lists(event: &Event) -> bool {
+    event.event_type != EventType::TaskCompleted
+}
 
 /// The whole page.
 #[derive(Template)]

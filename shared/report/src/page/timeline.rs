@@ -1,16 +1,14 @@
 //! When each call was under way, by stage and model, and what happened to the run besides.
 
-use acm2_domain::run::{Event, EventType, Run, Task};
+use acm2_domain::run::{Event, Run, Task};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::grid::{self, Cell, Grid, GridRow};
 use super::scale::{Scale, place};
-use super::words;
+use super::{MOST_EVENTS, lists, words};
 
 /// How many bars the page draws at most: more would only cover each other.
 const MOST_BARS: usize = 5_000;
-/// How many events it lists.
-const MOST_EVENTS: usize = 200;
 /// A call is seen however short it was.
 const THINNEST: f64 = 2.0;
 
@@ -90,9 +88,8 @@ impl Timeline {
     }
 }
 
-/// What happened to the run itself, and attempts that failed: everything but answers.
+/// The events that the page lists.
 pub(super) fn events(run: &Run, events: &[Event]) -> Option<Grid> {
-    let told = |event: &&Event| event.event_type != EventType::TaskCompleted;
     let start = run.created_at;
     let row = |event: &Event| {
         let data = if event.data.as_object().is_some_and(serde_json::Map::is_empty) {
@@ -103,7 +100,7 @@ pub(super) fn events(run: &Run, events: &[Event]) -> Option<Grid> {
         let cells = vec![Cell::plain(words::duration(event.at - start)), Cell::wide(data)];
         GridRow::plain(event.event_type.as_str(), cells)
     };
-    let rows: Vec<GridRow> = events.iter().filter(told).take(MOST_EVENTS).map(row).collect();
+    let rows: Vec<GridRow> = events.iter().filter(|event| lists(event)).take(MOST_EVENTS).map(row).collect();
     let columns = grid::columns(&["after", "particulars"]);
     (!rows.is_empty()).then_some(Grid { corner: "Event", columns, rows })
 }

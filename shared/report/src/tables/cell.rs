@@ -73,11 +73,24 @@ const fn is_unseen(letter: char) -> bool {
 
 /// The table. Every text is quoted, so that programs that split at semicolons do not make cells of their own.
 pub(super) fn write(head: &[&str], rows: &[Vec<Cell<'_>>]) -> Result<Vec<u8>, Failed> {
-    let mut writer = csv::WriterBuilder::new()
+    let mut writer = writer();
+    writer.write_record(head)?;
+    finish(writer, rows)
+}
+
+/// Lines of a table whose head was written before.
+pub(super) fn write_lines(rows: &[Vec<Cell<'_>>]) -> Result<Vec<u8>, Failed> {
+    finish(writer(), rows)
+}
+
+fn writer() -> csv::Writer<Vec<u8>> {
+    csv::WriterBuilder::new()
         .quote_style(csv::QuoteStyle::NonNumeric)
         .terminator(csv::Terminator::CRLF)
-        .from_writer(Vec::new());
-    writer.write_record(head)?;
+        .from_writer(Vec::new())
+}
+
+fn finish(mut writer: csv::Writer<Vec<u8>>, rows: &[Vec<Cell<'_>>]) -> Result<Vec<u8>, Failed> {
     for row in rows {
         writer.write_record(row.iter().map(|cell| cell.written().into_owned()))?;
     }

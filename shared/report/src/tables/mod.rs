@@ -7,6 +7,7 @@ mod leaderboard;
 mod run;
 
 use acm2_domain::judged::Judging;
+use acm2_domain::run::Event;
 
 use crate::{Failed, Reported};
 use cell::Cell;
@@ -60,10 +61,20 @@ impl Table {
             Self::Votes => answers::votes(reported),
             Self::Rankings => answers::rankings(reported),
             Self::Tasks => run::tasks(reported),
-            Self::Timeline => run::timeline(reported),
+            Self::Timeline => (run::EVENT_COLUMNS.to_vec(), run::events(reported.events)),
         };
         cell::write(&head, &rows)
     }
+}
+
+/// The head of the table of events, whose lines are written as they are read.
+pub(crate) fn timeline_head() -> Result<Vec<u8>, Failed> {
+    cell::write(&run::EVENT_COLUMNS, &[])
+}
+
+/// Lines of that table.
+pub(crate) fn timeline_lines(events: &[Event]) -> Result<Vec<u8>, Failed> {
+    cell::write_lines(&run::events(events))
 }
 
 /// The names of columns, and rows of as many cells.

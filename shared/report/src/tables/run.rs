@@ -1,6 +1,6 @@
 //! The run itself: its calls and its events.
 
-use acm2_domain::run::Task;
+use acm2_domain::run::{Event, Task};
 
 use super::{Cell, Rows};
 use crate::Reported;
@@ -59,9 +59,12 @@ fn row(file: Option<usize>, task: &Task) -> Vec<Cell<'_>> {
     ]
 }
 
-/// Every event.
-pub(super) fn timeline(reported: Reported<'_>) -> Rows<'_> {
-    let row = |event: &acm2_domain::run::Event| {
+/// The columns of events.
+pub(super) const EVENT_COLUMNS: [&str; 4] = ["number", "type", "at", "data"];
+
+/// These events.
+pub(super) fn events(events: &[Event]) -> Vec<Vec<Cell<'_>>> {
+    let row = |event: &Event| {
         vec![
             Cell::Count(event.number),
             Cell::Word(event.event_type.as_str().to_owned()),
@@ -69,5 +72,5 @@ pub(super) fn timeline(reported: Reported<'_>) -> Rows<'_> {
             Cell::Word(event.data.to_string()),
         ]
     };
-    (vec!["number", "type", "at", "data"], reported.events.iter().map(row).collect())
+    events.iter().map(row).collect()
 }

@@ -5,7 +5,7 @@ use std::io::{Cursor, Read as _};
 
 use acm2_domain::content_hash::ContentHash;
 use acm2_domain::run::DocumentSpec;
-use acm2_report::archive::{Content, ZipStream};
+use acm2_report::archive::{Content, Export, TaskFile, Whole, ZipStream};
 use acm2_report::images::Images;
 use serde_json::Value;
 use zip::ZipArchive;
@@ -29,11 +29,26 @@ fn an_export_holds_everything_under_safe_names() {
     let mut bytes = Vec::new();
     let mut pieces = 0;
     for entry in export.entries(&documents()) {
-        let content = match entry.content {
-            Content::Document(hash) => format!("text of {hash}").into_bytes(),
-            content => export.bytes(content, &Images::new()).unwrap().unwrap(),
-        };
-        let piece = zip.add(&entry.name, &content).unwrap();
+        let (mut content, tail) = export.around(entry.content).unwrap();
+        match entry.content {
+            Content::Whole(file) => content.extend(export.whole(file, &Images::new()).unwrap()),
+            Content::Tasks(file) => {
+                for (at, task) in export.list(file).iter().enumerate() {
+                    content.extend(export.task(file, at, task.text.clone()).unwrap());
+                }
+            }
+            Content::Events(file) => {
+                for event in &export.shown_events {
+                    content.extend(export.events(file, std::slice::from_ref(event)).unwrap());
+                }
+            }
+            Content::Answer(at) => content.extend(export.list(TaskFile::Run)[at].text.clone().unwrap().into_bytes()),
+            Content::Image(id) => content.extend(format!("bytes of {id}").into_bytes()),
+            Content::Document(hash) => content.extend(format!("text of {hash}").into_bytes()),
+        }
+        content.extend(tail);
+        zip.begin(&entry.name).unwrap();
+        let piece = zip.write(&content).unwrap();
         pieces += usize::from(!piece.is_empty());
         bytes.extend(piece);
     }
@@ -71,4 +86,20 @@ fn an_export_holds_everything_under_safe_names() {
     assert!(text("report.html").starts_with("<!DOCTYPE html>"));
     assert_eq!(text("images.json"), "{\n  \"items\": []\n}");
     assert!(text("tables/votes.csv").starts_with("\"document_id\""));
+    let timeline = text("tables/timeline.csv");
+    assert!(timeline.starts_with("\"number\"") && timeline.lines().count() == 4, "{timeline}");
+}
+
+#[test]
+fn an_export_without_judging_says_so_and_keeps_the_rest() {
+    let export = Export { judging: None, ..export() };
+    let names: Vec<String> = export.entries(&documents()).into_iter().map(|entry| entry.name).collect();
+    for kept in ["README.txt", "run.json", "tasks.json", "events.json", "tables/tasks.csv", "tables/timeline.csv"] {
+        assert!(names.iter().any(|name| name == kept), "{kept}");
+    }
+    for gone in ["report.html", "judging.json", "tables/scores.csv", "tables/leaderboard.csv"] {
+        assert!(!names.iter().any(|name| name == gone), "{gone}");
+    }
+    let readme = String::from_utf8(export.whole(Whole::Readme, &Images::new()).unwrap()).unwrap();
+    assert!(readme.contains("Every answer of theirs is in tasks.json"), "{readme}");
 }

@@ -2,7 +2,7 @@
 
 use acm2_domain::judged::CandidateName;
 use acm2_domain::run::{FinalAnswer, Task};
-use acm2_report::archive::{Content, Export};
+use acm2_report::archive::{Export, Whole};
 use acm2_report::images::Images;
 use acm2_report::page::render;
 use serde_json::Value;
@@ -29,8 +29,8 @@ fn council() -> Export {
     export.tasks.push(spoken);
     let (task_key, stage) = (key, "combine".to_owned());
     let name = CandidateName { task_key: task_key.clone(), model: model.clone(), iteration: 1, stage: stage.clone() };
-    export.judging[0].candidates.push(name);
-    export.judging[0].final_answer = Some(FinalAnswer { task_key, model, stage });
+    export.judging.as_mut().unwrap()[0].candidates.push(name);
+    export.judging.as_mut().unwrap()[0].final_answer = Some(FinalAnswer { task_key, model, stage });
     export
 }
 
@@ -45,7 +45,7 @@ fn the_answer_of_a_council_stands_before_the_best_of_its_members() {
     let (title, text) = (page.find("<summary>The final answer</summary>"), page.find("the council says so"));
     assert!(title.unwrap() < text.unwrap());
     assert!(page.contains("<summary>The winning answer</summary>"));
-    let judging = export.bytes(Content::Judging, &Images::new()).unwrap().unwrap();
+    let judging = export.whole(Whole::Judging, &Images::new()).unwrap();
     let judging: Value = serde_json::from_slice(&judging).unwrap();
     assert_eq!(judging["items"][0]["final_answer"]["stage"], "combine");
 }
@@ -54,7 +54,7 @@ fn the_answer_of_a_council_stands_before_the_best_of_its_members() {
 fn a_winner_that_is_the_final_answer_is_named_once() {
     let mut export = export();
     assert!(!render(reported(&export)).unwrap().contains("final answer"), "there is none yet");
-    for judging in &mut export.judging {
+    for judging in export.judging.as_mut().unwrap() {
         let winner = judging.winner.clone().unwrap();
         let stage = "generate".to_owned();
         judging.final_answer = Some(FinalAnswer { task_key: winner.task_key, model: winner.model, stage });

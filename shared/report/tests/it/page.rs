@@ -68,11 +68,11 @@ fn a_page_needs_nothing_else_and_allows_nothing() {
 #[test]
 fn a_run_without_judges_and_without_answers_has_a_page_too() {
     let mut export = export();
-    export.judging.clear();
+    export.judging = Some(Vec::new());
     assert!(!render(reported(&export)).unwrap().contains("<h2>Winner"));
     export.tasks.clear();
     export.run.missing = None;
-    export.events.clear();
+    export.shown_events.clear();
     let page = render(reported(&export)).unwrap();
     assert!(page.contains("Cost by model and stage") && !page.contains("<h2>Timeline"));
 }

@@ -177,8 +177,8 @@ pub(crate) fn export() -> Export {
         serde_json::from_value(json!({"number": number, "type": event_type, "at": at(seconds), "data": data})).unwrap()
     };
     Export {
-        judging: judged.iter().map(|one| Judging::of(one, Detail::ALL).unwrap()).collect(),
-        events: vec![
+        judging: Some(judged.iter().map(|one| Judging::of(one, Detail::ALL).unwrap()).collect()),
+        shown_events: vec![
             event(1, "run.queued", -2, json!({"tasks_expected": 54})),
             event(2, "attempt.failed", 11, json!({"message": format!("{SCRIPT} {FORMULA}")})),
             event(3, "run.completed_with_errors", 36, json!({})),
@@ -196,8 +196,8 @@ pub(crate) fn reported(export: &Export) -> Reported<'_> {
     Reported {
         run: &export.run,
         tasks: &export.tasks,
-        judging: &export.judging,
-        events: &export.events,
+        judging: export.judging.as_deref().unwrap(),
+        events: &export.shown_events,
         images: &NO_IMAGES,
         made_at: export.made_at,
     }

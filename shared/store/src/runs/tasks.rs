@@ -172,16 +172,28 @@ pub async fn list_results(tx: &TenantTx, run: &RunRow) -> Result<BTreeMap<String
     let text = CaseStatement::new()
         .case(Expr::col(Column::Key).is_in(results), Expr::col(Column::Text))
         .finally(Option::<String>::None);
+    let mut tasks = list_with(tx, run.id, text.into()).await?;
+    add_unusable(tx, run.id, &mut tasks).await?;
+    Ok(tasks)
+}
+
+/// The settled tasks of a run without any text: one that has an answer has an empty one.
+pub async fn list_tasks_without_texts(tx: &TenantTx, run: RunId) -> Result<BTreeMap<String, TaskRow>, StoreError> {
+    let mut tasks = list_with(tx, run, Expr::value(Option::<String>::None)).await?;
+    add_unusable(tx, run, &mut tasks).await?;
+    Ok(tasks)
+}
+
+/// The settled tasks of a run, with this in place of their texts.
+async fn list_with(tx: &TenantTx, run: RunId, text: Expr) -> Result<BTreeMap<String, TaskRow>, StoreError> {
     let rows = Entity::find()
         .select_only()
         .columns(Column::iter().filter(|column| !matches!(column, Column::Text)))
         .expr_as(text, "text")
-        .filter(Column::RunId.eq(run.id.uuid()))
+        .filter(Column::RunId.eq(run.uuid()))
         .all(tx)
         .await?;
-    let mut tasks = rows.into_iter().map(|row| Ok((row.key.clone(), read(row)?))).collect::<Result<_, StoreError>>()?;
-    add_unusable(tx, run.id, &mut tasks).await?;
-    Ok(tasks)
+    rows.into_iter().map(|row| Ok((row.key.clone(), read(row)?))).collect()
 }
 
 /// Whether an answer of it may have come that could not be used.
@@ -200,7 +212,7 @@ pub async fn add_unusable(tx: &TenantTx, run: RunId, tasks: &mut BTreeMap<String
     Ok(())
 }
 
-fn read(row: Model) -> Result<TaskRow, StoreError> {
+pub(super) fn read(row: Model) -> Result<TaskRow, StoreError> {
     let tokens = [
         row.input_tokens,
         row.cached_input_tokens,

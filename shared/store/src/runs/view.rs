@@ -65,9 +65,9 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
     }
 }
 
-/// All tasks of the run, in its own order.
-pub fn assemble_tasks(row: &RunRow, tasks: &BTreeMap<String, TaskRow>) -> Vec<Task> {
-    stages::plan(&row.spec).iter().map(|planned| task(row, planned, tasks.get(planned.key.as_str()))).collect()
+/// Tasks of the run: those that are planned, in this order.
+pub fn assemble_tasks(row: &RunRow, plan: &[PlannedTask<'_>], tasks: &BTreeMap<String, TaskRow>) -> Vec<Task> {
+    plan.iter().map(|planned| task(row, planned, tasks.get(planned.key.as_str()))).collect()
 }
 
 /// Who answers: a report of research is its writer's, though it is put together without a call.

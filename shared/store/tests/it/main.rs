@@ -16,6 +16,7 @@ mod library;
 mod provider_keys;
 mod runs;
 mod sqlite;
+mod task_texts;
 mod tenants;
 mod texts;
 mod together;
