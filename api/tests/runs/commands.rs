@@ -263,7 +263,7 @@ async fn commands_that_make_no_sense_are_refused(house: &House) {
     assert_eq!(skip(&client, &run, &[]).await.problem(422, "validation_failed"), ["/task_keys"]);
     command(&client, &run, "resume").await.expect(202);
     let events = client.get(&format!("/api/v1/runs/{run}/events")).await.expect(200);
-    assert_eq!(events["items"].as_array().unwrap().len(), 2, "what was refused left nothing: {events}");
+    assert_eq!(events["items"].as_array().unwrap().len(), 3, "what was refused left nothing: {events}");
     command(&client, &run, "cancel").await.expect(202);
     ended(&client, &run, PATIENCE).await;
     for name in ["pause", "resume", "cancel"] {

@@ -173,7 +173,7 @@ async fn a_stream_ends_with_its_key(house: &House) {
     let id = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/hang"]})).await;
     let mut stream = EventSource::open(&short, &path(&id), None).await.unwrap();
     let events = tokio::time::timeout(Duration::from_secs(40), stream.rest()).await.expect("the stream ends");
-    assert_eq!(events.last().unwrap().name, "run.started");
+    assert_eq!(events.last().unwrap().name, "stage.started");
     short.get(&path(&id)).await.problem(401, "api_key_invalid");
 }
 

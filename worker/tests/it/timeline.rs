@@ -7,7 +7,7 @@ use acm2_domain::ids::{JobId, RunId};
 use acm2_domain::job::{Job, Work};
 use acm2_domain::money::Usd;
 use acm2_domain::run::machine::Command;
-use acm2_domain::run::{Event, EventType, Material, NewRun, RunStatus};
+use acm2_domain::run::{Event, EventType, Material, NewRun, RunStatus, Task};
 use acm2_domain::stages;
 use acm2_store::runs::{self, NewRunRow, Skipped};
 use serde_json::{Value, json};
@@ -211,6 +211,13 @@ async fn a_title_alone_is_no_answer(house: &House) {
     assert_eq!(account.run(body).await.status, RunStatus::CompletedWithErrors);
 }
 
+/// The tasks as callers see them, with what answers cost that could not be used.
+async fn listed(account: &Account<'_>, run: RunId) -> Vec<Task> {
+    let row = account.row(run).await;
+    let tasks = runs::list_results(&account.begin().await, &row).await.unwrap();
+    runs::assemble_tasks(&row, &tasks)
+}
+
 async fn an_answer_that_a_filter_took_is_paid_for_and_missing(house: &House) {
     let _worker = house.worker();
     let account = house.account_with_key().await;
@@ -228,8 +235,7 @@ async fn an_answer_that_a_filter_took_is_paid_for_and_missing(house: &House) {
     assert_eq!(missing, expected);
     // Once: the same question would be answered alike.
     assert_eq!((house.calls_of("filter").len(), house.calls_of("judge").len()), (1, 1));
-    let tasks = runs::list_results(&account.begin().await, &account.row(view.id).await).await.unwrap();
-    let task = &runs::assemble_tasks(&account.row(view.id).await, &tasks)[0];
+    let task = &listed(&account, view.id).await[0];
     assert!(task.error.as_ref().unwrap().message.contains("filter"), "{task:?}");
     let attempts = account.attempts(view.id).await;
     let paid: Usd = attempts.iter().filter_map(|attempt| attempt.cost).sum();
@@ -239,7 +245,6 @@ async fn an_answer_that_a_filter_took_is_paid_for_and_missing(house: &House) {
     events_have_no_gap(&account, view.id).await;
     // A run that asks for answers alone counts it all the same.
     let view = account.run(json!({"prompt": "hi", "models": ["sandbox/filter"]})).await;
-    let tasks = runs::list_results(&account.begin().await, &account.row(view.id).await).await.unwrap();
-    let task = &runs::assemble_tasks(&account.row(view.id).await, &tasks)[0];
+    let task = &listed(&account, view.id).await[0];
     assert_eq!((view.status, task.cost_usd), (RunStatus::Failed, view.cost_usd.filter(|cost| *cost > Usd::ZERO)));
 }

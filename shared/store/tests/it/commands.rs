@@ -148,7 +148,7 @@ async fn a_running_run_pauses_when_it_is_given_back(fixture: &Fixture) {
     let row = bench.find(run.id).await;
     assert_eq!((row.status, row.requested, row.claimed_by), (RunStatus::Paused, None, None));
     let types = bench.event_types(run.id).await;
-    assert_eq!(types[2..], [EventType::RunPauseRequested, EventType::RunPaused]);
+    assert_eq!(types[3..], [EventType::RunPauseRequested, EventType::RunPaused]);
     // A paused run ends at its deadline all the same.
     let tx = bench.begin().await;
     let cut = Ending::Cut(RunProblem { code: "deadline_exceeded".to_owned(), detail: String::new() });

@@ -96,7 +96,7 @@ async fn open_attempts_of_a_lost_worker_become_in_doubt_with_their_money(fixture
     let tx = bench.begin().await;
     let attempts = runs::list_attempts(&tx, run.id).await.unwrap();
     assert!(attempts.iter().all(|attempt| attempt.status == "in_doubt"), "{attempts:?}");
-    let events = runs::list_events(&tx, run.id, 2, 100).await.unwrap();
+    let events = runs::list_events(&tx, run.id, 3, 100).await.unwrap();
     let types: Vec<EventType> = events.iter().map(|event| event.event_type).collect();
     assert_eq!(types, [EventType::RunResumed, EventType::AttemptInDoubt, EventType::AttemptInDoubt]);
 }
