@@ -215,7 +215,7 @@ async fn a_title_alone_is_no_answer(house: &House) {
 async fn listed(account: &Account<'_>, run: RunId) -> Vec<Task> {
     let row = account.row(run).await;
     let tasks = runs::list_results(&account.begin().await, &row).await.unwrap();
-    runs::assemble_tasks(&row, &tasks)
+    runs::assemble_tasks(&row, &stages::plan(&row.spec), &tasks)
 }
 
 async fn an_answer_that_a_filter_took_is_paid_for_and_missing(house: &House) {

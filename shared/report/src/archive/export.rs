@@ -197,7 +197,9 @@ impl Export {
             // A run begins with an event.
             Content::Events(EventFile::Json) => around_items(false),
             Content::Events(EventFile::Table) => Ok((timeline_head()?, Vec::new())),
-            Content::Whole(_) | Content::Answer(_) | Content::Image(_) | Content::Document(_) => Ok((Vec::new(), Vec::new())),
+            Content::Whole(_) | Content::Answer(_) | Content::Image(_) | Content::Document(_) => {
+                Ok((Vec::new(), Vec::new()))
+            }
         }
     }
 
