@@ -8,6 +8,7 @@ use acm2_domain::ids::TenantId;
 use acm2_extract::FileType;
 use acm2_outbound::PageKind;
 use acm2_sandbox::{Options, Sandbox};
+use acm2_store::control::NewWorker;
 use acm2_worker::consume::ShutdownTokens;
 use acm2_worker::{PageReader, Parts, Permits};
 use futures_util::FutureExt;
@@ -15,12 +16,11 @@ use url::Url;
 
 use crate::app::App;
 use crate::extraction::{self, Unread};
-use crate::presence;
 use crate::start_error::StartError;
 
-/// Takes runs and deliveries until the process is told to end and all is drained. `alone`: this process holds the lock on the
+/// Takes runs and deliveries until the process is told to end and all is drained. `process`: its row, which is registered. `alone`: this process holds the lock on the
 /// data folder.
-pub async fn work(app: App, role: &str, alone: bool) -> Result<(), StartError> {
+pub async fn work(app: App, process: NewWorker, alone: bool) -> Result<(), StartError> {
     let parts = Parts {
         store: app.store.clone(),
         keyring: app.keyring.clone(),
@@ -37,7 +37,7 @@ pub async fn work(app: App, role: &str, alone: bool) -> Result<(), StartError> {
             calls_per_provider_key: app.config.lanes.calls_per_provider_key,
             deliveries: app.config.worker.deliveries,
         },
-        process: presence::introduce(&app, role).await?,
+        process,
         alone,
     };
     let shutdown = ShutdownTokens { soft: app.shutdown.soft(), hard: app.shutdown.hard() };

@@ -6,14 +6,16 @@ use acm2_store::control::NewWorker;
 
 use crate::app::App;
 
-/// What this process says of itself before it registers. The rows of those that died long ago go away here: every process, of
-/// any role, comes by once.
-pub(crate) async fn introduce(app: &App, role: &str) -> Result<NewWorker, StoreError> {
+/// Registers this process, before it serves or works: a rotation of master keys must miss none. The rows of those that died long ago
+/// go away here: every process, of any role, comes by once.
+pub(crate) async fn register(app: &App, role: &str) -> Result<NewWorker, StoreError> {
     let lost = app.store.workers().delete_older_than(app.timing.lost_process).await?;
     if lost > 0 {
         tracing::info!(processes = lost, "forgot processes that died long ago");
     }
-    Ok(describe(app, role))
+    let me = describe(app, role);
+    app.store.workers().register(&me).await?;
+    Ok(me)
 }
 
 fn describe(app: &App, role: &str) -> NewWorker {
@@ -28,10 +30,12 @@ fn describe(app: &App, role: &str) -> NewWorker {
     }
 }
 
-/// Registers the process and keeps its heartbeat until `stopped`; then takes the row away.
-pub(crate) async fn keep(app: App, role: &str, stopped: tokio_util::sync::CancellationToken) -> Result<(), StoreError> {
-    let me = introduce(&app, role).await?;
-    app.store.workers().register(&me).await?;
+/// Keeps the heartbeat of the process that is registered until `stopped`; then takes the row away.
+pub(crate) async fn keep(
+    app: App,
+    me: NewWorker,
+    stopped: tokio_util::sync::CancellationToken,
+) -> Result<(), StoreError> {
     loop {
         tokio::select! {
             () = tokio::time::sleep(app.timing.heartbeat) => {}

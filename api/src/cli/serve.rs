@@ -9,6 +9,7 @@ use std::sync::Arc;
 use acm2_runtime::config::{Config, Mode, Role};
 use acm2_runtime::file_limit;
 use acm2_runtime::shutdown::Shutdown;
+use acm2_store::control::NewWorker;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -47,6 +48,7 @@ pub(super) async fn run(config: Config, role: Role, arguments: Serve) -> Result<
     let app = open::open(config, base_urls, shutdown, true).await?;
     let lock = app.store.lock_data_dir()?;
     open::check_master_keys(&app).await?;
+    let me = presence::register(&app, word_of(role)).await?;
     if let Some(bound) = &bound {
         greet(&app, role, bound.address).await?;
         write_address(arguments.addr_file.as_deref(), bound.address)?;
@@ -57,7 +59,7 @@ pub(super) async fn run(config: Config, role: Role, arguments: Serve) -> Result<
         app.store.clone(),
         app.timing.clone(),
     )));
-    let ended = Box::pin(work_and_serve(&app, role, bound, lock.is_some())).await;
+    let ended = Box::pin(work_and_serve(&app, role, me, bound, lock.is_some())).await;
     // Whatever ended first, the others are to end too.
     if let Some(socket) = socket {
         socket.abort();
@@ -77,22 +79,29 @@ pub(super) async fn run(config: Config, role: Role, arguments: Serve) -> Result<
     ended
 }
 
-async fn work_and_serve(app: &App, role: Role, bound: Option<Bound>, alone: bool) -> Result<(), StartError> {
+async fn work_and_serve(
+    app: &App,
+    role: Role,
+    me: NewWorker,
+    bound: Option<Bound>,
+    alone: bool,
+) -> Result<(), StartError> {
     let serving = async {
         let Some(bound) = bound else { return Ok(()) };
         ending_all(app, server::serve(app.clone(), bound).await)
     };
+    let at_work = me.clone();
     let working = async {
-        match role {
-            Role::Serve => ending_all(app, embedded::work(app.clone(), "serve", alone).await),
-            Role::Worker => ending_all(app, embedded::work(app.clone(), "worker", alone).await),
-            Role::Api => Ok(()),
+        if role == Role::Api {
+            return Ok(());
         }
+        ending_all(app, embedded::work(app.clone(), at_work, alone).await)
     };
     let stopped = CancellationToken::new();
+    // A worker keeps its own row.
     let present = async {
         if role == Role::Api {
-            ending_all(app, presence::keep(app.clone(), "api", stopped.clone()).await.map_err(StartError::from))
+            ending_all(app, presence::keep(app.clone(), me, stopped.clone()).await.map_err(StartError::from))
         } else {
             Ok(())
         }
@@ -104,6 +113,14 @@ async fn work_and_serve(app: &App, role: Role, bound: Option<Bound>, alone: bool
     };
     let ((served, worked), kept) = tokio::join!(both, present);
     served.and(worked).and(kept)
+}
+
+const fn word_of(role: Role) -> &'static str {
+    match role {
+        Role::Serve => "serve",
+        Role::Api => "api",
+        Role::Worker => "worker",
+    }
 }
 
 /// A part that failed takes the others with it, softly.

@@ -8,7 +8,7 @@ const RUNS: &str = "/api/v1/runs";
 
 on_both! {
     answers_are_judged_anew_and_nothing_is_asked_again,
-    what_the_other_run_lacks_is_missing_also_after_a_retry,
+    what_the_other_run_lacks_is_missing_and_no_retry_brings_it,
     answers_of_a_run_that_was_cancelled_are_taken_over,
     only_an_ended_run_of_ones_own_has_answers,
 }
@@ -100,7 +100,7 @@ async fn answers_are_judged_anew_and_nothing_is_asked_again(world: &World) {
     assert_eq!(scene.called().await[9..], ["judge", "judge", "judge"]);
 }
 
-async fn what_the_other_run_lacks_is_missing_also_after_a_retry(world: &World) {
+async fn what_the_other_run_lacks_is_missing_and_no_retry_brings_it(world: &World) {
     let scene = Scene::of(world).await;
     let models = ["sandbox/echo", "sandbox/fail-400"];
     let source = ended(&scene.client, &json!({"prompt": "hi", "models": models})).await;
@@ -116,16 +116,7 @@ async fn what_the_other_run_lacks_is_missing_also_after_a_retry(world: &World) {
         (json!("evaluate/prompt/m1.1/j0/1"), json!("input_missing")),
     ];
     assert_eq!((&run["status"], classes(&run)), (&json!("completed_with_errors"), expected.to_vec()));
-    scene.client.act(&format!("{}/retry", path_of(&run))).await;
-    let again = loop {
-        let request = scene.client.request(reqwest::Method::GET, &path_of(&run)).header("Prefer", "wait=60");
-        let again = Answer::of(request).await.expect(200);
-        if again["finished_at"].is_string() {
-            break again;
-        }
-    };
-    assert!(again["last_event"].as_u64() > run["last_event"].as_u64(), "the retry was done: {again}");
-    assert_eq!((&again["status"], classes(&again)), (&json!("completed_with_errors"), expected.to_vec()));
+    scene.client.act(&format!("{}/retry", path_of(&run))).await.problem(409, "nothing_to_retry");
     assert_eq!(scene.called().await[calls..], ["judge"]);
 }
 

@@ -192,7 +192,9 @@ mod tests {
                 Event::End(TagEnd::Link | TagEnd::Image) => links.extend(open.pop()),
                 Event::FootnoteReference(label) => links.push((format!("[{label}]"), "a note".to_owned())),
                 Event::Text(text) | Event::Code(text) => {
-                    open.iter_mut().for_each(|(shown, _)| shown.push_str(&text));
+                    for (shown, _) in &mut open {
+                        shown.push_str(&text);
+                    }
                 }
                 Event::InlineHtml(html) | Event::Html(html) if is_anchor(&html[1..]) => {
                     links.push(("[1]".to_owned(), html.into_string()));

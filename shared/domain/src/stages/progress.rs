@@ -47,7 +47,13 @@ impl StageProgress {
             match stages.last_mut() {
                 Some(one) if one.name == task.stage => one.tasks += 1,
                 _ => {
-                    stages.push(One { name: task.stage, tasks: 1, left: 0, started_told: false, completed_told: false })
+                    stages.push(One {
+                        name: task.stage,
+                        tasks: 1,
+                        left: 0,
+                        started_told: false,
+                        completed_told: false,
+                    });
                 }
             }
         }

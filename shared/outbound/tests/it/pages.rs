@@ -164,7 +164,7 @@ async fn a_host_is_asked_for_two_pages_at_a_time_and_waiting_costs_a_page_none_o
         noted.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         let under_way = Arc::clone(&under_way);
         tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_millis(1_000)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
             under_way.fetch_sub(1, Ordering::SeqCst);
         });
         [vec![Step::Pause(Duration::from_millis(1_200))], answer(200, HTML, b"slow")].concat()

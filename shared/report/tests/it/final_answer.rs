@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::sample::{SCRIPT, export, reported};
 
 fn section(page: &str, title: &str) -> String {
-    let begin = page.find(&format!("<h2>{title}</h2>")).unwrap_or_else(|| panic!("no {title}"));
+    let begin = page.find(&format!("<h2>{title}</h2>")).unwrap();
     page[begin..].split("</section>").next().unwrap().to_owned()
 }
 

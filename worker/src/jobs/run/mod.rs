@@ -83,7 +83,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
         }))
     } else {
         match tenant {
-            Ok(Some(tenant)) => drive(&context, tenant, &claimed, past, &held).await,
+            Ok(Some(tenant)) => Box::pin(drive(&context, tenant, &claimed, past, &held)).await,
             Ok(None) | Err(_) => Next::Release(context.timing.claim_retry),
         }
     };
