@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use acm2_store::control::NewWorker;
 use url::Url;
 
 use crate::app::App;
@@ -14,7 +15,7 @@ fn absent() -> StartError {
 
 /// Refuses.
 #[expect(clippy::unused_async, reason = "the same form as with the feature")]
-pub async fn work(_app: App, _role: &str, _alone: bool) -> Result<(), StartError> {
+pub async fn work(_app: App, _process: NewWorker, _alone: bool) -> Result<(), StartError> {
     Err(absent())
 }
 
