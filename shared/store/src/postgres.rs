@@ -349,7 +349,7 @@ mod tests {
         let tenant = TenantId::generate();
         opened.schemas.create(tenant).await.unwrap();
         let pool =
-            |options| pool_options(1, Duration::from_millis(100), Silence::default(), false).connect_lazy_with(options);
+            |options| pool_options(1, Duration::from_secs(2), Silence::default(), false).connect_lazy_with(options);
         let works = parse(&url, "the URL").unwrap();
         let pools = vec![pool(works.clone().host("127.0.0.1").port(1)), pool(works)];
         let good = pools[1].clone();
