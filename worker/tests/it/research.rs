@@ -183,7 +183,7 @@ async fn no_page_of_the_inside_is_read_unless_the_operator_lists_it_for_pages(ho
     let hosts = [address.to_string(), format!("base-url:{address}"), "page:127.0.0.1:1".to_owned()];
     house.store.tenants().set_private_hosts(account.id, &hosts).await.unwrap();
     let run = account.run(body("researcher", "serper", "why cats purr", &json!({"breadth": 1, "pages": 2}))).await;
-    assert_eq!(run.status, RunStatus::CompletedWithErrors);
+    assert_eq!(run.status, RunStatus::Failed);
     assert_eq!(since(house, 0, Wire::Page).len(), 0);
     let Page::Unavailable { reason } = page(&account, &run, "1.1.1").await else { panic!("it was read") };
     assert!(reason.contains("no public address"), "{reason}");
@@ -198,7 +198,7 @@ async fn a_report_that_cites_nothing_is_none_and_one_that_cites_too_much_is_mend
     let account = researcher(house, "exa").await;
     let research = json!({"breadth": 2, "pages": 1});
     let run = account.run(body("researcher-mute", "exa", "why cats purr", &research.clone())).await;
-    assert_eq!((run.status, report_of(&run)), (RunStatus::CompletedWithErrors, None));
+    assert_eq!((run.status, report_of(&run)), (RunStatus::Failed, None));
     let TaskOutcome::Failed(error) = &tasks(&account, &run).await[&format!("{REPORT}/write/1")].outcome else {
         panic!("a report without citations was taken")
     };
@@ -219,7 +219,7 @@ async fn a_search_whose_key_is_refused_is_done_by_a_retry(house: &House) {
     house.store.tenants().set_private_hosts(account.id, &hosts).await.unwrap();
     let key = account.add_key_of("tavily", "a-bad-key-of-the-tests").await;
     let run = account.run(body("researcher-few", "tavily", "why cats purr", &json!({"breadth": 2, "pages": 1}))).await;
-    assert_eq!((run.status, report_of(&run)), (RunStatus::CompletedWithErrors, None));
+    assert_eq!((run.status, report_of(&run)), (RunStatus::Failed, None));
     let settled = tasks(&account, &run).await;
     let class = |key: &str| match &settled[&format!("{REPORT}/{key}")].outcome {
         TaskOutcome::Failed(error) => Some(error.class),
