@@ -2,6 +2,7 @@
 //! Where a number leads is said by the list of sources alone, which is ours: whatever else in Markdown makes a link of one is undone,
 //! so that no citation leads to a page that was not read. Called by `sources`.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -114,6 +115,7 @@ fn citation(text: &str) -> Option<(Vec<u32>, &str)> {
     let inside = text.strip_prefix('[')?;
     let end = inside.find(']')?;
     let (inside, after) = (&inside[..end], &inside[end + 1..]);
+    let inside = &*undisguised(inside);
     if inside.len() > 100 {
         return None;
     }
@@ -135,9 +137,54 @@ fn citation(text: &str) -> Option<(Vec<u32>, &str)> {
     Some((numbers, after))
 }
 
+/// What a label shows: without tags, letters without width and blanks around it, and with the characters that numbers stand for. A
+/// bracket that a name stands for is a blank.
+fn undisguised(label: &str) -> Cow<'_, str> {
+    // Lines of a quote begin with its mark.
+    let label = label.trim_start_matches(|letter: char| letter.is_whitespace() || letter == '>').trim_end();
+    let is_hidden = |letter: char| matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}');
+    if !label.contains(['<', '&']) && !label.contains(is_hidden) {
+        return Cow::Borrowed(label);
+    }
+    let mut shown = String::with_capacity(label.len());
+    let mut rest = label;
+    while let Some(letter) = rest.chars().next() {
+        let after = &rest[letter.len_utf8()..];
+        let ended_by = |mark| after.split_once(mark).filter(|(inside, _)| inside.len() <= 100);
+        rest = match letter {
+            '<' if let Some((_, behind)) = ended_by('>') => behind,
+            '&' if let Some((name, behind)) = ended_by(';')
+                && let Some(letter) = named(name) =>
+            {
+                shown.push(letter);
+                behind
+            }
+            _ if is_hidden(letter) => after,
+            _ => {
+                shown.push(letter);
+                after
+            }
+        };
+    }
+    Cow::Owned(shown.trim().to_owned())
+}
+
+/// The character that a name between `&` and `;` stands for, if it may be part of a number in brackets.
+fn named(name: &str) -> Option<char> {
+    let letter = match name.strip_prefix('#') {
+        Some(number) => match number.strip_prefix(['x', 'X']) {
+            Some(hex) => char::from_u32(u32::from_str_radix(hex, 16).ok()?)?,
+            None => char::from_u32(number.parse().ok()?)?,
+        },
+        None if matches!(name, "lsqb" | "lbrack" | "rsqb" | "rbrack" | "nbsp" | "ZeroWidthSpace" | "shy") => ' ',
+        None => return None,
+    };
+    Some(if letter.is_ascii_digit() { letter } else { ' ' })
+}
+
 /// A number, which may be set off, as in `**1**`.
 fn number(digits: &str) -> Option<u32> {
-    let digits = digits.trim_matches(|letter: char| letter.is_whitespace() || "*_~`".contains(letter));
+    let digits = digits.trim_matches(|letter: char| letter.is_whitespace() || "*_~`>".contains(letter));
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|number| plain && (1..=HIGHEST_NUMBER).contains(number))
 }
@@ -154,7 +201,11 @@ fn without_targets(mut text: &str) -> &str {
 
 /// Whether what comes next may define where a number leads: before it stand only marks of quotes and lists.
 fn begins_line(text: &str) -> bool {
-    let line = text.rfind(['\n', '\r']).map_or(text, |end| &text[end + 1..]);
+    let mut line = text.rfind(['\n', '\r']).map_or(text, |end| &text[end + 1..]);
+    // A note begins a line of its own.
+    while let Some((_, behind)) = line.split_once("]:").filter(|(label, _)| label.contains("[^")) {
+        line = behind;
+    }
     line.chars().all(|letter| letter.is_whitespace() || letter.is_ascii_digit() || ">-*+.)".contains(letter))
 }
 
@@ -208,14 +259,14 @@ mod tests {
     /// Those that are shown as a number: alone, or in brackets within other words.
     fn numbered(markdown: &str) -> Vec<(String, String)> {
         let is_number = |shown: &String| {
-            citation(&format!("[{}]", shown.trim())).is_some()
+            citation(&format!("[{}]", shown.trim_matches(['[', ']', ' ']))).is_some()
                 || shown.match_indices('[').any(|(at, _)| citation(&shown[at..]).is_some())
         };
         links(markdown).into_iter().filter(|(shown, _)| is_number(shown)).collect()
     }
 
     /// Ways to have a number lead to a page that was not read.
-    const FORGED: [&str; 26] = [
+    const FORGED: [&str; 34] = [
         "So [1].\n\n[1]: http://evil.example",
         "So [1].\n\n   [ 1 ]: <http://evil.example> 'title'",
         "So [2].\n\n> - [2]:\n> http://evil.example",
@@ -240,6 +291,15 @@ mod tests {
         "So [ [1] `[` ](http://evil.example).",
         "So [ \\] [1] ](http://evil.example).",
         "So [a\n[1]\nb](http://evil.example).",
+        "So [1].\n\n> [\n> 1]: http://evil.example",
+        "So [1].\n\n[ \t                                                                                                      1]: \
+         http://evil.example",
+        "So [                                                                                                        1](http://evil.example)",
+        "So [1].\n\n[^x]: [1]: http://evil.example",
+        "So [&#49;](http://evil.example).",
+        "So [&#91;&#x31;&#93;](http://evil.example).",
+        "So [<b>1</b>](http://evil.example).",
+        "So [\u{200b}1](http://evil.example).",
         "So <a href=\"http://evil.example\">[1]</a>.",
         "So <A\nHREF=http://evil.example>[1]</A>.",
     ];
@@ -285,7 +345,7 @@ mod tests {
         fn no_citation_is_a_link(parts in prop::collection::vec(
             prop::sample::select(vec![
                 "[", "]", "[", "]", "(", ")", "[1]", "[1]", "[x]", "[?]", "[^2]", ":", ": http://e.example", "(http://e.example)",
-                "[x]: http://f.example", "\n", "\n\n", " ", "> ", "- ", "!", "\\", "`", "<", ">", "a", "<a href=x>", "**",
+                "1]", "> [\n", "&#49;", "[x]: http://f.example", "\n", "\n\n", " ", "> ", "- ", "!", "\\", "`", "<", ">", "a", "<a href=x>", "**",
             ]), 0..24,
         )) {
             let text = parts.concat();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lane::Lane;
 use super::planned::PlannedTask;
-use super::subject::{Draft, Find, Subject, question};
+use super::subject::{Draft, Find, Subject, question_of};
 use super::{Asked, Compiling, Stage, generate};
 use crate::call::{Call, CallSize};
 use crate::content_hash::ContentHash;
@@ -154,21 +154,21 @@ impl Review {
 
     /// What the reviewers said of the answers to a subject.
     pub fn reviews(&self, spec: &RunSpec, subject: Subject, find: Find<'_>) -> Vec<Reviewed> {
-        let texts: Vec<(Draft<'_>, String)> = generate::drafts(spec, subject)
+        let (written, hashes): (Vec<Draft<'_>>, Vec<ContentHash>) = generate::drafts(spec, subject)
             .into_iter()
-            .filter_map(|draft| find(&draft.key, None).map(|text| (draft, text)))
-            .collect();
-        let (written, texts): (Vec<Draft<'_>>, Vec<String>) = texts.into_iter().unzip();
+            .filter_map(|draft| find(&draft.key, None).map(|text| (draft, ContentHash::of(text))))
+            .unzip();
         let (about, task) = (subject.about(spec), task_mark(spec, subject));
         let reviewed = |(reviewer, iteration, key): (usize, u32, TaskKey)| {
             let seed = labels::seed(&task, reviewer, iteration);
             let of_others = self.of_others(reviewer, &written);
             let shown = labels::shown(seed, of_others.len());
             let shown: Vec<Candidate> = shown.into_iter().map(|position| of_others[position].candidate).collect();
-            let text_of = |candidate: &Candidate| {
-                written.iter().position(|draft| draft.candidate == *candidate).map_or("", |place| &*texts[place])
+            let hash_of = |candidate: &Candidate| {
+                let place = written.iter().position(|draft| draft.candidate == *candidate)?;
+                hashes.get(place).copied()
             };
-            let question = question(shown.iter().map(text_of));
+            let question = question_of(shown.iter().filter_map(hash_of));
             let review = find(&key, Some(question)).and_then(|text| Reviewing::of(shown.len()).read(&text).ok());
             let order = review.as_ref().map(|review| review.order.iter().map(|position| shown[*position]).collect());
             let reviewer = Judge(u32::try_from(reviewer).unwrap_or(u32::MAX));

@@ -51,6 +51,11 @@ pub type Find<'a> = &'a (dyn Fn(&TaskKey, Option<ContentHash>) -> Option<String>
 
 /// What tells a question about these texts from one about others.
 pub(super) fn question<'a>(texts: impl IntoIterator<Item = &'a str>) -> ContentHash {
-    let hashes: String = texts.into_iter().map(|text| ContentHash::of(text).to_string()).collect();
+    question_of(texts.into_iter().map(ContentHash::of))
+}
+
+/// The same where the hashes of the texts are known: texts that many tasks are about are hashed once.
+pub(super) fn question_of(hashes: impl IntoIterator<Item = ContentHash>) -> ContentHash {
+    let hashes: String = hashes.into_iter().map(|hash| hash.to_string()).collect();
     ContentHash::of(hashes)
 }

@@ -8,8 +8,9 @@ use super::Compiling;
 use super::lane::Lane;
 use super::places::{Open, Places, is_own};
 use super::planned::PlannedTask;
-use super::subject::{Draft, Find, Subject, question};
+use super::subject::{Draft, Find, Subject, question_of};
 use crate::call::Call;
+use crate::content_hash::ContentHash;
 use crate::journal::{Stopped, TaskKey};
 use crate::judged::{GivenVote, VoteJudgements};
 use crate::judging::prompt;
@@ -54,13 +55,16 @@ pub struct Slot<'a> {
     pub draft: Draft<'a>,
     /// What it says.
     pub text: String,
+    /// The hash of that.
+    hash: ContentHash,
 }
 
 impl<'a> Slot<'a> {
     /// The answer, if it is there.
     pub fn of(draft: Draft<'a>, find: Find<'_>) -> Option<Self> {
         let text = find(&draft.key, None)?;
-        Some(Self { draft, text })
+        let hash = ContentHash::of(&text);
+        Some(Self { draft, text, hash })
     }
 }
 
@@ -209,11 +213,12 @@ impl Versus {
                 excluded.push(key);
                 continue;
             }
-            let [Some(left), Some(right)] = pair.map(|slot| slot.map(|slot| slot.text.as_str())) else {
+            let [Some(left), Some(right)] = pair else {
                 missing.push(key);
                 continue;
             };
-            let question = question([left, right]);
+            let question = question_of([left.hash, right.hash]);
+            let (left, right) = (left.text.as_str(), right.text.as_str());
             let (first, second) = match comparison.order {
                 Order::Forward => (left, right),
                 Order::Swapped => (right, left),
@@ -245,7 +250,7 @@ impl Versus {
                 continue;
             };
             let Ok(pair) = Pair::new(left.draft.candidate, right.draft.candidate) else { continue };
-            let question = question([&*left.text, &*right.text]);
+            let question = question_of([left.hash, right.hash]);
             let said = find(&key, Some(question)).and_then(|text| Preference::read(&text).ok());
             let choice = said.as_ref().map(|said| match said.winner {
                 Side::A => Choice::A,

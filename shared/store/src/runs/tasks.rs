@@ -198,8 +198,8 @@ async fn list_with(tx: &TenantTx, run: RunId, text: Expr) -> Result<BTreeMap<Str
 
 /// Whether an answer of it may have come that could not be used.
 fn may_have_unusable(task: &TaskRow) -> bool {
-    let is_unusable = |outcome: &TaskOutcome| matches!(outcome, TaskOutcome::Failed(error) if error.class == ErrorClass::UnusableAnswer);
-    task.attempts > 1 || is_unusable(&task.outcome)
+    // One that failed by a retry, or was skipped then, counts its last attempts alone.
+    task.attempts > 1 || matches!(task.outcome, TaskOutcome::Failed(_))
 }
 
 /// Adds what answers cost that could not be used.
