@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use acm2_domain::error::{Error, FieldError};
+use acm2_domain::error::{Error, FieldError, Kind};
 use acm2_domain::ids::RunId;
 use acm2_domain::run::{Material, NewRun, RunSpec};
 use acm2_store::TenantTx;
@@ -35,8 +35,12 @@ pub(crate) async fn compile<'a>(caller: &Caller, body: &'a NewRun, source: RunId
 /// Holds the run whose answers a new run takes over, if it takes any over, until the end of the transaction. It may have been
 /// deleted or retried since it was found: on a failure nothing of the transaction may be committed.
 pub(crate) async fn hold(tx: &TenantTx, spec: &RunSpec) -> Result<(), Failure> {
-    if let Some(source) = spec.answers_of {
-        usable(runs::hold_answers(tx, source).await?)?;
+    let Some(source) = spec.answers_of else { return Ok(()) };
+    let source = usable(runs::hold_answers(tx, source).await?)?;
+    // The new run's money is reserved by the length of what it reads.
+    if runs::find_longest_answer(tx, &source).await? > spec.longest_answer {
+        let detail = "the answers of the run in /answers_of changed while this was being accepted; submit it again";
+        return Err(Error::new(Kind::Conflict, "answers_changed", detail).into());
     }
     Ok(())
 }

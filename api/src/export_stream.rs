@@ -46,7 +46,7 @@ impl ExportStream {
     pub(crate) fn new(caller: &Caller, export: ToExport, place: Place) -> Self {
         let run = export.export.run.id;
         let (sender, pieces) = mpsc::channel(1);
-        tokio::spawn(Writer::write(caller.store(), export, sender, place));
+        tokio::spawn(Writer::write(caller.clone(), export, sender, place));
         Self { run, pieces }
     }
 }

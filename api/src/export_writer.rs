@@ -5,24 +5,35 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use acm2_domain::content_hash::ContentHash;
-use acm2_domain::ids::ArtifactId;
+use acm2_domain::ids::{ArtifactId, TenantId};
 use acm2_domain::run::Task;
 use acm2_report::Failed;
 use acm2_report::archive::{Content, EventFile, Export, TaskFile, Whole, ZipStream};
 use acm2_report::images::Images;
 use acm2_store::library::texts;
 use acm2_store::{StoreError, Tenant, runs};
+use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
+use tokio::time::{sleep, timeout};
 
-use crate::outcome::{EVENTS, ToExport, read_images};
+use crate::auth::Caller;
+use crate::middleware::STALLED;
+use crate::outcome::{EVENTS, ToExport, compute, defect, read_images, turn};
+use crate::turns::Turn;
 use crate::waiters::Place;
 
 /// As many bytes of texts are read at once, where there is more than one text.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// Of as many tasks at most.
 const MOST_TASKS: usize = 256;
+/// So many bytes of a file are packed at once.
+const PACKED_AT_ONCE: usize = 1024 * 1024;
+/// How often it asks for its tenant's turn, where too many stand in line for it, and how long it waits in between.
+const MOST_TRIES: u32 = 120;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// A piece of the archive, or why there is no more.
 pub(crate) type Piece = io::Result<Vec<u8>>;
@@ -51,6 +62,7 @@ impl From<StoreError> for Cut {
 
 /// An export under way.
 pub(crate) struct Writer {
+    tenant: TenantId,
     store: Tenant,
     export: Arc<Export>,
     sizes: BTreeMap<String, u64>,
@@ -64,12 +76,13 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Writes all of it.
-    pub(crate) async fn write(store: Tenant, export: ToExport, pieces: Sender<Piece>, place: Place) {
+    pub(crate) async fn write(caller: Caller, export: ToExport, pieces: Sender<Piece>, place: Place) {
         let ToExport { export, documents, sizes } = export;
         let zip = Some(ZipStream::new(export.made_at));
         let failed = pieces.clone();
         let mut writer = Self {
-            store,
+            tenant: caller.tenant,
+            store: caller.store(),
             export: Arc::new(export),
             sizes,
             pieces,
@@ -77,10 +90,17 @@ impl Writer {
             ahead: VecDeque::new(),
             place: Arc::new(place),
         };
+        drop(caller);
         let entries = writer.export.entries(&documents);
+        let last_whole = entries.iter().rposition(|entry| matches!(entry.content, Content::Whole(_)));
         let written = async {
-            for entry in entries {
+            for (at, entry) in entries.into_iter().enumerate() {
                 writer.file(entry.name, entry.content).await?;
+                if Some(at) == last_whole
+                    && let Some(export) = Arc::get_mut(&mut writer.export)
+                {
+                    export.forget_judging();
+                }
             }
             let zip = writer.zip.take().ok_or(Cut::Gone)?;
             writer.send(zip.finish()?).await
@@ -103,7 +123,7 @@ impl Writer {
                     Whole::Report => read_images(&self.store, &self.export.tasks).await?,
                     _ => Images::new(),
                 };
-                self.pack(move |_, export| export.whole(file, &held)).await?;
+                self.whole(file, held).await?;
             }
             Content::Tasks(file) => self.tasks(file).await?,
             Content::Events(file) => self.events(file).await?,
@@ -123,17 +143,44 @@ impl Writer {
         self.pack(move |_, export| Ok(export.around(content)?.1)).await
     }
 
+    /// A file that is made in one go: in the tenant's turn, for it takes as much as what is made for a page.
+    async fn whole(&mut self, file: Whole, held: Images) -> Result<(), Cut> {
+        let turn = self.turn().await?;
+        let export = Arc::clone(&self.export);
+        let made = compute(&turn, move || export.whole(file, &held).map_err(|error| defect(&error))).await;
+        // Whoever fetches it slowly keeps nobody waiting.
+        drop(turn);
+        // Why not is in the log.
+        let mut rest = Bytes::from(made.map_err(|_| Cut::Broken("a file of the export could not be written"))?);
+        while !rest.is_empty() {
+            let piece = rest.split_to(rest.len().min(PACKED_AT_ONCE));
+            self.pack(move |_, _| Ok(piece)).await?;
+        }
+        Ok(())
+    }
+
+    /// An export that has begun does not end for a crowd of its tenant's looks.
+    async fn turn(&self) -> Result<Arc<Turn>, Cut> {
+        for _ in 0..MOST_TRIES {
+            if let Ok(turn) = turn(self.tenant).await {
+                return Ok(turn);
+            }
+            sleep(BETWEEN_TRIES).await;
+        }
+        Err(Cut::Broken("too many reports were being made"))
+    }
+
     /// Packs what is made, and sends what is packed.
-    async fn pack(
+    async fn pack<B: AsRef<[u8]>>(
         &mut self,
-        make: impl FnOnce(&mut ZipStream, &Export) -> Result<Vec<u8>, Failed> + Send + 'static,
+        make: impl FnOnce(&mut ZipStream, &Export) -> Result<B, Failed> + Send + 'static,
     ) -> Result<(), Cut> {
         let mut zip = self.zip.take().ok_or(Cut::Gone)?;
         let (export, place) = (Arc::clone(&self.export), Arc::clone(&self.place));
         let work = move || {
             let _place = place;
             let bytes = make(&mut zip, &export)?;
-            let piece = zip.write(&bytes)?;
+            let piece = zip.write(bytes.as_ref())?;
             Ok::<_, Failed>((zip, piece))
         };
         // The process ends, or there was a panic, which is in the log.
@@ -147,7 +194,11 @@ impl Writer {
         if piece.is_empty() {
             return Ok(());
         }
-        self.pieces.send(Ok(piece)).await.map_err(|_| Cut::Gone)
+        // Who fetches nothing for so long holds no more of it.
+        match timeout(STALLED, self.pieces.send(Ok(piece))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Cut::Gone),
+        }
     }
 
     async fn tasks(&mut self, file: TaskFile) -> Result<(), Cut> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use acm2_domain::artifact::Artifact;
 use acm2_domain::error::{Error, Kind};
-use acm2_domain::ids::RunId;
+use acm2_domain::ids::{RunId, TenantId};
 use acm2_domain::judged::{Detail, Judging};
 use acm2_domain::run::{DocumentSpec, Event, Run, Task};
 use acm2_domain::stages;
@@ -57,14 +57,14 @@ struct Seen {
 
 /// How the answers of a run were judged, by subject.
 pub(crate) async fn judging(caller: &Caller, run: RunId) -> Result<Vec<Judging>, Failure> {
-    let turn = turn(caller).await?;
+    let turn = turn(caller.tenant).await?;
     let row = find(caller, run).await?;
     hear(caller, &turn, &row, Detail::ANSWER).await
 }
 
 /// The report of a run.
 pub(crate) async fn report(caller: &Caller, run: RunId) -> Result<String, Failure> {
-    let turn = turn(caller).await?;
+    let turn = turn(caller.tenant).await?;
     let (row, made_at) = (find(caller, run).await?, caller.app.clock.now());
     let judging = hear(caller, &turn, &row, Detail::ANSWER).await?;
     let seen = see(caller, run, &judging).await?;
@@ -79,7 +79,7 @@ pub(crate) async fn report(caller: &Caller, run: RunId) -> Result<String, Failur
 
 /// The export of a run. One whose judges said too much goes without what is made of that.
 pub(crate) async fn export(caller: &Caller, run: RunId) -> Result<ToExport, Failure> {
-    let turn = turn(caller).await?;
+    let turn = turn(caller.tenant).await?;
     let (row, made_at) = (find(caller, run).await?, caller.app.clock.now());
     let judging = match hear(caller, &turn, &row, Detail::ALL).await {
         Ok(judging) => Some(judging),
@@ -125,7 +125,7 @@ async fn see(caller: &Caller, run: RunId, judging: &[Judging]) -> Result<Seen, F
     let plan = stages::plan(&row.spec);
     // The beginnings tell which answers are blank.
     let results = plan.iter().filter(|task| task.is_result).map(|task| task.key.as_str());
-    let mut texts = runs::list_texts(&tx, run, results, BEGINNING).await?;
+    let mut texts = runs::list_beginnings(&tx, run, results, BEGINNING).await?;
     let winners = judging.iter().filter_map(|judging| Some(&*judging.winner.as_ref()?.task_key));
     let finals = judging.iter().filter_map(|judging| Some(&*judging.final_answer.as_ref()?.task_key));
     // One character more tells that a text was cut.
@@ -162,8 +162,8 @@ async fn list_shown_events(tx: &TenantTx, row: &RunRow) -> Result<Vec<Event>, St
 }
 
 /// Waits for the caller's turn. Before anything is read: what waits must not hold a run in memory.
-async fn turn(caller: &Caller) -> Result<Arc<Turn>, Error> {
-    let turn = timeout(PATIENCE, TURNS.take(caller.tenant)).await.ok().flatten();
+pub(crate) async fn turn(tenant: TenantId) -> Result<Arc<Turn>, Error> {
+    let turn = timeout(PATIENCE, TURNS.take(tenant)).await.ok().flatten();
     turn.map(Arc::new).ok_or_else(|| {
         let detail = "too many reports are being made at the moment; ask again";
         Error::new(Kind::Unavailable, "overloaded", detail).retry_after(RETRY_AFTER)

@@ -1,6 +1,6 @@
 //! How many callers wait for runs in this process, or stream the events of one: each costs a look at the store now and then; or
-//! upload a file, which costs memory. Whoever is one too many is answered at once with what there is, or refused. Called by
-//! `waiting`, `event_stream` and `middleware::bodies`.
+//! upload a file or fetch much, which costs memory. Whoever is one too many is answered at once with what there is, or refused. Called
+//! by `waiting`, `event_stream`, `export_stream`, `middleware::bodies` and `middleware::large_answers`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,7 @@ pub struct Waiters {
 pub struct Place {
     by_tenant: Arc<Mutex<HashMap<TenantId, usize>>>,
     tenant: TenantId,
+    many: usize,
 }
 
 impl Waiters {
@@ -38,16 +39,18 @@ impl Waiters {
 
     /// A place, if there is one.
     pub fn enter(&self, tenant: TenantId) -> Option<Place> {
+        self.enter_with(tenant, 1)
+    }
+
+    /// A place that counts as so many, such as its bytes. A tenant that has none gets one of any size, if all together have room.
+    pub fn enter_with(&self, tenant: TenantId, many: usize) -> Option<Place> {
         let mut by_tenant = lock(&self.by_tenant);
-        if by_tenant.values().sum::<usize>() >= self.most {
+        let [all, own] = [by_tenant.values().sum::<usize>(), by_tenant.get(&tenant).copied().unwrap_or(0)];
+        if all.saturating_add(many) > self.most || own > 0 && own.saturating_add(many) > self.most_of_one {
             return None;
         }
-        let count = by_tenant.entry(tenant).or_default();
-        if *count >= self.most_of_one {
-            return None;
-        }
-        *count += 1;
-        Some(Place { by_tenant: Arc::clone(&self.by_tenant), tenant })
+        by_tenant.insert(tenant, own.saturating_add(many));
+        Some(Place { by_tenant: Arc::clone(&self.by_tenant), tenant, many })
     }
 }
 
@@ -59,7 +62,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut by_tenant = lock(&self.by_tenant);
         if let Some(count) = by_tenant.get_mut(&self.tenant) {
-            *count -= 1;
+            *count = count.saturating_sub(self.many);
             if *count == 0 {
                 by_tenant.remove(&self.tenant);
             }
@@ -81,6 +84,21 @@ mod tests {
         places.pop();
         assert!(waiters.enter(many).is_some());
         drop((places, theirs));
+        assert!(lock(&waiters.by_tenant).is_empty());
+    }
+
+    #[test]
+    fn what_is_large_counts_as_much_and_the_first_of_a_tenant_may_be_larger_than_its_share() {
+        let (waiters, many, other) = (Waiters::with_share(100, 30), TenantId::generate(), TenantId::generate());
+        let first = waiters.enter_with(many, 60).unwrap();
+        assert!(waiters.enter_with(many, 1).is_none(), "more than its share with the first");
+        assert!(waiters.enter_with(other, 41).is_none(), "more than there is");
+        let theirs = [waiters.enter_with(other, 20).unwrap(), waiters.enter_with(other, 10).unwrap()];
+        assert!(waiters.enter_with(other, 1).is_none());
+        drop(first);
+        let own: Vec<_> = std::iter::from_fn(|| waiters.enter_with(many, 10)).collect();
+        assert_eq!(own.len(), 3);
+        drop((own, theirs));
         assert!(lock(&waiters.by_tenant).is_empty());
     }
 }

@@ -10,6 +10,8 @@ use poem::http::{HeaderMap, HeaderValue, header};
 use poem::{Endpoint, Request, Response, Result};
 
 const SMALLEST: usize = 2_048;
+/// What is longer is packed where it keeps no other request waiting: it takes some milliseconds.
+const LARGE: usize = 256 * 1024;
 
 pub(super) async fn gzip<E>(next: Arc<E>, request: Request) -> Result<Response>
 where
@@ -30,15 +32,25 @@ where
         response.set_body(bytes);
         return Ok(response);
     }
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
-    match encoder.write_all(&bytes).and_then(|()| encoder.finish()) {
-        Ok(packed) => {
+    let packed = if bytes.len() < LARGE {
+        pack(&bytes)
+    } else {
+        let bytes = bytes.clone();
+        tokio::task::spawn_blocking(move || pack(&bytes)).await.ok().flatten()
+    };
+    match packed {
+        Some(packed) => {
             response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             response.set_body(packed);
         }
-        Err(_) => response.set_body(bytes),
+        None => response.set_body(bytes),
     }
     Ok(response)
+}
+
+fn pack(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).ok()
 }
 
 /// RFC 9110 §12.5.3: `gzip` or `*` is named and not with a weight of 0.

@@ -1,9 +1,12 @@
 //! A run with much text: read in parts, refused where it cannot be, exported whole, and never in memory at once.
 
+use std::time::Duration;
+
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::database::{Of, change_one, id_literal};
-use crate::harness::Client;
+use crate::harness::{Answer, Client};
 use crate::house::{House, on_both, run};
 use crate::outcome::zip_of;
 
@@ -88,4 +91,29 @@ async fn a_run_with_much_text_is_exported_and_not_put_together(house: &House) {
     assert!(exported["items"].as_array().unwrap().iter().eq(paged), "the export has every text");
     let peak = processes[0].peak_memory();
     assert!(peak.is_none_or(|peak| peak < 320 * MIB as u64), "{peak:?}");
+    what_is_not_fetched_is_counted(&client, &format!("/api/v1/runs/{id}/tasks")).await;
+    let other = house.tenant(&processes[0], "other").await;
+    other.get("/api/v1/runs").await.expect(200);
+}
+
+/// Pages that are asked for and not fetched fill the memory of a process no further than told, and give it back.
+async fn what_is_not_fetched_is_counted(client: &Client, path: &str) {
+    // Packed, these texts are short.
+    let ask = || client.request(Method::GET, path).header("accept-encoding", "identity").send();
+    let mut unread = Vec::new();
+    let refused = loop {
+        let answer = ask().await.unwrap();
+        if answer.status() != 200 {
+            break Answer::read(answer).await;
+        }
+        unread.push(answer);
+        assert!(unread.len() < 20, "answers of more than 256 MiB are under way");
+    };
+    refused.problem(429, "too_many_large_answers");
+    assert!(!refused.header("retry-after").is_empty());
+    assert!(unread.len() >= 4, "{}", unread.len());
+    drop(unread);
+    while ask().await.unwrap().status() != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

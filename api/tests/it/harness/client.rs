@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 
 /// A caller with an API key.
@@ -84,7 +84,11 @@ impl Client {
 impl Answer {
     /// Sends a request.
     pub(crate) async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("an answer");
+        Self::read(request.send().await.expect("an answer")).await
+    }
+
+    /// Fetches what has begun to come.
+    pub(crate) async fn read(response: Response) -> Self {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Self { status, headers, text: response.text().await.expect("a whole body") }
     }

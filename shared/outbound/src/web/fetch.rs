@@ -116,6 +116,8 @@ impl Fetch<'_> {
         // What is ours or this page's, not the site's: others are not to be told of it.
         let unknown = || Ok(Site::new(Robots::Unreachable));
         let Ok(mut place) = url.join("/robots.txt") else { return unknown() };
+        // What stands behind a host that is open to some tenants only is not for the others, even as a rule for robots.
+        let mut is_for_all = true;
         for _ in 0..=MOST_REDIRECTS {
             let Ok(turn) = self.turn_at(&place).await else { return unknown() };
             // Another page of the site may have brought it meanwhile.
@@ -128,6 +130,7 @@ impl Fetch<'_> {
             let said = if status.is_redirection() {
                 match target(&place, headers) {
                     Some(next) => {
+                        is_for_all &= self.check(&next).is_ok_and(|exempt| exempt == is_exempt);
                         place = next;
                         continue;
                     }
@@ -144,7 +147,7 @@ impl Fetch<'_> {
             } else {
                 Robots::Unreachable
             };
-            return Ok(self.robots.keep(key, said));
+            return Ok(if is_for_all { self.robots.keep(key, said) } else { Site::new(said) });
         }
         Ok(self.robots.keep(key, Robots::absent()))
     }

@@ -106,7 +106,13 @@ pub enum EventFile {
 }
 
 impl Export {
-    /// Every file, in the order of the archive. `documents`: those of the run's specification.
+    /// Leaves what the judges said, once the files are written that the export holds.
+    pub fn forget_judging(&mut self) {
+        self.judging = None;
+        self.shown_events = Vec::new();
+    }
+
+    /// Every file, in the order of the archive: first those that it holds. `documents`: those of the run's specification.
     pub fn entries(&self, documents: &[DocumentSpec]) -> Vec<Entry> {
         let entry = |name: &str, content| Entry { name: name.to_owned(), content };
         let table = |table: Table| Entry {
@@ -119,13 +125,15 @@ impl Export {
         let mut entries = vec![
             entry("README.txt", Content::Whole(Whole::Readme)),
             entry("report.html", Content::Whole(Whole::Report)),
-            entry("run.json", Content::Tasks(TaskFile::Run)),
-            entry("tasks.json", Content::Tasks(TaskFile::Tasks)),
             entry("judging.json", Content::Whole(Whole::Judging)),
-            entry("events.json", Content::Events(EventFile::Json)),
             entry("images.json", Content::Whole(Whole::Images)),
         ];
         entries.extend(Table::ALL.map(table));
+        entries.extend([
+            entry("run.json", Content::Tasks(TaskFile::Run)),
+            entry("tasks.json", Content::Tasks(TaskFile::Tasks)),
+            entry("events.json", Content::Events(EventFile::Json)),
+        ]);
         entries.retain(|entry| self.judging.is_some() || !is_of_judges(entry.content));
         let tasks = self.list(TaskFile::Run).iter().enumerate();
         let named = tasks.filter_map(|(at, task)| Some((at, answer_name(at, task)?)));

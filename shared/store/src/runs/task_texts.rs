@@ -12,6 +12,10 @@ use super::tasks::{TaskRow, read};
 use crate::column::unsigned;
 use crate::{StoreError, TenantTx};
 
+/// What counts as blank, as `str::trim` has it.
+const BLANKS: &str = "\t\n\u{b}\u{c}\r \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\u{2006}\u{2007}\u{2008}\u{2009}\
+    \u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
+
 /// How many bytes the texts of these tasks of a run have, by key; of those that are settled with one.
 pub async fn measure_texts<'a>(
     tx: &TenantTx,
@@ -47,7 +51,28 @@ pub async fn list_texts<'a>(
     keys: impl IntoIterator<Item = &'a str>,
     characters: i32,
 ) -> Result<BTreeMap<String, String>, StoreError> {
-    let text = Func::cust("substr").args([Expr::col(Column::Text), Expr::value(1), Expr::value(characters)]);
+    cut(tx, run, keys, Expr::col(Column::Text), characters).await
+}
+
+/// The same without the blanks in front: nothing of a text that is blank.
+pub async fn list_beginnings<'a>(
+    tx: &TenantTx,
+    run: RunId,
+    keys: impl IntoIterator<Item = &'a str>,
+    characters: i32,
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let text = Func::cust("ltrim").args([Expr::col(Column::Text), Expr::value(BLANKS)]);
+    cut(tx, run, keys, Expr::from(text), characters).await
+}
+
+async fn cut<'a>(
+    tx: &TenantTx,
+    run: RunId,
+    keys: impl IntoIterator<Item = &'a str>,
+    text: Expr,
+    characters: i32,
+) -> Result<BTreeMap<String, String>, StoreError> {
+    let text = Func::cust("substr").args([text, Expr::value(1), Expr::value(characters)]);
     let rows: Vec<(String, String)> = of(run, keys)
         .select_only()
         .column(Column::Key)
@@ -61,4 +86,15 @@ pub async fn list_texts<'a>(
 
 fn of<'a>(run: RunId, keys: impl IntoIterator<Item = &'a str>) -> Select<Entity> {
     Entity::find().filter(Column::RunId.eq(run.uuid())).filter(Column::Key.is_in(keys))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_are_those_that_are_trimmed() {
+        let all: String = (char::MIN..=char::MAX).filter(|letter| letter.is_whitespace()).collect();
+        assert_eq!(BLANKS, all);
+    }
 }
