@@ -16,7 +16,7 @@ async fn texts_are_measured_and_read_apart_from_their_rows(fixture: &Fixture) {
     let run = two_models();
     bench.submit(&run).await;
     bench.claim(run.id, false).await;
-    let text = "é".repeat(1_000);
+    let text = format!("{}{}", " \n\u{3000}\u{a0}".repeat(200), "é".repeat(1_000));
     let answered = TaskOutcome::Answered(StoredAnswer { text: text.clone(), ..stored(1) });
     let error =
         TaskError { class: ErrorClass::Skipped, message: "x".to_owned(), http_status: None, provider_code: None };
@@ -27,10 +27,12 @@ async fn texts_are_measured_and_read_apart_from_their_rows(fixture: &Fixture) {
     let all = [&*first, &*second, &*third];
 
     let sizes = runs::measure_texts(&tx, run.id, all).await.unwrap();
-    assert_eq!(sizes, BTreeMap::from([(first.clone(), 2_000)]), "bytes, of what has a text");
+    assert_eq!(sizes, BTreeMap::from([(first.clone(), 3_400)]), "bytes, of what has a text");
     assert_eq!(runs::measure_texts(&tx, run.id, [&*second]).await.unwrap(), BTreeMap::new());
     let cut = runs::list_texts(&tx, run.id, all, 3).await.unwrap();
-    assert_eq!(cut, BTreeMap::from([(first.clone(), "ééé".to_owned())]));
+    assert_eq!(cut, BTreeMap::from([(first.clone(), " \n\u{3000}".to_owned())]));
+    let beginnings = runs::list_beginnings(&tx, run.id, all, 3).await.unwrap();
+    assert_eq!(beginnings, BTreeMap::from([(first.clone(), "ééé".to_owned())]), "blanks in front do not count");
     let whole = runs::list_texts(&tx, run.id, [&*first], i32::MAX).await.unwrap();
     assert_eq!(whole[&first], text);
     let some = runs::list_some_tasks(&tx, run.id, [&*second, &*third]).await.unwrap();
