@@ -28,7 +28,7 @@ const MOST_OF_ONE: usize = 128 * 1024 * 1024;
 /// Bytes that go out at once.
 const PIECE: usize = 64 * 1024;
 /// How long nothing of an answer may be fetched.
-pub(crate) const STALLED: Duration = Duration::from_secs(60);
+pub(crate) const STALLED: Duration = Duration::from_mins(1);
 /// When one who has too much under way may come back, in seconds.
 const RETRY_AFTER: u64 = 5;
 
