@@ -47,12 +47,12 @@ pub(crate) async fn reserve_anew(
     let max_cost = if applying.is_empty() {
         before.spec.max_cost_usd
     } else {
-        let settled = runs::list_tasks(tx, before.id).await?;
+        let settled: BTreeSet<String> = runs::list_settled(tx, before.id).await?.into_iter().collect();
         let mut missing = stages::plan(&before.spec);
         // What rests on answers that are yet to come may be asked anew.
         let outdated: BTreeSet<String> =
-            stages::outdated(&before.spec, |key| settled.contains_key(key)).into_iter().collect();
-        let is_settled = |key: &str| settled.contains_key(key) && !outdated.contains(key);
+            stages::outdated(&before.spec, |key| settled.contains(key)).into_iter().collect();
+        let is_settled = |key: &str| settled.contains(key) && !outdated.contains(key);
         missing.retain(|task| !is_settled(task.key.as_str()));
         let reservation = reservation(caller, before.id, &before.spec, &missing, before.consumed())?;
         reserve_in(tx, &applying, reservation, &before.spec, "", now).await?;

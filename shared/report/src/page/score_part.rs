@@ -78,8 +78,8 @@ fn heat(scores: &Scores, answers: &Answers<'_>) -> Grid {
         cells: scores.criteria.iter().map(|criterion| cell(&place.candidate, criterion)).collect(),
     });
     let columns = scores.criteria.iter().map(|criterion| {
-        let weight = words::figure(criterion.weight, 2);
-        let weight = weight.trim_end_matches('0').trim_end_matches('.');
+        // As it was given: with so many digits only, a small one would be shown as none.
+        let weight = criterion.weight.to_string();
         if weight == "1" { criterion.criterion.clone() } else { format!("{} (×{weight})", criterion.criterion) }
     });
     Grid { corner: "Answer", columns: columns.collect(), rows: rows.collect() }

@@ -1,6 +1,7 @@
 //! When each call was under way, by stage and model, and what happened to the run besides.
 
 use acm2_domain::run::{Event, Run, Task};
+use acm2_domain::stages::GENERATE;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::grid::{self, Cell, Grid, GridRow};
@@ -46,25 +47,29 @@ fn span(task: &Task) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
 impl Timeline {
     /// None where no task is settled yet.
     pub(super) fn of(run: &Run, tasks: &[Task], events: &[Event]) -> Option<Self> {
+        // Answers that were taken over came in the other run's time.
+        let is_own = |task: &&Task| run.answers_of.is_none() || task.stage != GENERATE;
+        let own = tasks.iter().filter(is_own);
         let spans: Vec<(&Task, DateTime<Utc>, DateTime<Utc>)> =
-            tasks.iter().filter_map(|task| span(task).map(|(start, end)| (task, start, end))).collect();
+            own.filter_map(|task| span(task).map(|(start, end)| (task, start, end))).collect();
         let first = spans.iter().map(|(_, start, _)| *start).min()?;
         let start = run.started_at.map_or(first, |started| started.min(first));
         let last = spans.iter().map(|(.., end)| *end).max()?;
         let end = run.finished_at.or_else(|| events.last().map(|event| event.at)).map_or(last, |end| end.max(last));
         let since = |at: DateTime<Utc>| (at - start).num_milliseconds() as f64;
         let scale = Scale::new(0.0, since(end).max(1.0));
-        let mut lanes: Vec<(Lane, DateTime<Utc>, DateTime<Utc>)> = Vec::new();
+        let mut lanes: Vec<(Lane, usize, DateTime<Utc>, DateTime<Utc>)> = Vec::new();
         for (at, (task, from, to)) in spans.iter().enumerate() {
             let stage = &*task.stage;
             let found = lanes.iter().position(|(lane, ..)| lane.stage == stage && lane.model == task.model);
             let index = found.unwrap_or_else(|| {
                 let lane =
                     Lane { stage: stage.to_owned(), model: task.model.clone(), said: String::new(), bars: Vec::new() };
-                lanes.push((lane, *from, *to));
+                lanes.push((lane, 0, *from, *to));
                 lanes.len() - 1
             });
-            let Some((lane, first, last)) = lanes.get_mut(index) else { continue };
+            let Some((lane, calls, first, last)) = lanes.get_mut(index) else { continue };
+            *calls += 1;
             (*first, *last) = ((*first).min(*from), (*last).max(*to));
             if at < MOST_BARS {
                 let (left, right) = (scale.at(since(*from)), scale.at(since(*to)));
@@ -73,10 +78,9 @@ impl Timeline {
                 lane.bars.push((place(left), place(width), words::status(task.status)));
             }
         }
-        let said = |(mut lane, first, last): (Lane, DateTime<Utc>, DateTime<Utc>)| {
+        let said = |(mut lane, calls, first, last): (Lane, usize, DateTime<Utc>, DateTime<Utc>)| {
             let (from, to) = (words::duration(first - start), words::duration(last - start));
-            lane.said =
-                format!("{} {}, {from} to {to}", lane.bars.len(), if lane.bars.len() == 1 { "call" } else { "calls" });
+            lane.said = format!("{calls} {}, {from} to {to}", if calls == 1 { "call" } else { "calls" });
             lane
         };
         let middle = TimeDelta::milliseconds((end - start).num_milliseconds() / 2);

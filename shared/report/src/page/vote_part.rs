@@ -1,5 +1,7 @@
 //! Votes on the page: the leaderboard by Bradley–Terry, the matrix of pairs, and the judges.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use acm2_domain::judged::{PairRecord, VotePlace, Votes};
 
 use super::board::{self, Board, BoardRow, Plot};
@@ -80,18 +82,27 @@ fn leaderboard(votes: &Votes, answers: &Answers<'_>) -> Board {
 
 /// In each cell how the answer of the row did against that of the column: wins, losses and, behind them, ties.
 fn matrix(votes: &Votes, answers: &Answers<'_>) -> Grid {
-    let compared: Vec<&str> =
-        answers.keys().filter(|key| votes.pairs.iter().any(|pair| pair.left == *key || pair.right == *key)).collect();
+    let both_ways = votes.pairs.iter().flat_map(|pair| {
+        let [left, right] = [&pair.left, &pair.right].map(String::as_str);
+        [
+            ((left, right), (pair.left_wins, pair.right_wins, pair)),
+            ((right, left), (pair.right_wins, pair.left_wins, pair)),
+        ]
+    });
+    let records: BTreeMap<(&str, &str), (usize, usize, &PairRecord)> = both_ways.collect();
+    let seen: BTreeSet<&str> = records.keys().map(|(row, _)| *row).collect();
+    let compared: Vec<&str> = answers.keys().filter(|key| seen.contains(key)).collect();
     let cell = |row: &str, column: &str| {
-        let found = votes.pairs.iter().find_map(|pair| seen(pair, row, column));
-        let Some((wins, losses, pair)) = found else { return Cell::plain(if row == column { "" } else { NONE }) };
+        let Some((wins, losses, pair)) = records.get(&(row, column)) else {
+            return Cell::plain(if row == column { "" } else { NONE });
+        };
         let decided = wins + losses + pair.ties;
         let ties = if pair.ties > 0 { format!("\u{a0}({})", pair.ties) } else { String::new() };
         let text = format!("{wins}–{losses}{ties}");
         let mut cell = if decided == 0 {
             Cell::plain(NONE)
         } else {
-            Cell::heat(text, (wins as f64 + pair.ties as f64 / 2.0) / decided as f64)
+            Cell::heat(text, (*wins as f64 + pair.ties as f64 / 2.0) / decided as f64)
         };
         if pair.missing > 0 {
             cell.small = format!("{} missing", pair.missing);
@@ -105,15 +116,6 @@ fn matrix(votes: &Votes, answers: &Answers<'_>) -> Grid {
     });
     let columns = compared.iter().map(|key| answers.number(key).to_string()).collect();
     Grid { corner: "Row against column", columns, rows: rows.collect() }
-}
-
-/// Wins and losses of `row` against `column`, if this is their pair.
-fn seen<'a>(pair: &'a PairRecord, row: &str, column: &str) -> Option<(usize, usize, &'a PairRecord)> {
-    match (pair.left == row && pair.right == column, pair.left == column && pair.right == row) {
-        (true, _) => Some((pair.left_wins, pair.right_wins, pair)),
-        (_, true) => Some((pair.right_wins, pair.left_wins, pair)),
-        _ => None,
-    }
 }
 
 fn judges(votes: &Votes) -> Grid {

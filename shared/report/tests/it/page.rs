@@ -1,6 +1,7 @@
 //! The page is legible and harmless.
 
 use acm2_report::page::render;
+use chrono::TimeDelta;
 
 use crate::sample::{ATTRIBUTE, FORMULA, SCRIPT, export, reported};
 
@@ -75,4 +76,17 @@ fn a_run_without_judges_and_without_answers_has_a_page_too() {
     export.shown_events.clear();
     let page = render(reported(&export)).unwrap();
     assert!(page.contains("Cost by model and stage") && !page.contains("<h2>Timeline"));
+}
+
+#[test]
+fn answers_that_were_taken_over_are_not_on_the_timeline() {
+    let mut export = export();
+    let of_judges = "calls, 8.0 s to ";
+    assert!(render(reported(&export)).unwrap().contains(of_judges));
+    for task in export.tasks.iter_mut().filter(|task| task.stage == "generate") {
+        task.finished_at = task.finished_at.map(|at| at - TimeDelta::days(7));
+    }
+    assert!(!render(reported(&export)).unwrap().contains(of_judges), "a week of nothing");
+    export.run.answers_of = Some(export.run.id);
+    assert!(render(reported(&export)).unwrap().contains(of_judges));
 }
