@@ -62,7 +62,7 @@ pub(super) struct Preset {
     /// What a run starts from, as it was stored; null in lists.
     #[oai(skip_serializing_if_is_none)]
     pub spec: Option<KeptSpec>,
-    /// Whether a run could be started from it at this moment with nothing added; null in lists.
+    /// Whether a run from it with nothing added could do at this moment all that it asks for; null in lists.
     #[oai(skip_serializing_if_is_none)]
     pub runnable: Option<bool>,
     /// What stands in the way, with its place in `spec`, 20 at most; null in lists.

@@ -32,7 +32,7 @@ pub(super) struct Presets;
 impl Presets {
     /// Make a preset.
     ///
-    /// Needs the scope `library:write`. What is kept need not be complete: the answer says whether a run could be started from it
+    /// Needs the scope `library:write`. What is kept need not be complete: the answer says whether a run from it could do all that it asks for
     /// and what is missing. Start one with `preset_id` in a submission.
     #[oai(path = "/presets", method = "post", operation_id = "presets.create")]
     async fn create(
