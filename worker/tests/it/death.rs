@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use acm2_domain::call::ErrorClass;
 use acm2_domain::ids::WorkerId;
 use acm2_domain::money::Usd;
+use acm2_domain::run::machine::Command;
 use acm2_domain::run::{EventType, RunStatus};
 use acm2_domain::timing::Timing;
 use serde_json::json;
 
 use crate::back_ends::BackEnds;
 use crate::house::{House, eventually, on_both};
+use crate::judging::charged;
 use crate::outcomes::events_have_no_gap;
 use crate::process::{Start, Worker};
 
@@ -18,6 +21,8 @@ on_both!(
     a_run_is_not_stolen_from_a_worker_that_lives,
     an_answer_of_a_worker_that_lost_the_run_is_used,
     an_answer_that_comes_after_the_next_claim_is_used_too,
+    an_answer_that_a_filter_took_is_not_asked_for_again_after_a_loss,
+    a_judge_that_failed_twice_is_not_asked_again_after_a_loss,
 );
 
 async fn a_dead_workers_run_is_taken_over_and_nothing_answered_is_asked_again(house: &House) {
@@ -88,6 +93,51 @@ async fn an_answer_of_a_worker_that_lost_the_run_is_used(house: &House) {
     assert_eq!((view.cost_usd, view.in_doubt_usd), (task.cost_usd, Some(Usd::ZERO)));
     let completed = account.events(run).await.into_iter().find(|event| event.event_type == EventType::TaskCompleted);
     assert_eq!(completed.unwrap().data["late"], true);
+    events_have_no_gap(&account, run).await;
+}
+
+async fn an_answer_that_a_filter_took_is_not_asked_for_again_after_a_loss(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    let model = "filter+slow-2500ms";
+    let run = account.submit(json!({"prompt": "hi", "models": [format!("sandbox/{model}")]})).await;
+    house.called(model).await;
+    account.steal(run).await;
+
+    let view = account.ended(run).await;
+    assert_eq!((view.status, house.calls()), (RunStatus::Failed, 1));
+    assert_eq!(view.missing.as_ref().unwrap()[0].class, Some(ErrorClass::UnusableAnswer));
+    let attempts = account.attempts(run).await;
+    let told: Vec<_> = attempts.iter().map(|attempt| (&*attempt.status, attempt.error_class)).collect();
+    assert_eq!(told, [("failed", Some(ErrorClass::UnusableAnswer))]);
+    assert!(attempts[0].cost > Some(Usd::ZERO), "{attempts:?}");
+    assert_eq!((view.cost_usd, view.in_doubt_usd), (attempts[0].cost, Some(Usd::ZERO)));
+    let failed = account.events(run).await.into_iter().find(|event| event.event_type == EventType::TaskFailed).unwrap();
+    assert_eq!((&failed.data["late"], &failed.data["cost_usd"]), (&json!(true), &json!(attempts[0].cost)));
+    events_have_no_gap(&account, run).await;
+    // Whoever asks for another try gets one.
+    account.command(run, Command::Retry).await;
+    account.ended(run).await;
+    assert_eq!(house.calls(), 2);
+}
+
+async fn a_judge_that_failed_twice_is_not_asked_again_after_a_loss(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    let judge = "judge-malformed+slow-2500ms";
+    let evaluate = json!({"judges": [format!("sandbox/{judge}")]});
+    let run =
+        account.submit(json!({"prompt": "hi", "models": ["sandbox/echo"], "stages": {"evaluate": evaluate}})).await;
+    eventually("it is asked once more", async || house.calls_of(judge).len() == 2).await;
+    account.steal(run).await;
+
+    let view = account.ended(run).await;
+    assert_eq!((view.status, house.calls_of(judge).len()), (RunStatus::CompletedWithErrors, 2));
+    let judged = |key: &str| key.starts_with("evaluate");
+    let attempts = account.attempts(run).await.into_iter().filter(|attempt| judged(&attempt.task_key));
+    let told: Vec<_> = attempts.map(|attempt| (attempt.status, attempt.error_class)).collect();
+    assert_eq!(told, vec![("failed".to_owned(), Some(ErrorClass::UnusableAnswer)); 2]);
+    assert_eq!(view.cost_usd, Some(charged(house, &account, run).await));
     events_have_no_gap(&account, run).await;
 }
 
