@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use acm2_domain::call::ErrorClass;
-use acm2_domain::ids::WorkerId;
+use acm2_domain::ids::{ApiKeyId, ConversationId, WorkerId};
 use acm2_domain::money::Usd;
 use acm2_domain::run::machine::Command;
-use acm2_domain::run::{EventType, RunStatus};
+use acm2_domain::run::{EventType, NewRun, RunSpec, RunStatus};
 use acm2_domain::timing::Timing;
+use acm2_store::conversations::{self, NewConversation, UNTITLED};
 use serde_json::json;
 
 use crate::back_ends::BackEnds;
-use crate::house::{House, eventually, on_both};
+use crate::house::{House, eventually, now, on_both};
 use crate::judging::charged;
 use crate::outcomes::events_have_no_gap;
 use crate::process::{Start, Worker};
@@ -23,6 +24,7 @@ on_both!(
     an_answer_that_comes_after_the_next_claim_is_used_too,
     an_answer_that_a_filter_took_is_not_asked_for_again_after_a_loss,
     a_judge_that_failed_twice_is_not_asked_again_after_a_loss,
+    a_worker_that_dies_before_the_title_leaves_it_to_the_next,
 );
 
 async fn a_dead_workers_run_is_taken_over_and_nothing_answered_is_asked_again(house: &House) {
@@ -173,6 +175,42 @@ async fn an_answer_that_comes_after_the_next_claim_is_used_too(house: &House) {
     assert_eq!(view.status, RunStatus::Completed);
     assert_eq!((house.calls_of("slow-6s").len(), slow.attempts_of(run, 0).await), (1, vec!["late".to_owned()]));
     other.ended(blocking).await;
+}
+
+/// The last text is there, and the title waits for the one permit, which another tenant's call holds.
+async fn a_worker_that_dies_before_the_title_leaves_it_to_the_next(house: &House) {
+    let mut start = Start::of(house);
+    start.permits.calls = 1;
+    let first = Worker::start(house, start);
+    let account = house.account_with_key().await;
+    let id = ConversationId::generate();
+    let new = NewConversation { id, api_key: ApiKeyId::generate(), title: UNTITLED.to_owned() };
+    let tx = account.begin().await;
+    conversations::insert(&tx, new, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let body =
+        json!({"prompt": "hi", "models": ["sandbox/slow-2500ms"], "stages": {"title": {"model": "sandbox/fast"}}});
+    let spec = serde_json::from_value::<NewRun>(body).unwrap().compile(&house.prices).unwrap();
+    let (run, job) = account.record_spec(RunSpec { conversation: Some(id), ..spec }, &[]).await;
+    account.push(job).await;
+    house.called("slow-2500ms").await;
+    let other = house.account_with_key().await;
+    other.submit(json!({"prompt": "hi", "models": ["sandbox/slow-4s"]})).await;
+    house.called("slow-4s").await;
+    eventually("the text is written down", async || account.row(run).await.tasks_completed == 1).await;
+    first.kill();
+    assert_eq!((account.attempts(run).await.len(), house.calls_of("fast").len()), (1, 0), "no title is asked for yet");
+
+    let _second = house.worker();
+    let view = account.ended(run).await;
+    assert_eq!((view.status, account.row(run).await.claim), (RunStatus::Completed, 2));
+    assert_eq!((house.calls_of("slow-2500ms").len(), house.calls_of("fast").len()), (1, 1));
+    let attempts = account.attempts(run).await;
+    assert!(attempts.len() == 2 && attempts.iter().all(|attempt| attempt.status == "answered"), "{attempts:?}");
+    let conversation = conversations::get(&account.begin().await, None, id).await.unwrap();
+    let given = "Echo: Give the task below a title of three to five words,…";
+    assert_eq!((&*conversation.title, conversation.last_message), (given, 2));
+    events_have_no_gap(&account, run).await;
 }
 
 /// The one process of a data folder dies and is started again, with an empty queue and the same id.
