@@ -18,6 +18,8 @@ use crate::problem::Failure;
 const NAMES: [&str; 3] = ["application/yaml", "application/x-yaml", "text/yaml"];
 /// A document that people write is far smaller.
 const MAX_BYTES: usize = 256 * 1024;
+/// Brackets that may be open at once, and signs of a list or a key that may begin a line: the parser takes time by the square of them.
+const MOST_OPEN: usize = 200;
 
 /// A body that is JSON or YAML.
 #[derive(Debug)]
@@ -80,6 +82,9 @@ fn parse(bytes: &[u8]) -> Result<Value, Error> {
         return Err(malformed(&format!("has more than {MAX_BYTES} bytes")));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| malformed("is not UTF-8"))?;
+    if let Some(line) = deep_line(text) {
+        return Err(malformed(&format!("nests too deeply in line {line}")));
+    }
     json::parse_with(bytes.len(), |node| node.read(yaml_serde::Deserializer::from_str(text))).map_err(|refusal| {
         match refusal {
             json::Refusal::Duplicates(places) => Error::invalid(places),
@@ -92,6 +97,29 @@ fn parse(bytes: &[u8]) -> Result<Value, Error> {
             },
         }
     })
+}
+
+/// The line in which a text nests far deeper than is read, counted from 1. Brackets in quotes count too: who opens so many more than
+/// are closed has no text that people read.
+fn deep_line(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    for (line, number) in text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).zip(1..) {
+        let begins = line.chars().take_while(|sign| matches!(sign, '-' | '?' | ':') || sign.is_whitespace());
+        if begins.filter(|sign| !sign.is_whitespace()).nth(MOST_OPEN).is_some() {
+            return Some(number);
+        }
+        for sign in line.chars() {
+            match sign {
+                '[' | '{' => open += 1,
+                ']' | '}' => open = open.saturating_sub(1),
+                _ => {}
+            }
+            if open > MOST_OPEN {
+                return Some(number);
+            }
+        }
+    }
+    None
 }
 
 /// Reads a YAML text, for tests.
@@ -131,6 +159,32 @@ mod tests {
         assert_eq!(parse(b"a: 1\nb: 2\na: 3\n").unwrap_err().fields[0].pointer, "/a");
         assert!(detail(&"[".repeat(100_000)).contains("YAML") || detail(&"[".repeat(100_000)).contains("deep"));
         assert!(detail(&"x".repeat(MAX_BYTES + 1)).contains("bytes"));
+    }
+
+    #[test]
+    fn what_nests_deeply_is_refused_before_it_costs_time() {
+        let fill = |part: &str| part.repeat(MAX_BYTES / part.len());
+        let halves = |open: &str, close: &str| format!("{}{}", open.repeat(100_000), close.repeat(100_000));
+        let deeper: String = (0..700).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+        for deep in [fill("["), fill("{"), fill("- "), fill("? "), fill("-\t"), fill("{a: ["), halves("[", "]"), deeper]
+        {
+            assert!(detail(&deep).contains("deep") || detail(&deep).contains("YAML"), "{}", detail(&deep));
+        }
+        for wide in [
+            fill("[],"),
+            fill("- []\n"),
+            fill("a: {}\n"),
+            fill("!!str "),
+            fill("&a "),
+            fill("\"\\n\" "),
+            fill("- - - -\n"),
+        ] {
+            let _ = parse(wide.as_bytes());
+        }
+        let rule = format!("{}\nname: a\n", "-".repeat(3));
+        assert!(
+            parse(rule.as_bytes()).is_ok() && parse(format!("a: |\n  {}\n", "[x] ".repeat(500)).as_bytes()).is_ok()
+        );
     }
 
     #[test]

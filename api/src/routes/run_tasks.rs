@@ -107,7 +107,7 @@ async fn list(caller: &Caller, run: RunId, page: TaskPage) -> Result<TaskList, F
     let sizes = runs::measure_texts(&tx, run, asked.iter().map(|task| task.key.as_str())).await?;
     let shown = &asked[..count_within(asked, &sizes, MOST_BYTES)];
     let mut tasks = runs::list_some_tasks(&tx, run, shown.iter().map(|task| task.key.as_str())).await?;
-    runs::add_unusable(&tx, run, &mut tasks).await?;
+    runs::add_other_costs(&tx, run, &mut tasks).await?;
     tx.commit().await?;
     let next = page.from.saturating_add(shown.len());
     let next_cursor = (next < plan.len()).then(|| encode(u32::try_from(next).unwrap_or(u32::MAX)));

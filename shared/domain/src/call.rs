@@ -113,17 +113,21 @@ impl Call {
         CallSize { bytes: said.bytes + schema, ..said }
     }
 
-    /// What is wrong with an answer, if it cannot be used: it is not what was expected, or nothing was said because the provider
-    /// took it away or the model declined. An image that a filter has taken is an answer without one.
+    /// What is wrong with an answer, if it cannot be used: it is not what was expected, or nothing was said. An image that a filter
+    /// has taken is an answer without one.
     pub fn defect_of(&self, text: &str, finish_reason: FinishReason) -> Option<Defect> {
         match &self.expects {
             Some(expected) => expected.check(text).err(),
             None if self.image.is_some() || !text.trim().is_empty() => None,
-            None => match finish_reason {
-                FinishReason::ContentFilter => Some(Defect("the provider's filter left nothing of it".to_owned())),
-                FinishReason::Refusal => Some(Defect("the model declined without a word".to_owned())),
-                FinishReason::Stop | FinishReason::Length | FinishReason::Other => None,
-            },
+            None => {
+                let why = match finish_reason {
+                    FinishReason::ContentFilter => "the provider's filter left nothing of it",
+                    FinishReason::Refusal => "the model declined without a word",
+                    FinishReason::Length => "its output tokens were spent before it said anything",
+                    FinishReason::Stop | FinishReason::Other => "the model said nothing",
+                };
+                Some(Defect(why.to_owned()))
+            }
         }
     }
 
@@ -370,11 +374,9 @@ mod tests {
             image: None,
         };
         let has_defect = |text: &str, reason| call.defect_of(text, reason).is_some();
-        for taken in [FinishReason::ContentFilter, FinishReason::Refusal] {
-            assert!(has_defect("", taken) && has_defect(" \n", taken) && !has_defect("I must not.", taken));
-        }
-        for said in [FinishReason::Stop, FinishReason::Length, FinishReason::Other] {
-            assert!(!has_defect("", said));
+        let reasons = [FinishReason::ContentFilter, FinishReason::Refusal, FinishReason::Stop, FinishReason::Length];
+        for reason in reasons.into_iter().chain([FinishReason::Other]) {
+            assert!(has_defect("", reason) && has_defect(" \n", reason) && !has_defect("I must not.", reason));
         }
         // What a judge must say is looked at whatever the reason.
         let judge = Call { expects: Some(Expectation::Preference), ..call };

@@ -82,7 +82,7 @@ pub struct Task {
     /// Tokens, where the provider told them.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub usage: Option<Usage>,
-    /// What the task cost: its answer, and answers that could not be used; null where unknown, or where nothing was paid.
+    /// What the task cost: its answer, and others that came for it, which could not be used or which a retry took away; null where unknown, or where nothing was paid.
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub cost_usd: Option<Usd>,
     /// How the cost is known.

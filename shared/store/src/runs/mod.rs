@@ -50,7 +50,7 @@ pub use skip::{Skipped, Unskippable, list_skipped, skip};
 pub use submit::{NewRunRow, insert, insert_all_unless_bound, insert_unless_bound};
 pub use task_texts::{list_beginnings, list_some_tasks, list_texts, measure_texts};
 pub use tasks::{
-    NewTask, TaskOutcome, TaskRow, add_unusable, find_task, forget_task, insert_task, insert_tasks, list_results,
+    NewTask, TaskOutcome, TaskRow, add_other_costs, find_task, forget_task, insert_task, insert_tasks, list_results,
     list_settled, list_tasks, list_tasks_without_texts,
 };
 pub use view::{assemble, assemble_tasks};

@@ -36,8 +36,9 @@ pub struct TaskRow {
     pub outcome: TaskOutcome,
     /// How many attempts were made.
     pub attempts: u32,
-    /// What answers cost that could not be used, where that was looked up (`add_unusable`); `None` where it is not known.
-    pub unusable_cost: Option<Usd>,
+    /// What other answers of it cost that came besides the one that stands, where that was looked up (`add_other_costs`): those that
+    /// could not be used, and those that a retry took away. `None` where it is not known.
+    pub other_cost: Option<Usd>,
     /// When it was settled.
     pub finished_at: DateTime<Utc>,
 }
@@ -162,8 +163,8 @@ pub(super) async fn has_answer(tx: &TenantTx, run: &RunRow) -> Result<bool, Stor
 pub async fn list_results(tx: &TenantTx, run: &RunRow) -> Result<BTreeMap<String, TaskRow>, StoreError> {
     if run.spec.has_answers_alone() {
         let mut tasks = list_tasks(tx, run.id).await?;
-        if tasks.values().any(may_have_unusable) {
-            add_unusable(tx, run.id, &mut tasks).await?;
+        if tasks.values().any(may_have_others) {
+            add_other_costs(tx, run.id, &mut tasks).await?;
         }
         return Ok(tasks);
     }
@@ -173,14 +174,14 @@ pub async fn list_results(tx: &TenantTx, run: &RunRow) -> Result<BTreeMap<String
         .case(Expr::col(Column::Key).is_in(results), Expr::col(Column::Text))
         .finally(Option::<String>::None);
     let mut tasks = list_with(tx, run.id, text.into()).await?;
-    add_unusable(tx, run.id, &mut tasks).await?;
+    add_other_costs(tx, run.id, &mut tasks).await?;
     Ok(tasks)
 }
 
 /// The settled tasks of a run without any text: one that has an answer has an empty one.
 pub async fn list_tasks_without_texts(tx: &TenantTx, run: RunId) -> Result<BTreeMap<String, TaskRow>, StoreError> {
     let mut tasks = list_with(tx, run, Expr::value(Option::<String>::None)).await?;
-    add_unusable(tx, run, &mut tasks).await?;
+    add_other_costs(tx, run, &mut tasks).await?;
     Ok(tasks)
 }
 
@@ -196,18 +197,26 @@ async fn list_with(tx: &TenantTx, run: RunId, text: Expr) -> Result<BTreeMap<Str
     rows.into_iter().map(|row| Ok((row.key.clone(), read(row)?))).collect()
 }
 
-/// Whether an answer of it may have come that could not be used.
-fn may_have_unusable(task: &TaskRow) -> bool {
+/// Whether other answers of it may have come than the one that stands.
+fn may_have_others(task: &TaskRow) -> bool {
     // One that failed by a retry, or was skipped then, counts its last attempts alone.
     task.attempts > 1 || matches!(task.outcome, TaskOutcome::Failed(_))
 }
 
-/// Adds what answers cost that could not be used.
-pub async fn add_unusable(tx: &TenantTx, run: RunId, tasks: &mut BTreeMap<String, TaskRow>) -> Result<(), StoreError> {
-    for (key, cost) in super::attempts::list_unusable(tx, run).await? {
-        if let Some(task) = tasks.get_mut(&key) {
-            task.unusable_cost = task.unusable_cost.zip(cost).map(|(sum, cost)| sum + cost);
-        }
+/// Adds what other answers of tasks cost than those that stand.
+pub async fn add_other_costs(
+    tx: &TenantTx,
+    run: RunId,
+    tasks: &mut BTreeMap<String, TaskRow>,
+) -> Result<(), StoreError> {
+    for costs in super::attempts::list_costs(tx, run).await? {
+        let Some(task) = tasks.get_mut(&costs.task_key) else { continue };
+        let (own, own_unknown) = match &task.outcome {
+            TaskOutcome::Answered(answer) => (answer.cost.unwrap_or(Usd::ZERO), u64::from(answer.cost.is_none())),
+            TaskOutcome::Failed(_) => (Usd::ZERO, 0),
+        };
+        let others = Ord::max(costs.known.pico().saturating_sub(own.pico()), 0);
+        task.other_cost = (costs.unknown <= own_unknown).then(|| Usd::from_pico(others));
     }
     Ok(())
 }
@@ -250,7 +259,7 @@ pub(super) fn read(row: Model) -> Result<TaskRow, StoreError> {
     Ok(TaskRow {
         outcome,
         attempts: u32::try_from(row.attempts).unwrap_or(0),
-        unusable_cost: Some(Usd::ZERO),
+        other_cost: Some(Usd::ZERO),
         finished_at: row.finished_at,
     })
 }

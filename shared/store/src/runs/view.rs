@@ -96,7 +96,7 @@ fn task(run: &RunRow, planned: &PlannedTask<'_>, settled: Option<&TaskRow>) -> T
         error: None,
         finished_at: settled.map(|settled| settled.finished_at),
     };
-    let unusable_cost = settled.and_then(|settled| settled.unusable_cost);
+    let other_cost = settled.and_then(|settled| settled.other_cost);
     match settled.map(|settled| &settled.outcome) {
         Some(TaskOutcome::Answered(answer)) => {
             task.status = TaskStatus::Completed;
@@ -104,7 +104,7 @@ fn task(run: &RunRow, planned: &PlannedTask<'_>, settled: Option<&TaskRow>) -> T
             task.artifacts = answer.artifacts.iter().map(|artifact| artifact.seen(run.id)).collect();
             task.finish_reason = Some(answer.finish_reason);
             task.usage = answer.usage;
-            task.cost_usd = answer.cost.zip(unusable_cost).map(|(cost, unusable)| cost + unusable);
+            task.cost_usd = answer.cost.zip(other_cost).map(|(cost, others)| cost + others);
             task.cost_source = Some(answer.cost_source);
             task.latency_ms = Some(answer.latency_ms);
             task.provider_model.clone_from(&answer.provider_model);
@@ -113,7 +113,7 @@ fn task(run: &RunRow, planned: &PlannedTask<'_>, settled: Option<&TaskRow>) -> T
         Some(TaskOutcome::Failed(error)) => {
             task.status = if error.class == ErrorClass::Skipped { TaskStatus::Skipped } else { TaskStatus::Failed };
             task.error = Some(error.clone());
-            task.cost_usd = unusable_cost.filter(|cost| *cost > Usd::ZERO);
+            task.cost_usd = other_cost.filter(|cost| *cost > Usd::ZERO);
         }
         None if run.status == RunStatus::Cancelled => {
             task.status = TaskStatus::Cancelled;
