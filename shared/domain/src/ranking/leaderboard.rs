@@ -5,11 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::bradley_terry::Ratings;
 use super::means::CandidateMean;
 use super::positions::Position;
-use super::summary::ENOUGH;
+use super::summary::{ENOUGH, SAME};
 use super::{Candidate, Interval};
-
-/// Values that differ by less than this are equal: differences of that size come from the order of sums.
-pub const SAME: f64 = 1e-9;
 
 /// What an answer has to show.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -161,3 +161,20 @@ fn judgements_that_contradict_each_other_are_refused() {
     assert_eq!(Judging::of(&judgements, Detail::ALL), Err(Invalid::DuplicateVote));
     assert_eq!(winner(&judgements), None);
 }
+
+#[test]
+fn few_equal_sheets_call_nothing_also_where_their_mean_is_no_round_number() {
+    let names = ["a", "b", "c", "d", "e"];
+    let sum_of = |scores: [u8; 5]| names.into_iter().zip(scores).collect::<Vec<_>>();
+    let mut judgements = panel();
+    (judgements.pairwise, judgements.review) = (None, None);
+    let scores = judgements.evaluate.as_mut().unwrap();
+    scores.criteria = criteria(&names.map(|name| (name, 1.0)));
+    // All sheets of the first answer sum to 19, all of the second to 16: 3.8 and 3.2, which three times over are not themselves.
+    scores.given = (0..3)
+        .flat_map(|judge| [sheet(0, judge, 1, &sum_of([3, 4, 4, 4, 4])), sheet(1, judge, 1, &sum_of([3, 3, 3, 3, 4]))])
+        .collect();
+    let judging = view(&judgements);
+    assert_eq!(judging.winner.map(|winner| (winner.call, winner.contenders)), Some((Call::TooFew, vec![key(1)])));
+    assert_eq!(judging.evaluate.unwrap().leaderboard[0].score.unwrap().sd, Some(0.0));
+}
