@@ -5,7 +5,7 @@
 use super::lane::Lane;
 use super::planned::PlannedTask;
 use super::research::Work;
-use super::subject::{Draft, Subject};
+use super::subject::{Draft, Find, Subject};
 use crate::journal::{Stopped, TaskKey};
 use crate::ranking::Candidate;
 use crate::run::{ModelSpec, RunSpec};
@@ -30,6 +30,12 @@ pub(super) fn drafts(spec: &RunSpec, subject: Subject) -> Vec<Draft<'_>> {
         tag: format!("m{index}.{iteration}"),
     };
     numbered.map(draft).collect()
+}
+
+/// Those of them that have been written.
+pub(super) fn written(spec: &RunSpec, subject: Subject, find: Find<'_>) -> Vec<Candidate> {
+    let is_written = |draft: &Draft<'_>| find(&draft.key, None).is_some();
+    drafts(spec, subject).into_iter().filter(is_written).map(|draft| draft.candidate).collect()
 }
 
 /// How many answers compete for a subject.

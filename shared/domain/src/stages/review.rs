@@ -193,6 +193,7 @@ impl Stage for Review {
         let given = |reviewed: Reviewed| GivenRanking { ranking: reviewed.ranking, task_key: reviewed.key.to_string() };
         judgements.review = Some(RankingJudgements {
             reviewers: self.reviewers.iter().map(ModelSpec::full_name).collect(),
+            competing: generate::written(spec, subject, find),
             given: self.reviews(spec, subject, find).into_iter().map(given).collect(),
         });
     }
