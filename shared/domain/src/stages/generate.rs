@@ -38,6 +38,12 @@ pub(super) fn written(spec: &RunSpec, subject: Subject, find: Find<'_>) -> Vec<C
     drafts(spec, subject).into_iter().filter(is_written).map(|draft| draft.candidate).collect()
 }
 
+/// These of them, in this order.
+pub(super) fn these<'a>(spec: &'a RunSpec, subject: Subject, candidates: &[Candidate]) -> Vec<Draft<'a>> {
+    let drafts = drafts(spec, subject);
+    candidates.iter().filter_map(|candidate| drafts.get(candidate.0 as usize).cloned()).collect()
+}
+
 /// How many answers compete for a subject.
 pub(super) fn drafts_count(spec: &RunSpec) -> usize {
     spec.models.len().saturating_mul(spec.iterations as usize)
