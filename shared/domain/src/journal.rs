@@ -66,6 +66,9 @@ pub enum TaskFailure {
 /// A text that several calls carry.
 pub type SharedText = Arc<dyn AsRef<str> + Send + Sync>;
 
+/// [`Journal::find`] by itself.
+pub type Finder = Arc<dyn Fn(&TaskKey, Option<ContentHash>) -> Option<Result<TaskAnswer, TaskFailure>> + Send + Sync>;
+
 /// One of the places of a run's `concurrency`; dropping it frees it.
 pub type Place = Box<dyn Any + Send + Sync>;
 
@@ -77,6 +80,9 @@ pub trait Journal: Send + Sync {
 
     /// How the task was settled, if it was. Nothing is called. `question`: an answer to another one is left aside (`Call::question`).
     fn find(&self, key: &TaskKey, question: Option<ContentHash>) -> Option<Result<TaskAnswer, TaskFailure>>;
+
+    /// The same for whoever looks tasks up elsewhere ([`Self::compute`]).
+    fn finder(&self) -> Finder;
 
     /// Waits until one of the run's places is free. Whoever waits for a text must not hold one.
     fn place(&self) -> BoxFuture<'_, Result<Place, Stopped>>;

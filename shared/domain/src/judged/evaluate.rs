@@ -119,7 +119,7 @@ impl Scores {
         detail: Detail,
     ) -> (Self, Leaderboard) {
         let means = means::by_candidate(table, weights);
-        let board = Leaderboard::by_mean(&means);
+        let board = Leaderboard::by_mean(&means).among(&judgements.competing);
         let (sheets, sheets_left_out) = detail.cut(sheets(judgements, names, detail));
         let scores = Self {
             coverage: Coverage::of(table.given().count(), table.missing(), "scores"),

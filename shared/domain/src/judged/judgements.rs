@@ -48,6 +48,8 @@ pub struct ScoreJudgements {
     pub judges: Vec<String>,
     /// What they score, by position, with weights.
     pub criteria: Vec<Criterion>,
+    /// The answers that are there to be scored, in any order: one that has no score may be the best for all one can say.
+    pub competing: Vec<Candidate>,
     /// One entry for each task that was to be, in any order.
     pub given: Vec<GivenScores>,
 }
@@ -74,6 +76,8 @@ pub struct VoteJudgements {
     pub judges: Vec<String>,
     /// In how many orders each pair was shown.
     pub orders: Orders,
+    /// The texts that are there to be compared, also those that no judge may be asked about, in any order.
+    pub competing: Vec<Candidate>,
     /// One entry for each vote that could be asked for, in any order.
     pub given: Vec<GivenVote>,
     /// Votes that could not be asked for, because a text that they are about is missing.
@@ -98,6 +102,8 @@ pub struct GivenVote {
 pub struct RankingJudgements {
     /// `provider/model` of each reviewer, by position.
     pub reviewers: Vec<String>,
+    /// The answers that are there to be ranked, in any order.
+    pub competing: Vec<Candidate>,
     /// One entry for each task that was to be, in any order.
     pub given: Vec<GivenRanking>,
 }

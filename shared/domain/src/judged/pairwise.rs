@@ -144,7 +144,7 @@ impl Votes {
     ) -> (Self, Leaderboard) {
         let options = Options::default();
         let ratings = bradley_terry::rate(table, &options);
-        let board = Leaderboard::by_votes(&ratings);
+        let board = Leaderboard::by_votes(&ratings).among(&judgements.competing);
         let (votes, votes_left_out) = detail.cut(votes(judgements, names, detail));
         let missing = table.missing_votes();
         let missing_verdicts = table.missing_verdicts();

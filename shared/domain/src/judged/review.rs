@@ -78,7 +78,7 @@ impl Reviews {
         detail: Detail,
     ) -> (Self, Leaderboard) {
         let positions = positions::of(table);
-        let board = Leaderboard::by_review(&positions);
+        let board = Leaderboard::by_review(&positions).among(&judgements.competing);
         let row = |position: &positions::Position, rank| ReviewPlace {
             rank,
             candidate: names.candidate(position.candidate),

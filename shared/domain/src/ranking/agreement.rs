@@ -9,6 +9,7 @@ use super::cohen::{self, Kappa};
 use super::kendall::{self, Concordance};
 use super::krippendorff::{self, Alpha, Metric};
 use super::scores::ScoreTable;
+use super::summary::even;
 use super::votes::{Outcome, VoteTable};
 use super::weights::Weights;
 use super::{Judge, means};
@@ -61,11 +62,6 @@ pub fn of_scores(table: &ScoreTable, weights: &Weights) -> ScoreAgreement {
         order: kendall::concordance(&orders),
         pairs: pairs(&judges, &units),
     }
-}
-
-/// Means that are the same by arithmetic and not to the last bit become the same, so that they count as tied.
-fn even(mean: f64) -> f64 {
-    (mean * 1e9).round() / 1e9
 }
 
 /// The agreement of a panel on votes.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Candidate;
+use super::index::distinct;
 use super::leaderboard::{Call, Leaderboard};
 
 /// What decided. In this order: the first that has anyone on its board.
@@ -33,6 +34,18 @@ pub struct Evidence {
     pub mean_score: Leaderboard,
 }
 
+impl Evidence {
+    /// The boards, the most telling one first.
+    fn boards(&self) -> [(Basis, &Leaderboard); 4] {
+        [
+            (Basis::FinalPairwise, &self.final_pairwise),
+            (Basis::Pairwise, &self.pairwise),
+            (Basis::Review, &self.review),
+            (Basis::MeanScore, &self.mean_score),
+        ]
+    }
+}
+
 /// The best answer by what judges said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Winner {
@@ -40,9 +53,10 @@ pub struct Winner {
     pub candidate: Candidate,
     /// What decided.
     pub basis: Basis,
-    /// How sure that is, by the board of `basis`.
+    /// How sure that is, by the board of `basis`; [`Call::TooFew`] instead of a surer one where an answer competes that no board
+    /// says anything of.
     pub call: Call,
-    /// Who may be better for all one can say, by the board of `basis`.
+    /// Who may be better for all one can say, by the board of `basis`, and those that no board says anything of.
     pub contenders: Vec<Candidate>,
     /// Where several shared the first place there: the later basis that last told them apart. None where one was first, and
     /// where nothing told them apart and the first in the run's list was taken.
@@ -54,13 +68,7 @@ pub struct Winner {
 /// The first board with anyone decides, also where it is too close to call: `call` says so. Only an exact tie for its first place
 /// is broken, by the order of the tied answers on the boards after it, and in the end by the order of the run's list.
 pub fn winner(evidence: &Evidence) -> Option<Winner> {
-    let boards = [
-        (Basis::FinalPairwise, &evidence.final_pairwise),
-        (Basis::Pairwise, &evidence.pairwise),
-        (Basis::Review, &evidence.review),
-        (Basis::MeanScore, &evidence.mean_score),
-    ];
-    let mut boards = boards.into_iter().filter(|(_, board)| !board.is_empty());
+    let mut boards = evidence.boards().into_iter().filter(|(_, board)| !board.is_empty());
     let (basis, board) = boards.next()?;
     let mut leaders = board.leaders();
     let mut tie_broken_by = None;
@@ -77,17 +85,27 @@ pub fn winner(evidence: &Evidence) -> Option<Winner> {
         }
     }
     let candidate = *leaders.first()?;
-    let (call, contenders) = board.call_of(candidate)?;
+    let (mut call, mut contenders) = board.call_of(candidate)?;
+    let unheard: Vec<Candidate> =
+        unheard(evidence).into_iter().filter(|candidate| !contenders.contains(candidate)).collect();
+    if !unheard.is_empty() && matches!(call, Call::Clear | Call::Unopposed) {
+        call = Call::TooFew;
+    }
+    contenders.extend(unheard);
     Some(Winner { candidate, basis, call, contenders, tie_broken_by: tie_broken_by.filter(|_| leaders.len() == 1) })
+}
+
+/// Those that compete on some board and have a place on none. The board that decides may not know of them: only the best come to it,
+/// and of them nobody can say whether they are.
+fn unheard(evidence: &Evidence) -> Vec<Candidate> {
+    let boards = evidence.boards();
+    let is_heard = |candidate: &Candidate| boards.iter().any(|(_, board)| board.rank(*candidate).is_some());
+    distinct(boards.iter().flat_map(|(_, board)| board.unplaced()).copied().filter(|candidate| !is_heard(candidate)))
 }
 
 /// What an answer's place among all others is sorted by, the best one first; the first of all is the [`winner`].
 pub fn standing(evidence: &Evidence, candidate: Candidate) -> ([usize; 4], Candidate) {
-    let boards = [&evidence.final_pairwise, &evidence.pairwise, &evidence.review, &evidence.mean_score];
-    let rank = |board: &Leaderboard| {
-        board.places().iter().find(|place| place.standing.candidate == candidate).map_or(usize::MAX, |place| place.rank)
-    };
-    (boards.map(rank), candidate)
+    (evidence.boards().map(|(_, board)| board.rank(candidate).unwrap_or(usize::MAX)), candidate)
 }
 
 #[cfg(test)]
@@ -134,6 +152,26 @@ mod tests {
         let mut order = [0, 1, 2, 3].map(Candidate);
         order.sort_by_key(|candidate| standing(&evidence, *candidate));
         assert_eq!(order, [1, 0, 2, 3].map(Candidate));
+    }
+
+    #[test]
+    fn an_answer_that_no_board_says_anything_of_may_be_better_than_the_winner() {
+        let all = [0, 1, 2, 3].map(Candidate);
+        let mut evidence = Evidence {
+            pairwise: board(&[(1, 1.0), (0, 0.0)]).among(&all[..2]),
+            mean_score: board(&[(0, 4.0), (1, 4.0), (2, 3.0)]).among(&all),
+            ..Evidence::default()
+        };
+        let found = |evidence: &Evidence| {
+            let found = winner(evidence).unwrap();
+            (found.candidate.0, found.call, found.contenders)
+        };
+        // The third was not among the best; of the fourth nobody can say that.
+        assert_eq!(found(&evidence), (1, Call::TooFew, vec![Candidate(3)]));
+        evidence.review = board(&[(3, 0.1), (0, 0.9)]);
+        assert_eq!(found(&evidence), (1, Call::Clear, Vec::new()));
+        evidence.pairwise = board(&[(1, 1.0), (0, 0.9)]).among(&all);
+        assert_eq!(found(&evidence), (1, Call::TooClose, [0, 2, 3].map(Candidate).to_vec()));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::scores::ScoreTable;
+use super::summary::even;
 use super::votes::{Outcome, Pair, VoteTable};
 use super::{Criterion, Judge};
 
@@ -109,9 +110,14 @@ pub fn of_votes(table: &VoteTable) -> Vec<VoteDeviation> {
         let (counted, agreed) = tallies.get(&judge).copied().unwrap_or_default();
         let rate = rate(&judge);
         let deviation = rate.zip(mean_rate).map(|(rate, mean)| rate - mean);
-        VoteDeviation { judge, counted, agreed, rate, deviation, points: deviation.map(|points| points.round() as i64) }
+        VoteDeviation { judge, counted, agreed, rate, deviation, points: deviation.map(points) }
     };
     judges.into_iter().map(of_judge).collect()
+}
+
+/// Whole points. What is a half by arithmetic is one, also where it lacks a bit of it.
+fn points(deviation: f64) -> i64 {
+    even(deviation).round() as i64
 }
 
 /// The outcome that is named more often than any other.
@@ -190,5 +196,8 @@ mod tests {
         assert_eq!(deviations.iter().map(|row| row.rate).collect::<Vec<_>>(), [Some(100.0), Some(100.0), Some(50.0)]);
         assert_eq!(deviations.iter().map(|row| row.points).collect::<Vec<_>>(), [Some(17), Some(17), Some(-33)]);
         assert_eq!(deviations[0].counted, 2);
+        // Rates of 1/3, 1/3, 1/3 and 5/6: 100/3 minus their mean is -12.5.
+        let lacks_a_bit = 100.0 / 3.0 - (100.0 / 3.0 + 100.0 / 3.0 + 100.0 / 3.0 + 500.0 / 6.0) / 4.0;
+        assert_eq!((points(lacks_a_bit), points(-12.4), points(0.5)), (-13, -12, 1));
     }
 }

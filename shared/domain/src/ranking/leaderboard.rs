@@ -3,13 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::bradley_terry::Ratings;
+use super::index::distinct;
 use super::means::CandidateMean;
 use super::positions::Position;
-use super::summary::ENOUGH;
+use super::summary::{ENOUGH, SAME};
 use super::{Candidate, Interval};
-
-/// Values that differ by less than this are equal: differences of that size come from the order of sums.
-pub const SAME: f64 = 1e-9;
 
 /// What an answer has to show.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -40,7 +38,7 @@ pub enum Call {
     Clear,
     /// Its interval overlaps with another's: too close to call.
     TooClose,
-    /// There are too few judgements to say.
+    /// There are too few judgements to say; also where of another answer there are none.
     TooFew,
     /// There is no other.
     Unopposed,
@@ -48,7 +46,11 @@ pub enum Call {
 
 /// Answers in order.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Leaderboard(Vec<Place>);
+pub struct Leaderboard {
+    places: Vec<Place>,
+    /// Those that compete and have no value.
+    unplaced: Vec<Candidate>,
+}
 
 impl Leaderboard {
     /// Of these standings; those whose value is not finite are left out. Equal values stand in the order of the run's list.
@@ -65,7 +67,15 @@ impl Leaderboard {
             places.push(Place { rank: group.0, standing });
         }
         places.sort_by_key(|place| (place.rank, place.standing.candidate));
-        Self(places)
+        Self { places, unplaced: Vec::new() }
+    }
+
+    /// The same where these answers compete: one of them that has no place may be better than any that has, for all one can say.
+    #[must_use]
+    pub fn among(self, competing: &[Candidate]) -> Self {
+        let has_place = |candidate: &Candidate| self.rank(*candidate).is_some();
+        let unplaced = distinct(competing.iter().copied().filter(|candidate| !has_place(candidate)));
+        Self { unplaced, ..self }
     }
 
     /// By mean score. The interval is the one of the mean where [`super::Summary::is_telling`] says that it tells something.
@@ -101,17 +111,27 @@ impl Leaderboard {
 
     /// The places, best first.
     pub fn places(&self) -> &[Place] {
-        &self.0
+        &self.places
+    }
+
+    /// Those that compete and have no value, in the order of the run's list.
+    pub fn unplaced(&self) -> &[Candidate] {
+        &self.unplaced
+    }
+
+    /// The rank of an answer; none where it has no place.
+    pub fn rank(&self, candidate: Candidate) -> Option<usize> {
+        self.places.iter().find(|place| place.standing.candidate == candidate).map(|place| place.rank)
     }
 
     /// Whether nobody is on the board.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.places.is_empty()
     }
 
     /// Those who share the first place, in the order of the run's list.
     pub fn leaders(&self) -> Vec<Candidate> {
-        self.0.iter().filter(|place| place.rank == 1).map(|place| place.standing.candidate).collect()
+        self.places.iter().filter(|place| place.rank == 1).map(|place| place.standing.candidate).collect()
     }
 
     /// Whether the first place is clear; none on an empty board.
@@ -119,13 +139,13 @@ impl Leaderboard {
     /// Two 95 % intervals that overlap are a cautious test: answers whose intervals overlap a little may still differ by the
     /// usual standards.
     pub fn call(&self) -> Option<Call> {
-        Some(self.call_of(self.0.first()?.standing.candidate)?.0)
+        Some(self.call_of(self.places.first()?.standing.candidate)?.0)
     }
 
     /// Who may be better than the one in the first place for all one can say: those whose interval overlaps, and those of whom
-    /// there are too few judgements. Empty where the call is clear.
+    /// there are too few judgements or none. Empty where the call is clear.
     pub fn contenders(&self) -> Vec<Candidate> {
-        self.0
+        self.places
             .first()
             .and_then(|place| self.call_of(place.standing.candidate))
             .map_or_else(Vec::new, |(_, others)| others)
@@ -133,18 +153,19 @@ impl Leaderboard {
 
     /// The call for one that shares the first place, and its contenders. None where it is not on the board.
     pub(super) fn call_of(&self, candidate: Candidate) -> Option<(Call, Vec<Candidate>)> {
-        let own = self.0.iter().find(|place| place.standing.candidate == candidate)?;
-        if self.0.len() == 1 {
+        let own = self.places.iter().find(|place| place.standing.candidate == candidate)?;
+        if self.places.len() == 1 && self.unplaced.is_empty() {
             return Some((Call::Unopposed, Vec::new()));
         }
         let (mut contenders, mut close) = (Vec::new(), false);
-        for place in self.0.iter().filter(|place| place.standing.candidate != candidate) {
+        for place in self.places.iter().filter(|place| place.standing.candidate != candidate) {
             let overlap = own.standing.interval.zip(place.standing.interval).map(|(own, other)| own.overlaps(other));
             if place.rank <= own.rank || overlap != Some(false) {
                 contenders.push(place.standing.candidate);
                 close |= overlap.is_some();
             }
         }
+        contenders.extend(&self.unplaced);
         let call = match (contenders.is_empty(), close) {
             (true, _) => Call::Clear,
             (false, true) => Call::TooClose,
@@ -185,6 +206,22 @@ mod tests {
         assert_eq!(call(vec![first, standing(1, 1.0, None)]), Some(Call::TooFew));
         assert_eq!(call(vec![first]), Some(Call::Unopposed));
         assert_eq!(call(Vec::new()), None);
+    }
+
+    #[test]
+    fn an_answer_of_which_nothing_was_said_may_be_better() {
+        let first = standing(0, 2.0, Some((1.5, 2.5)));
+        let alone = Leaderboard::new([first]).among(&[Candidate(0), Candidate(3)]);
+        assert_eq!((alone.call(), alone.contenders()), (Some(Call::TooFew), vec![Candidate(3)]));
+        let above = || Leaderboard::new([first, standing(1, 1.0, Some((0.5, 1.4)))]);
+        assert_eq!(above().among(&[Candidate(1), Candidate(0)]).call(), Some(Call::Clear));
+        let board = above().among(&[4, 2, 1, 0].map(Candidate));
+        assert_eq!((board.call(), board.contenders()), (Some(Call::TooFew), [2, 4].map(Candidate).to_vec()));
+        assert_eq!(board, above().among(&[0, 1, 2, 4].map(Candidate)));
+        assert_eq!((board.leaders(), board.unplaced()), (vec![Candidate(0)], &[2, 4].map(Candidate)[..]));
+        let close = Leaderboard::new([first, standing(1, 1.0, Some((0.5, 1.5)))]).among(&[Candidate(2)]);
+        assert_eq!((close.call(), close.contenders()), (Some(Call::TooClose), [1, 2].map(Candidate).to_vec()));
+        assert!(Leaderboard::default().among(&[Candidate(0)]).is_empty());
     }
 
     #[test]

@@ -49,13 +49,16 @@ pub fn by_candidate(table: &ScoreTable, weights: &Weights) -> Vec<CandidateMean>
     for ((candidate, ..), scores) in sheets {
         means.entry(candidate).or_default().extend(weights.mean(scores.into_iter()));
     }
-    let summary = |candidate| {
-        let rows = || table.rows().iter().filter(move |row| row.candidate == candidate);
-        let given = rows().filter(|row| row.score.is_some()).count();
+    let mut counts: BTreeMap<Candidate, (usize, usize)> = BTreeMap::new();
+    for row in table.rows() {
+        let (given, missing) = counts.entry(row.candidate).or_default();
+        *(if row.score.is_some() { given } else { missing }) += 1;
+    }
+    let summary = |(candidate, (given, missing))| {
         let score = means.get(&candidate).and_then(|values| Summary::of(values));
-        CandidateMean { candidate, score, given, missing: rows().count() - given }
+        CandidateMean { candidate, score, given, missing }
     };
-    table.candidates().into_iter().map(summary).collect()
+    counts.into_iter().map(summary).collect()
 }
 
 /// The mean of every answer for every criterion that it was to be scored on, by candidate and criterion.

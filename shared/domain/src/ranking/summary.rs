@@ -4,12 +4,20 @@ use serde::{Deserialize, Serialize};
 
 use super::student_t;
 
+/// Values that differ by less than this are equal: differences of that size come from the order of sums.
+pub const SAME: f64 = 1e-9;
+
 /// The share of cases that an interval is made to hold.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// The fewest independent judgements after which one side may be called better at all: six of six for one side happens by
 /// chance in 2·(1/2)⁶ = 3.1 % of cases, five of five still in 6.3 %, more than the 5 % that [`CONFIDENCE`] leaves.
 pub const ENOUGH: usize = 6;
+
+/// Values that are the same by arithmetic and not to the last bit become the same.
+pub(super) fn even(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
+}
 
 /// From `low` to `high`, both included, in the unit of the figure that it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -22,9 +30,9 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Whether the two have a point in common.
+    /// Whether the two have a point in common, as far as that can be told.
     pub fn overlaps(self, other: Self) -> bool {
-        self.low <= other.high && other.low <= self.high
+        self.low - other.high < SAME && other.low - self.high < SAME
     }
 }
 
@@ -35,7 +43,7 @@ pub struct Summary {
     pub n: usize,
     /// Their arithmetic mean.
     pub mean: f64,
-    /// The sample standard deviation, √(Σ(x − mean)² / (n − 1)); none for a single value.
+    /// The sample standard deviation, √(Σ(x − mean)² / (n − 1)); none for a single value, 0 where the values are the [`SAME`].
     pub sd: Option<f64>,
     /// The 95 % interval of the mean by Student's t distribution (Student 1908, "The Probable Error of a Mean"):
     /// mean ± t(0.975; n − 1) · sd / √n. None for a single value. It is not cut to the range of the values, so the interval of a
@@ -59,7 +67,8 @@ impl Summary {
         }
         let sd =
             (n > 1).then(|| (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt());
-        let sd = sd.filter(|sd| sd.is_finite());
+        // The mean of values that are all the same may miss them by a bit.
+        let sd = sd.filter(|sd| sd.is_finite()).map(|sd| if sd < SAME { 0.0 } else { sd });
         let interval = sd.and_then(|sd| {
             let half = student_t::two_sided(n - 1)? * sd / count.sqrt();
             half.is_finite().then_some(Interval { low: mean - half, high: mean + half })
@@ -94,6 +103,13 @@ mod tests {
         assert!(!Summary::of(&[4.0; 5]).unwrap().is_telling());
         assert!(Summary::of(&[4.0; 6]).unwrap().is_telling());
         assert!(Summary::of(&[4.0, 5.0]).unwrap().is_telling());
+        // (x + x + x) / 3 is not x for each of these.
+        for value in [3.8, 3.2] {
+            let summary = Summary::of(&[value; 3]).unwrap();
+            assert!(summary.sd == Some(0.0) && !summary.is_telling(), "{summary:?}");
+        }
+        let apart_by_a_bit = [0.1 + 0.2, 0.3, 0.3];
+        assert!(!Summary::of(&apart_by_a_bit).unwrap().is_telling());
     }
 
     #[test]
@@ -102,5 +118,8 @@ mod tests {
         assert!(interval(0.0, 1.0).overlaps(interval(1.0, 2.0)));
         assert!(interval(1.0, 2.0).overlaps(interval(0.0, 1.0)));
         assert!(!interval(0.0, 1.0).overlaps(interval(1.1, 2.0)));
+        // The two ends are one by arithmetic.
+        assert!(interval(0.0, 0.3).overlaps(interval(0.1 + 0.2, 2.0)));
+        assert!(interval(0.1 + 0.2, 2.0).overlaps(interval(0.0, 0.3)));
     }
 }

@@ -1,6 +1,8 @@
 //! `combine`: makes one text of several answers to a subject. Models merge the best or speak for the whole council, each giving a
 //! text of its own; three other ways need no model and cost nothing.
 
+use std::collections::HashMap;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -246,39 +248,42 @@ impl Combine {
     fn reviews<'a>(&self, lane: &Lane<'a>, inputs: &[Draft<'_>]) -> Vec<(&'a ModelSpec, Vec<Option<usize>>, Review)> {
         let review = lane.spec.stages.review.as_ref().filter(|_| self.strategy == CombineStrategy::Synthesis);
         let Some(review) = review else { return Vec::new() };
+        let places: HashMap<Candidate, usize> =
+            inputs.iter().enumerate().map(|(place, input)| (input.candidate, place)).collect();
         let told = review
             .reviews(lane.spec, lane.subject, &|key, question| lane.find(key, question))
             .into_iter()
             .filter_map(|reviewed| {
                 let reviewer = review.reviewers.get(reviewed.ranking.reviewer.0 as usize)?;
-                let place = |candidate: &Candidate| inputs.iter().position(|input| input.candidate == *candidate);
-                let shown = reviewed.shown.iter().map(place).collect();
+                let shown = reviewed.shown.iter().map(|candidate| places.get(candidate).copied()).collect();
                 Some((reviewer, shown, reviewed.review?))
             });
         told.collect()
     }
 
-    async fn write(
+    /// Makes the text that no model writes.
+    async fn make(&self, lane: &Lane<'_>, key: TaskKey, texts: &[String]) -> Result<(), Stopped> {
+        let best_first = || texts.iter().map(String::as_str);
+        let whole = match self.strategy {
+            CombineStrategy::Sections => {
+                let texts = texts.to_vec();
+                let work = move || assemble(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+                lane.compute(work).await?
+            }
+            CombineStrategy::Concatenation => concatenate(best_first()),
+            _ => texts.first().cloned().unwrap_or_default(),
+        };
+        lane.keep(vec![key], Some(question(best_first())), whole).await
+    }
+
+    /// Asks all who write. They read the same, so that it is put together once.
+    async fn ask(
         &self,
         lane: &Lane<'_>,
-        draft: Draft<'_>,
+        drafts: Vec<Draft<'_>>,
         inputs: &[Draft<'_>],
         texts: &[String],
     ) -> Result<(), Stopped> {
-        let Some(model) = draft.writer else {
-            let best_first: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let whole = match self.strategy {
-                CombineStrategy::Sections => {
-                    let texts = texts.to_vec();
-                    let work = move || assemble(&texts.iter().map(String::as_str).collect::<Vec<_>>());
-                    lane.compute(work).await?
-                }
-                CombineStrategy::Concatenation => concatenate(best_first.iter().copied()),
-                _ => texts.first().cloned().unwrap_or_default(),
-            };
-            let question = question(best_first);
-            return lane.keep(vec![draft.key], Some(question), whole).await;
-        };
         let names: Vec<String> = inputs.iter().map(author).collect();
         let answers: Vec<Authored<'_>> =
             names.iter().zip(texts).map(|(author, text)| Authored { author, text }).collect();
@@ -292,8 +297,16 @@ impl Combine {
         let read = prompt::synthesis(None, "", &answers, &reviews);
         let read = answers.iter().map(|answer| answer.text).chain(read.iter().map(|message| &*message.content));
         let question = question(read);
-        let make = |text: Option<&str>| self.call(lane.spec, model, &lane.task(text), &answers, &reviews);
-        lane.ask(draft.key, Some(question), make).await.map(|_| ())
+        let (answers, reviews) = (&*answers, &*reviews);
+        let asks = drafts.into_iter().filter_map(|draft| {
+            let model = draft.writer?;
+            let ask = async move {
+                let make = |text: Option<&str>| self.call(lane.spec, model, &lane.task(text), answers, reviews);
+                lane.ask(draft.key, Some(question), make).await.map(|_| ())
+            };
+            Some(ask.boxed())
+        });
+        lane.all(asks.collect::<Vec<_>>()).await
     }
 }
 
@@ -337,7 +350,11 @@ impl Stage for Combine {
     fn on_subject<'a, 'run: 'a>(&'a self, lane: &'a Lane<'run>) -> BoxFuture<'a, Result<(), Stopped>> {
         async move {
             let drafts = self.drafts(lane.spec, lane.subject);
-            let inputs = self.inputs(lane.spec, lane.subject, &|key, question| lane.find(key, question));
+            let (stage, subject) = (self.clone(), lane.subject);
+            let candidates = |inputs: Vec<Draft<'_>>| inputs.into_iter().map(|input| input.candidate).collect();
+            let inputs: Vec<Candidate> =
+                lane.consider(move |spec, find| candidates(stage.inputs(spec, subject, find))).await?;
+            let inputs = generate::these(lane.spec, subject, &inputs);
             let texts: Vec<String> = inputs.iter().filter_map(|input| lane.find(&input.key, None)).collect();
             let (least, reason) = if self.strategy.asks_models() {
                 (2, "there are not two answers to combine")
@@ -347,7 +364,13 @@ impl Stage for Combine {
             if texts.len() < least {
                 return lane.lack(drafts.into_iter().map(|draft| draft.key).collect(), reason).await;
             }
-            lane.all(drafts.into_iter().map(|draft| self.write(lane, draft, &inputs, &texts).boxed())).await
+            if self.strategy.asks_models() {
+                return self.ask(lane, drafts, &inputs, &texts).await;
+            }
+            for draft in drafts {
+                self.make(lane, draft.key, &texts).await?;
+            }
+            Ok(())
         }
         .boxed()
     }

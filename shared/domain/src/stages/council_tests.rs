@@ -294,3 +294,33 @@ fn a_council_under_a_preset_is_checked_before_its_models_are_known() {
     let asked: NewRun = serde_json::from_value(body).unwrap();
     assert_eq!(asked.check(&Prices::built_in()), []);
 }
+
+#[test]
+fn which_answers_are_the_best_is_worked_out_where_it_keeps_nobody_waiting() {
+    use std::sync::atomic::Ordering;
+    let computed = |stages: Value| {
+        let spec = spec(json!({"models": THREE, "stages": stages}));
+        finished(&spec).computed.load(Ordering::Relaxed)
+    };
+    let evaluate = json!({"judges": ["sandbox/judge-3"], "criteria": ["wit"]});
+    let merge = json!({"models": ["sandbox/chair"]});
+    assert_eq!(computed(json!({"evaluate": evaluate, "pairwise": {}})), 0, "all are compared");
+    assert_eq!(computed(json!({"evaluate": evaluate, "pairwise": {"top_n": 2}})), 1);
+    assert_eq!(computed(json!({"evaluate": evaluate, "pairwise": {"top_n": 2}, "combine": merge})), 2);
+    let all = json!({"evaluate": evaluate, "pairwise": {"top_n": 2}, "combine": merge, "final_pairwise": {}});
+    assert_eq!(computed(all), 3);
+}
+
+#[test]
+fn what_chairs_read_is_put_together_once_for_all_of_them() {
+    use std::sync::atomic::Ordering;
+    let looked_up = |chairs: &[&str]| {
+        let combine = json!({"strategy": "synthesis", "models": chairs});
+        let spec = spec(json!({"models": THREE, "stages": {"review": {}, "combine": combine}}));
+        let journal = finished(&spec);
+        (journal.looked_up.load(Ordering::Relaxed), asked(&journal, "combine/prompt/c0/1"))
+    };
+    let (one, three) = (looked_up(&["sandbox/chair"]), looked_up(&["sandbox/chair", "sandbox/d", "sandbox/e"]));
+    // Each chair more looks up its own task.
+    assert_eq!((three.0 - one.0, three.1), (2, one.1));
+}

@@ -203,6 +203,7 @@ impl Stage for Evaluate {
         judgements.evaluate = Some(ScoreJudgements {
             judges: self.judges.iter().map(ModelSpec::full_name).collect(),
             criteria: self.criteria.clone(),
+            competing: generate::written(spec, subject, find),
             given: self.scores(spec, subject, find).into_iter().map(given).collect(),
         });
     }

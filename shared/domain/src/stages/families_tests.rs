@@ -100,6 +100,8 @@ fn a_pair_that_nobody_may_judge_is_told_and_the_others_are_judged() {
     let view = judging(&spec, &journal);
     let votes = view.pairwise.unwrap();
     assert_eq!((votes.unjudged, votes.coverage.expected, votes.coverage.missing), (2, 2, 0));
+    // The third answer, which nobody may judge, may be the best.
+    assert!(votes.contenders.contains(&"generate/prompt/m2/1".to_owned()), "{:?}", votes.contenders);
     assert_eq!(
         view.notes,
         ["pairwise: 2 pairs were not judged: every judge is of the provider of one of the two answers"]

@@ -12,8 +12,9 @@ use super::planned::PlannedTask;
 use super::subject::{Find, Subject};
 use super::versus::{CastVote, Slot, Slots, Versus};
 use super::{Asked, Compiling, Stage, generate};
-use crate::journal::Stopped;
+use crate::journal::{Stopped, TaskKey};
 use crate::judged::Judgements;
+use crate::ranking::Candidate;
 use crate::run::{ModelChoice, ModelSpec, RunSpec};
 
 const NAME: &str = "final_pairwise";
@@ -133,14 +134,36 @@ impl FinalPairwise {
     /// The texts that are compared: the best answers in the order of the run's list, then what was made of them. Empty places where
     /// one is missing.
     pub fn slots<'a>(&self, spec: &'a RunSpec, subject: Subject, find: Find<'_>) -> Slots<'a> {
+        self.slots_of(spec, subject, self.best(spec, subject, find).as_deref(), find)
+    }
+
+    /// Whether not all answers are compared.
+    fn is_of_best(&self, spec: &RunSpec) -> bool {
+        (self.top_n as usize) < generate::drafts_count(spec)
+    }
+
+    /// The best of the answers that were combined, in the order of the run's list; `None` where all are compared.
+    fn best(&self, spec: &RunSpec, subject: Subject, find: Find<'_>) -> Option<Vec<Candidate>> {
+        let combine = spec.stages.combine.as_ref().filter(|_| self.is_of_best(spec))?;
+        let best = combine.best(spec, subject, find).into_iter().take(self.top_n as usize);
+        let mut best: Vec<Candidate> = best.map(|draft| draft.candidate).collect();
+        best.sort_unstable();
+        Some(best)
+    }
+
+    fn slots_of<'a>(
+        &self,
+        spec: &'a RunSpec,
+        subject: Subject,
+        best: Option<&[Candidate]>,
+        find: Find<'_>,
+    ) -> Slots<'a> {
         let (places, top) = (self.places(spec), self.top_n as usize);
         let Some(combine) = &spec.stages.combine else { return Slots { places, standing: Vec::new() } };
-        let mut answers = generate::drafts(spec, subject);
-        if top < answers.len() {
-            answers = combine.best(spec, subject, find);
-            answers.truncate(top);
-            answers.sort_by_key(|draft| draft.candidate);
-        }
+        let answers = match best {
+            Some(best) => generate::these(spec, subject, best),
+            None => generate::drafts(spec, subject),
+        };
         let mut standing: Vec<Option<Slot<'a>>> = answers.into_iter().map(|draft| Slot::of(draft, find)).collect();
         standing.resize(top, None);
         standing.extend(combine.drafts(spec, subject).into_iter().map(|draft| Slot::of(draft, find)));
@@ -179,7 +202,14 @@ impl Stage for FinalPairwise {
 
     fn on_subject<'a, 'run: 'a>(&'a self, lane: &'a Lane<'run>) -> BoxFuture<'a, Result<(), Stopped>> {
         async move {
-            let slots = self.slots(lane.spec, lane.subject, &|key, question| lane.find(key, question));
+            let best = if self.is_of_best(lane.spec) {
+                let (stage, subject) = (self.clone(), lane.subject);
+                lane.consider(move |spec, find| stage.best(spec, subject, find)).await?
+            } else {
+                None
+            };
+            let find = |key: &TaskKey, question| lane.find(key, question);
+            let slots = self.slots_of(lane.spec, lane.subject, best.as_deref(), &find);
             self.versus.compare(NAME, lane, &slots).await
         }
         .boxed()

@@ -5,7 +5,7 @@
 use super::lane::Lane;
 use super::planned::PlannedTask;
 use super::research::Work;
-use super::subject::{Draft, Subject};
+use super::subject::{Draft, Find, Subject};
 use crate::journal::{Stopped, TaskKey};
 use crate::ranking::Candidate;
 use crate::run::{ModelSpec, RunSpec};
@@ -30,6 +30,18 @@ pub(super) fn drafts(spec: &RunSpec, subject: Subject) -> Vec<Draft<'_>> {
         tag: format!("m{index}.{iteration}"),
     };
     numbered.map(draft).collect()
+}
+
+/// Those of them that have been written.
+pub(super) fn written(spec: &RunSpec, subject: Subject, find: Find<'_>) -> Vec<Candidate> {
+    let is_written = |draft: &Draft<'_>| find(&draft.key, None).is_some();
+    drafts(spec, subject).into_iter().filter(is_written).map(|draft| draft.candidate).collect()
+}
+
+/// These of them, in this order.
+pub(super) fn these<'a>(spec: &'a RunSpec, subject: Subject, candidates: &[Candidate]) -> Vec<Draft<'a>> {
+    let drafts = drafts(spec, subject);
+    candidates.iter().filter_map(|candidate| drafts.get(candidate.0 as usize).cloned()).collect()
 }
 
 /// How many answers compete for a subject.

@@ -94,6 +94,9 @@ mod tests {
             ["evaluate: computed from 1 of 2 scores", &format!("evaluate: generate/{first}/m1/1 has no score")]
         );
         let scores = judging.evaluate.unwrap();
+        // The other answer is there, and nobody scored it.
+        assert_eq!(scores.call, Some(crate::ranking::leaderboard::Call::TooFew));
+        assert_eq!(scores.contenders, [format!("generate/{first}/m1/1")]);
         assert_eq!((scores.sheets[0].scores[0].score, &*scores.sheets[0].scores[0].reason), (Some(2), "so"));
         assert_eq!(&*scores.sheets[0].judge, "sandbox/j");
         assert_eq!(judging.winner.map(|winner| winner.model).as_deref(), Some("sandbox/b"));

@@ -1,12 +1,12 @@
 //! The lane of one subject through the pipeline: what its stages share, and how they ask.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::future::{BoxFuture, Shared};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::subject::{Draft, Subject};
+use super::subject::{Draft, Find, Subject};
 use crate::call::{Call, ErrorClass};
 use crate::content_hash::ContentHash;
 use crate::journal::{Journal, SharedText, Stopped, TaskAnswer, TaskFailure, TaskKey};
@@ -26,11 +26,18 @@ pub struct Lane<'a> {
     journal: &'a dyn Journal,
     text: Text<'a>,
     drafts: Mutex<Vec<Draft<'a>>>,
+    owned: &'a OnceLock<Arc<RunSpec>>,
 }
 
 impl<'a> Lane<'a> {
     /// A lane in which nothing has happened.
-    pub fn new(journal: &'a dyn Journal, spec: &'a RunSpec, subject: Subject) -> Self {
+    /// `owned`: where all lanes of the run keep a copy of what it does, once one of them needs it.
+    pub fn new(
+        journal: &'a dyn Journal,
+        spec: &'a RunSpec,
+        owned: &'a OnceLock<Arc<RunSpec>>,
+        subject: Subject,
+    ) -> Self {
         let text = async move {
             match subject.document(spec) {
                 Some(document) => journal.text(document.hash, held(spec, document.bytes)).await.map(Some),
@@ -44,6 +51,7 @@ impl<'a> Lane<'a> {
             journal,
             text: text.boxed().shared(),
             drafts: Mutex::default(),
+            owned,
         }
     }
 
@@ -121,6 +129,17 @@ impl<'a> Lane<'a> {
         let work = move || *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(work());
         self.journal.compute(Box::new(work)).await?;
         found.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(Stopped)
+    }
+
+    /// Works something out of what was answered so far, where it keeps nobody waiting.
+    pub async fn consider<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&RunSpec, Find<'_>) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let spec = Arc::clone(self.owned.get_or_init(|| Arc::new(self.spec.clone())));
+        let finder = self.journal.finder();
+        let find = move |key: &TaskKey, question| finder(key, question)?.ok().map(|answer| answer.text);
+        self.compute(move || work(&spec, &find)).await
     }
 
     /// What the models were asked about this subject, for judges to read. `document`: the text of the document.

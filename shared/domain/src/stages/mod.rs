@@ -32,6 +32,8 @@ mod tests;
 mod title;
 mod versus;
 
+use std::sync::{Arc, OnceLock};
+
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -280,13 +282,19 @@ pub fn outdated(spec: &RunSpec, is_settled: impl Fn(&str) -> bool) -> Vec<String
 
 /// Runs the pipeline.
 pub async fn run(journal: &dyn Journal, spec: &RunSpec) -> Result<(), Stopped> {
-    let lanes = Subject::all(spec).map(|subject| run_lane(journal, spec, subject).boxed());
+    let owned = OnceLock::new();
+    let lanes = Subject::all(spec).map(|subject| run_lane(journal, spec, &owned, subject).boxed());
     // Each lane that is open has a call that may be made, so that so many lanes are enough to make use of all places.
     stream::iter(lanes).buffer_unordered(spec.concurrency as usize).try_collect().await
 }
 
-async fn run_lane(journal: &dyn Journal, spec: &RunSpec, subject: Subject) -> Result<(), Stopped> {
-    let (lane, stages) = (Lane::new(journal, spec, subject), spec.stages.each());
+async fn run_lane(
+    journal: &dyn Journal,
+    spec: &RunSpec,
+    owned: &OnceLock<Arc<RunSpec>>,
+    subject: Subject,
+) -> Result<(), Stopped> {
+    let (lane, stages) = (Lane::new(journal, spec, owned, subject), spec.stages.each());
     let drafts = generate::drafts(spec, subject);
     let written = drafts.iter().map(|draft| {
         let (lane, stages) = (&lane, &stages);

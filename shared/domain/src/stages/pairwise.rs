@@ -1,6 +1,8 @@
 //! `pairwise`: judges compare the answers to a subject, two at a time, in both orders where nothing else is said. Which answers
 //! are compared is settled by the run's specification, or by the mean scores of `evaluate` where only the best are.
 
+use std::collections::BTreeSet;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -11,9 +13,9 @@ use super::planned::PlannedTask;
 use super::subject::{Draft, Find, Subject};
 use super::versus::{CastVote, Slot, Slots, Versus};
 use super::{Asked, Compiling, Stage, generate};
-use crate::journal::Stopped;
+use crate::journal::{Stopped, TaskKey};
 use crate::judged::Judgements;
-use crate::ranking::{means, pairs};
+use crate::ranking::{Candidate, means, pairs};
 use crate::run::{ModelChoice, ModelSpec, RunSpec};
 
 const NAME: &str = "pairwise";
@@ -118,19 +120,34 @@ impl Pairwise {
 
     /// The answers that are compared; empty places where too few have an answer. `drafts`: all of the subject.
     pub fn slots<'a>(&self, spec: &'a RunSpec, subject: Subject, drafts: &[Draft<'a>], find: Find<'_>) -> Slots<'a> {
-        let places = self.places(spec);
-        let written = drafts.iter().map(|draft| Slot::of(draft.clone(), find));
-        let (Some(top), Some(evaluate)) = (self.top_n, &spec.stages.evaluate) else {
-            return Slots { places, standing: written.collect() };
-        };
-        let written: Vec<Slot<'a>> = written.flatten().collect();
+        self.slots_of(spec, drafts, self.best(spec, subject, find).as_deref(), find)
+    }
+
+    /// The answers with the highest mean scores, in the order of the run's list; `None` where all are compared.
+    fn best(&self, spec: &RunSpec, subject: Subject, find: Find<'_>) -> Option<Vec<Candidate>> {
+        let (top, evaluate) = (self.top_n?, spec.stages.evaluate.as_ref()?);
+        let written: BTreeSet<Candidate> = generate::written(spec, subject, find).into_iter().collect();
         let table = evaluate.table(&evaluate.scores(spec, subject, find));
         let mut means = means::by_candidate(&table, &evaluate.weights());
-        means.retain(|mean| written.iter().any(|slot| slot.draft.candidate == mean.candidate));
-        let best = pairs::top(&means, top as usize);
+        means.retain(|mean| written.contains(&mean.candidate));
+        Some(pairs::top(&means, top as usize))
+    }
+
+    fn slots_of<'a>(
+        &self,
+        spec: &'a RunSpec,
+        drafts: &[Draft<'a>],
+        best: Option<&[Candidate]>,
+        find: Find<'_>,
+    ) -> Slots<'a> {
+        let places = self.places(spec);
+        let Some(best) = best else {
+            return Slots { places, standing: drafts.iter().map(|draft| Slot::of(draft.clone(), find)).collect() };
+        };
+        let among_best = drafts.iter().filter(|draft| best.contains(&draft.candidate));
         let mut standing: Vec<Option<Slot<'a>>> =
-            written.into_iter().filter(|slot| best.contains(&slot.draft.candidate)).map(Some).collect();
-        standing.resize(top as usize, None);
+            among_best.filter_map(|draft| Slot::of(draft.clone(), find)).map(Some).collect();
+        standing.resize(places.count(), None);
         Slots { places, standing }
     }
 }
@@ -163,7 +180,15 @@ impl Stage for Pairwise {
     fn on_subject<'a, 'run: 'a>(&'a self, lane: &'a Lane<'run>) -> BoxFuture<'a, Result<(), Stopped>> {
         async move {
             let drafts = generate::drafts(lane.spec, lane.subject);
-            let slots = self.slots(lane.spec, lane.subject, &drafts, &|key, question| lane.find(key, question));
+            let best = match self.top_n {
+                Some(_) => {
+                    let (stage, subject) = (self.clone(), lane.subject);
+                    lane.consider(move |spec, find| stage.best(spec, subject, find)).await?
+                }
+                None => None,
+            };
+            let find = |key: &TaskKey, question| lane.find(key, question);
+            let slots = self.slots_of(lane.spec, &drafts, best.as_deref(), &find);
             self.versus.compare(NAME, lane, &slots).await
         }
         .boxed()

@@ -1,6 +1,7 @@
 //! A Journal in memory, for tests of stages: it remembers what it was asked, and answers as the name of the model says.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
@@ -8,11 +9,13 @@ use futures_util::future::BoxFuture;
 
 use crate::call::{Call, ErrorClass, FinishReason};
 use crate::content_hash::ContentHash;
-use crate::journal::{Journal, Place, SharedText, Stopped, TaskAnswer, TaskFailure, TaskKey};
+use crate::journal::{Finder, Journal, Place, SharedText, Stopped, TaskAnswer, TaskFailure, TaskKey};
 use crate::judging::Expectation;
 use crate::web::{Page, SearchResult, SearchResults};
 
 type Settled = Result<TaskAnswer, TaskFailure>;
+/// How a task was settled, and the question that it answered.
+type Answered = (Settled, Option<ContentHash>);
 
 /// `fails` fails, `stops` stops the run, a judge whose name ends in a number gives that score, `judge-first` and any other judge
 /// choose the answer that is shown first, `judge-low` the one that is less in the order of texts. Any other answers its name, or plans
@@ -23,7 +26,11 @@ pub(crate) struct Recorder {
     pub(crate) asked: Mutex<Vec<String>>,
     /// The calls, by key.
     pub(crate) calls: Mutex<BTreeMap<String, Call>>,
-    settled: Mutex<BTreeMap<TaskKey, (Settled, Option<ContentHash>)>>,
+    settled: Arc<Mutex<BTreeMap<TaskKey, Answered>>>,
+    /// How often a task was looked up.
+    pub(crate) looked_up: AtomicUsize,
+    /// How often something was worked out elsewhere.
+    pub(crate) computed: AtomicUsize,
     /// Whether the search for `flaky` is well again.
     is_well: bool,
 }
@@ -107,8 +114,16 @@ impl Journal for Recorder {
     }
 
     fn find(&self, key: &TaskKey, question: Option<ContentHash>) -> Option<Settled> {
-        let (settled, answered) = self.settled.lock().unwrap().get(key).cloned()?;
-        (settled.is_err() || question.is_none() || answered == question).then_some(settled)
+        self.looked_up.fetch_add(1, Ordering::Relaxed);
+        (self.finder())(key, question)
+    }
+
+    fn finder(&self) -> Finder {
+        let all = Arc::clone(&self.settled);
+        Arc::new(move |key, question| {
+            let (settled, answered) = all.lock().unwrap().get(key).cloned()?;
+            (settled.is_err() || question.is_none() || answered == question).then_some(settled)
+        })
     }
 
     fn place(&self) -> BoxFuture<'_, Result<Place, Stopped>> {
@@ -156,6 +171,7 @@ impl Journal for Recorder {
     }
 
     fn compute(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'_, Result<(), Stopped>> {
+        self.computed.fetch_add(1, Ordering::Relaxed);
         work();
         std::future::ready(Ok(())).boxed()
     }

@@ -1,7 +1,7 @@
 //! `review`: reviewers put the answers to a subject into an order, each shown all of them at once, under letters that tell nothing
 //! about who wrote them and in an order of its own. What a reviewer fails to say is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -154,9 +154,13 @@ impl Review {
 
     /// What the reviewers said of the answers to a subject.
     pub fn reviews(&self, spec: &RunSpec, subject: Subject, find: Find<'_>) -> Vec<Reviewed> {
-        let (written, hashes): (Vec<Draft<'_>>, Vec<ContentHash>) = generate::drafts(spec, subject)
+        let (written, hashes): (Vec<Draft<'_>>, HashMap<Candidate, ContentHash>) = generate::drafts(spec, subject)
             .into_iter()
-            .filter_map(|draft| find(&draft.key, None).map(|text| (draft, ContentHash::of(text))))
+            .filter_map(|draft| {
+                let hash = ContentHash::of(find(&draft.key, None)?);
+                let candidate = draft.candidate;
+                Some((draft, (candidate, hash)))
+            })
             .unzip();
         let (about, task) = (subject.about(spec), task_mark(spec, subject));
         let reviewed = |(reviewer, iteration, key): (usize, u32, TaskKey)| {
@@ -164,11 +168,7 @@ impl Review {
             let of_others = self.of_others(reviewer, &written);
             let shown = labels::shown(seed, of_others.len());
             let shown: Vec<Candidate> = shown.into_iter().map(|position| of_others[position].candidate).collect();
-            let hash_of = |candidate: &Candidate| {
-                let place = written.iter().position(|draft| draft.candidate == *candidate)?;
-                hashes.get(place).copied()
-            };
-            let question = question_of(shown.iter().filter_map(hash_of));
+            let question = question_of(shown.iter().filter_map(|candidate| hashes.get(candidate).copied()));
             let review = find(&key, Some(question)).and_then(|text| Reviewing::of(shown.len()).read(&text).ok());
             let order = review.as_ref().map(|review| review.order.iter().map(|position| shown[*position]).collect());
             let reviewer = Judge(u32::try_from(reviewer).unwrap_or(u32::MAX));
@@ -193,6 +193,7 @@ impl Stage for Review {
         let given = |reviewed: Reviewed| GivenRanking { ranking: reviewed.ranking, task_key: reviewed.key.to_string() };
         judgements.review = Some(RankingJudgements {
             reviewers: self.reviewers.iter().map(ModelSpec::full_name).collect(),
+            competing: generate::written(spec, subject, find),
             given: self.reviews(spec, subject, find).into_iter().map(given).collect(),
         });
     }

@@ -297,6 +297,7 @@ impl Versus {
         VoteJudgements {
             judges: self.judges.iter().map(ModelSpec::full_name).collect(),
             orders: self.orders(),
+            competing: slots.standing.iter().flatten().map(|slot| slot.draft.candidate).collect(),
             given: read.votes.into_iter().map(given).collect(),
             lacking: read.lacking,
             unjudged: self.unjudged(slots),

@@ -95,6 +95,7 @@ fn judgements(index: usize) -> Judgements {
         }
     }
     let judges = || JUDGES.map(str::to_owned).to_vec();
+    let competing = || (0..count).map(Candidate).collect();
     let ranking = |reviewer: u32| GivenRanking {
         ranking: Ranking {
             iteration: 1,
@@ -106,15 +107,20 @@ fn judgements(index: usize) -> Judgements {
     Judgements {
         document: Some(document(index)),
         candidates,
-        evaluate: Some(ScoreJudgements { judges: judges(), criteria, given: sheets }),
+        evaluate: Some(ScoreJudgements { judges: judges(), criteria, competing: competing(), given: sheets }),
         pairwise: Some(VoteJudgements {
             judges: judges(),
             orders: Orders::Both,
+            competing: competing(),
             given: votes,
             lacking: 0,
             unjudged: 0,
         }),
-        review: Some(RankingJudgements { reviewers: judges(), given: (0..2).map(ranking).collect() }),
+        review: Some(RankingJudgements {
+            reviewers: judges(),
+            competing: competing(),
+            given: (0..2).map(ranking).collect(),
+        }),
         final_pairwise: None,
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use acm2_domain::call::{Call, ErrorClass};
 use acm2_domain::content_hash::ContentHash;
 use acm2_domain::ids::{DeliveryId, TenantId};
-use acm2_domain::journal::{Journal, Place, SharedText, Stopped, TaskAnswer, TaskFailure, TaskKey};
+use acm2_domain::journal::{Finder, Journal, Place, SharedText, Stopped, TaskAnswer, TaskFailure, TaskKey};
 use acm2_domain::run::OnInDoubt;
 use acm2_store::control::TenantRow;
 use acm2_store::runs::{Claimed, TaskOutcome};
@@ -190,6 +190,11 @@ impl Journal for RunJournal {
 
     fn find(&self, key: &TaskKey, question: Option<ContentHash>) -> Option<Result<TaskAnswer, TaskFailure>> {
         self.run.find_settled(key, question)
+    }
+
+    fn finder(&self) -> Finder {
+        let run = Arc::clone(&self.run);
+        Arc::new(move |key, question| run.find_settled(key, question))
     }
 
     fn place(&self) -> BoxFuture<'_, Result<Place, Stopped>> {

@@ -12,8 +12,7 @@ use super::Options;
 use super::fit::{self, Duel};
 use super::tally::{Counts, Tally};
 use crate::draw::{pick, unit};
-use crate::ranking::leaderboard::SAME;
-use crate::ranking::summary::{CONFIDENCE, ENOUGH, Interval};
+use crate::ranking::summary::{CONFIDENCE, ENOUGH, Interval, SAME};
 use crate::ranking::votes::{Outcome, Pair, VoteTable};
 
 /// Which votes are drawn together. What is drawn together may depend on each other; what is drawn apart is taken as independent.

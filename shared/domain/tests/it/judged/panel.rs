@@ -25,6 +25,10 @@ pub(super) fn candidates(count: u32) -> Vec<CandidateName> {
     (0..count).map(name).collect()
 }
 
+pub(super) fn competing(count: u32) -> Vec<Candidate> {
+    (0..count).map(Candidate).collect()
+}
+
 /// Two names are the same: one model judges twice.
 pub(super) fn judges() -> Vec<String> {
     ["sandbox/strict", "sandbox/mild", "sandbox/strict"].map(str::to_owned).to_vec()
@@ -100,17 +104,20 @@ pub(super) fn panel() -> Judgements {
         evaluate: Some(ScoreJudgements {
             judges: judges(),
             criteria: criteria(&[("depth", 1.0), ("style", 1.0)]),
+            competing: competing(3),
             given: sheets,
         }),
         pairwise: Some(VoteJudgements {
             judges: judges(),
             orders: Orders::Both,
+            competing: competing(3),
             given: votes,
             lacking: 0,
             unjudged: 0,
         }),
         review: Some(RankingJudgements {
             reviewers: judges(),
+            competing: competing(3),
             given: (0..JUDGES).map(|reviewer| ranking(reviewer, Some(&[2, 1, 0]))).collect(),
         }),
         final_pairwise: None,

@@ -1,12 +1,12 @@
 //! What the view says of judgements that were made by hand.
 
 use acm2_domain::judged::{Detail, Judgements, Judging, winner};
-use acm2_domain::ranking::Invalid;
 use acm2_domain::ranking::cascade::Basis;
 use acm2_domain::ranking::leaderboard::Call;
 use acm2_domain::ranking::votes::{Choice, Order};
+use acm2_domain::ranking::{Candidate, Invalid};
 
-use super::panel::{criteria, key, panel, scored, sheet, vote};
+use super::panel::{competing, criteria, key, panel, scored, sheet, vote};
 
 fn view(judgements: &Judgements) -> Judging {
     Judging::of(judgements, Detail::ALL).unwrap()
@@ -70,6 +70,7 @@ fn the_most_telling_stage_decides_and_says_how_sure_it_is() {
     assert_eq!(view(&judgements).winner.map(|winner| winner.call), Some(Call::Clear));
     // Six sheets that all agree are clear; two scores that differ by chance are not.
     let scores = judgements.evaluate.as_mut().unwrap();
+    scores.competing = competing(2);
     scores.given = vec![
         sheet(0, 0, 1, &[("depth", 4), ("style", 2)]),
         sheet(0, 1, 1, &[("depth", 5), ("style", 3)]),
@@ -160,4 +161,50 @@ fn judgements_that_contradict_each_other_are_refused() {
     judgements.pairwise.as_mut().unwrap().given.push(vote((0, 1), Order::Forward, 0, None));
     assert_eq!(Judging::of(&judgements, Detail::ALL), Err(Invalid::DuplicateVote));
     assert_eq!(winner(&judgements), None);
+}
+
+#[test]
+fn few_equal_sheets_call_nothing_also_where_their_mean_is_no_round_number() {
+    let names = ["a", "b", "c", "d", "e"];
+    let sum_of = |scores: [u8; 5]| names.into_iter().zip(scores).collect::<Vec<_>>();
+    let mut judgements = panel();
+    (judgements.pairwise, judgements.review) = (None, None);
+    let scores = judgements.evaluate.as_mut().unwrap();
+    (scores.criteria, scores.competing) = (criteria(&names.map(|name| (name, 1.0))), competing(2));
+    // All sheets of the first answer sum to 19, all of the second to 16: 3.8 and 3.2, which three times over are not themselves.
+    scores.given = (0..3)
+        .flat_map(|judge| [sheet(0, judge, 1, &sum_of([3, 4, 4, 4, 4])), sheet(1, judge, 1, &sum_of([3, 3, 3, 3, 4]))])
+        .collect();
+    let judging = view(&judgements);
+    assert_eq!(judging.winner.map(|winner| (winner.call, winner.contenders)), Some((Call::TooFew, vec![key(1)])));
+    assert_eq!(judging.evaluate.unwrap().leaderboard[0].score.unwrap().sd, Some(0.0));
+}
+
+#[test]
+fn an_answer_that_nobody_scored_may_be_the_best() {
+    let mut judgements = panel();
+    (judgements.pairwise, judgements.review) = (None, None);
+    let scores = judgements.evaluate.as_mut().unwrap();
+    for given in scores.given.iter_mut().filter(|given| given.candidate.0 == 0) {
+        given.scores = None;
+    }
+    let found = |judgements: &Judgements| {
+        let judging = view(judgements);
+        let (winner, scores) = (judging.winner.unwrap(), judging.evaluate.unwrap());
+        assert_eq!((scores.call, &scores.contenders), (Some(winner.call), &winner.contenders));
+        assert_eq!(judged_by_name(judgements), Some(winner.task_key.clone()));
+        (winner.task_key, winner.call, winner.contenders)
+    };
+    assert_eq!(found(&judgements), (key(1), Call::TooFew, vec![key(0)]));
+    for given in judgements.evaluate.as_mut().unwrap().given.iter_mut().filter(|given| given.candidate.0 == 2) {
+        given.scores = None;
+    }
+    assert_eq!(found(&judgements), (key(1), Call::TooFew, vec![key(0), key(2)]));
+    // An answer that failed is none.
+    judgements.evaluate.as_mut().unwrap().competing = vec![Candidate(1)];
+    assert_eq!(found(&judgements), (key(1), Call::Unopposed, Vec::new()));
+}
+
+fn judged_by_name(judgements: &Judgements) -> Option<String> {
+    winner(judgements).map(|winner| winner.task_key)
 }

@@ -9,7 +9,7 @@ use acm2_domain::judging::Scored;
 use acm2_domain::ranking::votes::Orders;
 use proptest::prelude::*;
 
-use super::panel::{candidates, criteria, judges};
+use super::panel::{candidates, competing, criteria, judges};
 use crate::ranking::panels;
 
 const CRITERIA: [(&str, f64); 3] = [("depth", 2.0), ("style", 1.0), ("facts", 0.5)];
@@ -46,19 +46,26 @@ fn handed_in(table: &panels::Judgements, count: u32) -> Judgements {
         evaluate: Some(ScoreJudgements {
             judges: judges(),
             criteria: criteria(&CRITERIA),
+            competing: competing(count),
             given: sheets.into_iter().map(sheet).collect(),
         }),
         pairwise: Some(VoteJudgements {
             judges: judges(),
             orders: Orders::Both,
+            competing: competing(count),
             given: votes(),
             lacking: 0,
             unjudged: 0,
         }),
-        review: Some(RankingJudgements { reviewers: judges(), given: table.rankings.iter().map(ranking).collect() }),
+        review: Some(RankingJudgements {
+            reviewers: judges(),
+            competing: competing(count),
+            given: table.rankings.iter().map(ranking).collect(),
+        }),
         final_pairwise: Some(VoteJudgements {
             judges: judges(),
             orders: Orders::Single,
+            competing: Vec::new(),
             given: Vec::new(),
             lacking: 0,
             unjudged: 0,
@@ -73,13 +80,16 @@ fn reordered(mut judgements: Judgements, turn: usize) -> Judgements {
         items.rotate_left(by);
     }
     if let Some(scores) = &mut judgements.evaluate {
+        turned(&mut scores.competing, turn);
         turned(&mut scores.given, turn);
         scores.given.iter_mut().flat_map(|given| &mut given.scores).for_each(|scores| scores.reverse());
     }
     for votes in [&mut judgements.pairwise, &mut judgements.final_pairwise].into_iter().flatten() {
+        turned(&mut votes.competing, turn);
         turned(&mut votes.given, turn);
     }
     if let Some(reviews) = &mut judgements.review {
+        turned(&mut reviews.competing, turn);
         turned(&mut reviews.given, turn);
     }
     judgements

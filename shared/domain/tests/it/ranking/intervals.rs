@@ -28,6 +28,14 @@ fn a_narrow_lead_is_too_close_and_a_wide_one_is_clear() {
 }
 
 #[test]
+fn intervals_whose_ends_are_one_by_arithmetic_touch() {
+    // Both end at 0, where a sample has as many wins as losses, and miss it by a bit to either side.
+    for tally in [[22, 11, 2], [38, 23, 2], [46, 30, 0]] {
+        assert_eq!(call(&[(0, 1, tally)]), Some(Call::TooClose), "{tally:?}");
+    }
+}
+
+#[test]
 fn intervals_are_narrower_with_more_votes_and_never_without_width() {
     let width = |times: u32| {
         let ratings = bradley_terry::rate(&tallied(&[(0, 1, [2 * times, times, 0])]), &Options::default());
