@@ -40,6 +40,13 @@ impl ModelSpec {
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.provider, self.model)
     }
+
+    /// The same model with a limit that nobody asked for: no more than it gives, for providers refuse that.
+    pub(crate) fn with_usual_limit(&self, usual: Option<u32>, prices: &Prices) -> Self {
+        let price = prices.find(&self.provider, &self.model);
+        let gives = price.and_then(|price| price.max_output).map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+        Self { max_output_tokens: usual.into_iter().chain(gives).min(), ..self.clone() }
+    }
 }
 
 /// What becomes of a task when it cannot be known whether an attempt reached the provider.

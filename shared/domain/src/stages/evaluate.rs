@@ -29,7 +29,8 @@ const NAME: &str = "evaluate";
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename = "Evaluate", deny_unknown_fields))]
 pub struct NewEvaluate {
-    /// 1 to 20 models that judge, as in `models`. Each may say 16384 tokens where nothing else is set.
+    /// 1 to 20 models that judge, as in `models`. Each may say 16384 tokens where nothing else is set, or as many as
+    /// its model gives where these are fewer.
     pub judges: Vec<ModelChoice>,
     /// What is scored: 1 to 50 names, or names with descriptions and weights. Clarity, completeness, depth, factuality, relevance
     /// and structure where absent.

@@ -28,7 +28,7 @@ const NAME: &str = "review";
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename = "Review", deny_unknown_fields))]
 pub struct NewReview {
     /// 1 to 20 models that review, as in `models`; the run's own models, each once, where absent. Each may say 16384 tokens where
-    /// nothing else is set here.
+    /// nothing else is set here, or as many as its model gives where these are fewer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", oai(default))]
     pub reviewers: Vec<ModelChoice>,
