@@ -21,7 +21,7 @@ use crate::ranking::{Candidate, Judge};
 use crate::run::{ModelSpec, RunSpec};
 
 /// What stands in place of a judge's words where it is not asked.
-const EXCLUDED: &str = r#"{"excluded":"an answer is of the judge's own provider"}"#;
+const EXCLUDED: &str = r#"{"excluded":"an answer is of the judge's own family"}"#;
 
 /// How answers are compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub struct Versus {
     pub both_orders: bool,
     /// How often each judge is asked about each pair.
     pub iterations: u32,
-    /// Whether judges are kept from answers of their own provider's models.
+    /// Whether judges are kept from answers of their own family's models.
     pub exclude_own_family: bool,
     /// What judges are told first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -130,8 +130,8 @@ impl Versus {
         let iterations = compiling.drafts / models.len().max(1);
         let places = Places::of_best(models, iterations, top).and(combined.iter().copied());
         if self.count(&places) == 0 {
-            let detail = "keeps every judge from every pair, for each has an answer of a model of its own provider: name \
-                          a judge of another provider";
+            let detail = "keeps every judge from every pair, for each has an answer of a model of its own family: name a \
+                          judge of another family";
             compiling.wrong(PLACE, detail);
         }
     }
