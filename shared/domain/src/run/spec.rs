@@ -231,7 +231,7 @@ impl RunSpec {
     }
 
     /// The last message with a document in its place.
-    fn with_document(&self, content: &str, framed: &str) -> String {
+    pub(super) fn with_document(&self, content: &str, framed: &str) -> String {
         // A place that is none, in a stored specification, is the end.
         let (before, after) = self.document_at.and_then(|at| content.split_at_checked(at)).unwrap_or((content, ""));
         let mut whole = String::with_capacity(content.len() + framed.len() + 3);

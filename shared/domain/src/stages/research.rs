@@ -305,11 +305,12 @@ impl<'a> Work<'a> {
         if pages.is_empty() {
             return lane.keep(vec![key], Some(question([])), String::new()).await;
         }
-        let ask = |_: Option<&str>| {
-            let asked = lane.spec.messages.last().map_or("", |message| message.content.as_str());
+        let ask = |text: Option<&str>| {
+            let document = lane.subject.document(lane.spec).zip(text);
+            let asked = lane.spec.task_within(document, MOST_QUESTION_BYTES);
             let shown: Vec<ShownPage<'_>> =
                 pages.iter().map(|(number, url, text)| ShownPage { number: *number, url, text }).collect();
-            let content = prompt::notes(cut(asked, MOST_QUESTION_BYTES), &found.query, &shown);
+            let content = prompt::notes(&asked, &found.query, &shown);
             lane.spec.call_about(self.reader, vec![Message { role: Role::User, content }])
         };
         // The numbers too: they are others once a search before this one has found pages after all.
