@@ -204,6 +204,25 @@ mod tests {
     }
 
     #[test]
+    fn a_vote_on_what_is_put_together_is_reserved_as_long_as_all_of_it() {
+        let reserved = |strategy: &str, top_n: u32| {
+            let body = serde_json::json!({
+                "prompt": "hi", "models": vec!["sandbox/echo"; 4], "max_retries": 0, "stages": {
+                    "combine": {"strategy": strategy, "top_n": top_n},
+                    "final_pairwise": {"judges": ["sandbox/echo"], "top_n": 1, "both_orders": false},
+                },
+            });
+            reserve(body).unwrap().pico()
+        };
+        for strategy in ["concatenation", "sections"] {
+            // The one vote is asked for twice at most, at 1.25 USD for a million: two answers more, each of 4,096 tokens that
+            // are two of the reader's at most, and a rule of seven bytes before each.
+            let more = 2 * 2 * (2 * 4_096 + 7) * 1_250_000;
+            assert_eq!(reserved(strategy, 4) - reserved(strategy, 2), more, "{strategy}");
+        }
+    }
+
+    #[test]
     fn what_has_no_worst_case_is_refused_with_its_place() {
         let body = serde_json::json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/fast"]});
         let error = reserve(body).unwrap_err();

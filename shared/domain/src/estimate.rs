@@ -80,13 +80,18 @@ mod tests {
             iterations in 1_u32..4,
             prompt in ".{1,40}",
             endless in any::<bool>(),
+            strategy in prop::sample::select(vec!["merge", "concatenation", "sections"]),
         ) {
             let judge = json!({"model": "sandbox/echo", "max_output_tokens": judge_most});
             let mut body = json!({
                 "prompt": format!("x{prompt}").replace('\0', ""), "iterations": iterations, "max_output_tokens": most,
                 "models": ["sandbox/echo", if endless { "sandbox/endless" } else { "sandbox/echo" }],
-                "stages": {"evaluate": {"judges": [judge]}, "pairwise": {}, "review": {}, "combine": {"models": [judge]}},
+                "stages": {"evaluate": {"judges": [judge]}, "pairwise": {}, "review": {},
+                    "combine": {"strategy": strategy}, "final_pairwise": {}},
             });
+            if strategy == "merge" {
+                body["stages"]["combine"]["models"] = json!([judge]);
+            }
             if let Some(pico) = ceiling {
                 body["max_cost_usd"] = json!(Usd::from_pico(pico).to_string());
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use acm2_domain::ids::{JobId, ProviderKeyId, RunId, TenantId, WebhookEndpointId, WorkerId};
 use acm2_domain::job::{Job, Work};
 use acm2_domain::run::machine::{Command, Effect};
-use acm2_domain::run::{DocumentChoice, Event, EventType, NewRun, Run, RunStatus};
+use acm2_domain::run::{DocumentChoice, Event, EventType, NewRun, Run, RunSpec, RunStatus};
 use acm2_domain::webhook::PayloadStyle;
 use acm2_store::TenantTx;
 use acm2_store::deliveries::{self, DeliveryAttemptRow, DeliveryRow};
@@ -121,11 +121,24 @@ impl Account<'_> {
     /// What the api does with a submission, but for the push.
     pub(crate) async fn record(&self, body: Value) -> (RunId, Job) {
         let new: NewRun = serde_json::from_value(body).unwrap();
+        let texts: Vec<&str> = new
+            .documents
+            .iter()
+            .filter_map(|document| match document {
+                DocumentChoice::Inline(document) => Some(&*document.text),
+                DocumentChoice::Stored(_) => None,
+            })
+            .collect();
+        self.record_spec(new.compile(&self.house.prices).unwrap(), &texts).await
+    }
+
+    /// The same where it is known already what the run does.
+    pub(crate) async fn record_spec(&self, spec: RunSpec, texts: &[&str]) -> (RunId, Job) {
         let row = NewRunRow {
             id: RunId::generate(),
             job: JobId::generate(),
             api_key: None,
-            spec: new.compile(&self.house.prices).unwrap(),
+            spec,
             metadata: BTreeMap::new(),
             tags: Vec::new(),
             reserved: None,
@@ -135,15 +148,7 @@ impl Account<'_> {
         self.house.store.jobs().insert(&job, self.house.timing.job_due, deadline).await.unwrap();
         let tx = self.begin().await;
         runs::insert(&tx, &row, now()).await.unwrap();
-        let texts: Vec<&str> = new
-            .documents
-            .iter()
-            .filter_map(|document| match document {
-                DocumentChoice::Inline(document) => Some(&*document.text),
-                DocumentChoice::Stored(_) => None,
-            })
-            .collect();
-        assert!(runs::name_texts(&tx, row.id, &row.spec.documents, &texts).await.unwrap().is_empty());
+        assert!(runs::name_texts(&tx, row.id, &row.spec.documents, texts).await.unwrap().is_empty());
         tx.commit().await.unwrap();
         (row.id, job)
     }

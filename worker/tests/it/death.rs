@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use acm2_domain::ids::WorkerId;
+use acm2_domain::call::ErrorClass;
+use acm2_domain::ids::{ApiKeyId, ConversationId, WorkerId};
 use acm2_domain::money::Usd;
-use acm2_domain::run::{EventType, RunStatus};
+use acm2_domain::run::machine::Command;
+use acm2_domain::run::{EventType, NewRun, RunSpec, RunStatus};
 use acm2_domain::timing::Timing;
+use acm2_store::conversations::{self, NewConversation, UNTITLED};
 use serde_json::json;
 
 use crate::back_ends::BackEnds;
-use crate::house::{House, eventually, on_both};
+use crate::house::{House, eventually, now, on_both};
+use crate::judging::charged;
 use crate::outcomes::events_have_no_gap;
 use crate::process::{Start, Worker};
 
@@ -18,6 +22,9 @@ on_both!(
     a_run_is_not_stolen_from_a_worker_that_lives,
     an_answer_of_a_worker_that_lost_the_run_is_used,
     an_answer_that_comes_after_the_next_claim_is_used_too,
+    an_answer_that_a_filter_took_is_not_asked_for_again_after_a_loss,
+    a_judge_that_failed_twice_is_not_asked_again_after_a_loss,
+    a_worker_that_dies_before_the_title_leaves_it_to_the_next,
 );
 
 async fn a_dead_workers_run_is_taken_over_and_nothing_answered_is_asked_again(house: &House) {
@@ -91,6 +98,51 @@ async fn an_answer_of_a_worker_that_lost_the_run_is_used(house: &House) {
     events_have_no_gap(&account, run).await;
 }
 
+async fn an_answer_that_a_filter_took_is_not_asked_for_again_after_a_loss(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    let model = "filter+slow-2500ms";
+    let run = account.submit(json!({"prompt": "hi", "models": [format!("sandbox/{model}")]})).await;
+    house.called(model).await;
+    account.steal(run).await;
+
+    let view = account.ended(run).await;
+    assert_eq!((view.status, house.calls()), (RunStatus::Failed, 1));
+    assert_eq!(view.missing.as_ref().unwrap()[0].class, Some(ErrorClass::UnusableAnswer));
+    let attempts = account.attempts(run).await;
+    let told: Vec<_> = attempts.iter().map(|attempt| (&*attempt.status, attempt.error_class)).collect();
+    assert_eq!(told, [("failed", Some(ErrorClass::UnusableAnswer))]);
+    assert!(attempts[0].cost > Some(Usd::ZERO), "{attempts:?}");
+    assert_eq!((view.cost_usd, view.in_doubt_usd), (attempts[0].cost, Some(Usd::ZERO)));
+    let failed = account.events(run).await.into_iter().find(|event| event.event_type == EventType::TaskFailed).unwrap();
+    assert_eq!((&failed.data["late"], &failed.data["cost_usd"]), (&json!(true), &json!(attempts[0].cost)));
+    events_have_no_gap(&account, run).await;
+    // Whoever asks for another try gets one.
+    account.command(run, Command::Retry).await;
+    account.ended(run).await;
+    assert_eq!(house.calls(), 2);
+}
+
+async fn a_judge_that_failed_twice_is_not_asked_again_after_a_loss(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    let judge = "judge-malformed+slow-2500ms";
+    let evaluate = json!({"judges": [format!("sandbox/{judge}")]});
+    let run =
+        account.submit(json!({"prompt": "hi", "models": ["sandbox/echo"], "stages": {"evaluate": evaluate}})).await;
+    eventually("it is asked once more", async || house.calls_of(judge).len() == 2).await;
+    account.steal(run).await;
+
+    let view = account.ended(run).await;
+    assert_eq!((view.status, house.calls_of(judge).len()), (RunStatus::CompletedWithErrors, 2));
+    let judged = |key: &str| key.starts_with("evaluate");
+    let attempts = account.attempts(run).await.into_iter().filter(|attempt| judged(&attempt.task_key));
+    let told: Vec<_> = attempts.map(|attempt| (attempt.status, attempt.error_class)).collect();
+    assert_eq!(told, vec![("failed".to_owned(), Some(ErrorClass::UnusableAnswer)); 2]);
+    assert_eq!(view.cost_usd, Some(charged(house, &account, run).await));
+    events_have_no_gap(&account, run).await;
+}
+
 /// The next claimant has no permit for a call until the answer is there.
 async fn an_answer_that_comes_after_the_next_claim_is_used_too(house: &House) {
     let slow = house.account_with_key().await;
@@ -123,6 +175,42 @@ async fn an_answer_that_comes_after_the_next_claim_is_used_too(house: &House) {
     assert_eq!(view.status, RunStatus::Completed);
     assert_eq!((house.calls_of("slow-6s").len(), slow.attempts_of(run, 0).await), (1, vec!["late".to_owned()]));
     other.ended(blocking).await;
+}
+
+/// The last text is there, and the title waits for the one permit, which another tenant's call holds.
+async fn a_worker_that_dies_before_the_title_leaves_it_to_the_next(house: &House) {
+    let mut start = Start::of(house);
+    start.permits.calls = 1;
+    let first = Worker::start(house, start);
+    let account = house.account_with_key().await;
+    let id = ConversationId::generate();
+    let new = NewConversation { id, api_key: ApiKeyId::generate(), title: UNTITLED.to_owned() };
+    let tx = account.begin().await;
+    conversations::insert(&tx, new, now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let body =
+        json!({"prompt": "hi", "models": ["sandbox/slow-2500ms"], "stages": {"title": {"model": "sandbox/fast"}}});
+    let spec = serde_json::from_value::<NewRun>(body).unwrap().compile(&house.prices).unwrap();
+    let (run, job) = account.record_spec(RunSpec { conversation: Some(id), ..spec }, &[]).await;
+    account.push(job).await;
+    house.called("slow-2500ms").await;
+    let other = house.account_with_key().await;
+    other.submit(json!({"prompt": "hi", "models": ["sandbox/slow-4s"]})).await;
+    house.called("slow-4s").await;
+    eventually("the text is written down", async || account.row(run).await.tasks_completed == 1).await;
+    first.kill();
+    assert_eq!((account.attempts(run).await.len(), house.calls_of("fast").len()), (1, 0), "no title is asked for yet");
+
+    let _second = house.worker();
+    let view = account.ended(run).await;
+    assert_eq!((view.status, account.row(run).await.claim), (RunStatus::Completed, 2));
+    assert_eq!((house.calls_of("slow-2500ms").len(), house.calls_of("fast").len()), (1, 1));
+    let attempts = account.attempts(run).await;
+    assert!(attempts.len() == 2 && attempts.iter().all(|attempt| attempt.status == "answered"), "{attempts:?}");
+    let conversation = conversations::get(&account.begin().await, None, id).await.unwrap();
+    let given = "Echo: Give the task below a title of three to five words,…";
+    assert_eq!((&*conversation.title, conversation.last_message), (given, 2));
+    events_have_no_gap(&account, run).await;
 }
 
 /// The one process of a data folder dies and is started again, with an empty queue and the same id.

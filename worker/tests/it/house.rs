@@ -129,14 +129,12 @@ impl House {
         outbound.call(&target, secret.into(), &call, AttemptId::generate(), call.timeout).await.unwrap();
     }
 
-    /// Every wire speaks to the sandbox. As provider `sandbox` it reports its cost.
+    /// Every wire speaks to the sandbox. As provider `sandbox` or `openrouter` it reports its cost.
     pub(crate) fn outbound_options(&self) -> OutboundOptions {
-        let url = format!("http://{}/openrouter/api/v1", self.sandbox.address()).parse().unwrap();
-        let searches = ["exa", "tavily", "serper"].map(|slug| {
-            let url = format!("http://{}/{slug}", self.sandbox.address()).parse().unwrap();
-            (slug.to_owned(), url)
-        });
-        let base_urls = [("sandbox".to_owned(), url)].into_iter().chain(searches).collect();
+        let at = |path: &str| format!("http://{}/{path}", self.sandbox.address()).parse().unwrap();
+        let models = ["sandbox", "openrouter"].map(|slug| (slug.to_owned(), at("openrouter/api/v1")));
+        let searches = ["exa", "tavily", "serper"].map(|slug| (slug.to_owned(), at(slug)));
+        let base_urls = models.into_iter().chain(searches).collect();
         OutboundOptions { base_urls, ..OutboundOptions::default() }
     }
 

@@ -25,6 +25,7 @@ on_both!(
     what_a_malformed_judge_and_a_failing_model_leave_out_is_listed,
     a_run_that_dies_twice_ends_with_the_same_judgements,
     a_retry_compares_the_best_anew,
+    a_retry_asks_no_judge_about_its_own_family,
     what_is_about_a_skipped_answer_is_missing,
 );
 
@@ -210,6 +211,43 @@ async fn a_retry_compares_the_best_anew(house: &House) {
         // The missing answer and its score in any case.
         assert_eq!(house.calls() - before, 2 + votes, "{models:?}");
         assert_eq!(view.cost_usd, Some(charged(house, &account, run).await));
+        events_have_no_gap(&account, run).await;
+    }
+}
+
+/// All scores are equal, so that the best two are the first two that are there; the sandbox's judge may be asked about them unless
+/// one is the sandbox's own.
+async fn a_retry_asks_no_judge_about_its_own_family(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    account.add_key_of("openrouter", "sk-of-the-tests-0123456789").await;
+    let votes = || house.calls_of("judge").len();
+    // How often it is asked before the retry and by it, and how many of its votes count in the end.
+    for (models, before, by_the_retry, counted) in [
+        (["sandbox/echo", "openrouter/size-1k", "openrouter/fail-400-then-ok"], 0, 0, 0),
+        (["openrouter/fail-400-then-ok+slow-1ms", "openrouter/size-1k", "sandbox/echo"], 0, 1, 1),
+        (["sandbox/fail-400-then-ok+slow-2ms", "openrouter/echo", "openrouter/size-1k"], 1, 0, 0),
+    ] {
+        let stages = json!({
+            "evaluate": {"judges": ["sandbox/judge-high"], "criteria": ["clarity"]},
+            "pairwise": {
+                "judges": ["sandbox/judge"], "top_n": 2, "both_orders": false, "exclude_own_family": true,
+            },
+        });
+        let asked = votes();
+        let run = account.submit(json!({"prompt": "hi", "models": models, "stages": stages})).await;
+        let view = account.ended(run).await;
+        assert_eq!((view.status, view.missing.unwrap().len()), (RunStatus::CompletedWithErrors, 2), "{models:?}");
+        assert_eq!(votes() - asked, before, "{models:?}");
+        let asked = votes();
+        account.command(run, Command::Retry).await;
+        let view = account.ended(run).await;
+        assert_eq!((view.status, view.progress.tasks_completed), (RunStatus::Completed, 7), "{models:?}");
+        assert_eq!(votes() - asked, by_the_retry, "{models:?}");
+        let coverage = judged(&account, run).await.remove(0).pairwise.unwrap().coverage;
+        assert_eq!((coverage.given, coverage.missing), (counted, 0), "{models:?}");
+        let paid: Usd = account.attempts(run).await.iter().filter_map(|attempt| attempt.cost).sum();
+        assert_eq!(view.cost_usd, Some(paid), "what a vote cost that counts no more stays counted");
         events_have_no_gap(&account, run).await;
     }
 }

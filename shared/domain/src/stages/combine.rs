@@ -151,6 +151,16 @@ impl Combine {
         self.top_n.map_or(spec.models.len() * spec.iterations as usize, |top| top as usize)
     }
 
+    /// How many answers each text is put together of at most; one that a model writes is an answer of that model.
+    pub(super) fn answers_in_text(&self, spec: &RunSpec) -> u32 {
+        match self.strategy {
+            CombineStrategy::Merge | CombineStrategy::Synthesis | CombineStrategy::BestOf => 1,
+            CombineStrategy::Sections | CombineStrategy::Concatenation => {
+                u32::try_from(self.inputs_at_most(spec)).unwrap_or(u32::MAX)
+            }
+        }
+    }
+
     /// Who writes each text; `None` where no model does.
     pub fn writers(&self) -> Vec<Option<&ModelSpec>> {
         if self.strategy.asks_models() { self.models.iter().map(Some).collect() } else { vec![None] }

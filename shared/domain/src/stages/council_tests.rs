@@ -232,9 +232,13 @@ fn the_size_of_each_call_is_known_but_for_what_it_reads() {
         "combine": {"models": ["sandbox/m"]}, "final_pairwise": {"judges": ["sandbox/judge"]}});
     let merged = spec(json!({"models": THREE, "system": "s", "documents": documents, "stages": stages}));
     let council = spec(json!({"models": THREE, "documents": documents, "council": {"chair": "sandbox/m"}}));
-    for spec in [merged, council] {
+    let stages = json!({"combine": {"strategy": "concatenation", "top_n": 3},
+        "final_pairwise": {"judges": ["sandbox/judge"], "top_n": 1}});
+    // A vote on what is put together reads all of it, and what stands between.
+    let together = spec(json!({"models": THREE, "documents": documents, "stages": stages}));
+    for spec in [merged, council, together] {
         let journal = finished(&spec);
-        for task in plan(&spec) {
+        for task in plan(&spec).into_iter().filter(|task| task.model.is_some()) {
             let size = journal.calls.lock().unwrap()[task.key.as_str()].size();
             // Each text is one letter; the recorder's reviews say nothing of answers, of which the plan has the frame.
             let reads_reviews =

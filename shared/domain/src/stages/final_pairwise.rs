@@ -169,7 +169,13 @@ impl Stage for FinalPairwise {
     }
 
     fn plan<'a>(&'a self, spec: &'a RunSpec, subject: Subject) -> Vec<PlannedTask<'a>> {
-        self.versus.plan(NAME, spec, subject, &self.places(spec))
+        let (places, combine) = (self.places(spec), spec.stages.combine.as_ref());
+        // The texts that are made stand behind the answers.
+        let made = combine.map_or(0, |combine| combine.writers().len());
+        let answers = places.count().saturating_sub(made);
+        let put_together = combine.map_or(1, |combine| combine.answers_in_text(spec));
+        let answers = |place: u32| if (place as usize) < answers { 1 } else { put_together };
+        self.versus.plan(NAME, spec, subject, &places, answers)
     }
 
     fn on_subject<'a, 'run: 'a>(&'a self, lane: &'a Lane<'run>) -> BoxFuture<'a, Result<(), Stopped>> {

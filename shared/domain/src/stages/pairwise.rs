@@ -158,7 +158,7 @@ impl Stage for Pairwise {
     }
 
     fn plan<'a>(&'a self, spec: &'a RunSpec, subject: Subject) -> Vec<PlannedTask<'a>> {
-        self.versus.plan(NAME, spec, subject, &self.places(spec))
+        self.versus.plan(NAME, spec, subject, &self.places(spec), |_| 1)
     }
 
     fn on_subject<'a, 'run: 'a>(&'a self, lane: &'a Lane<'run>) -> BoxFuture<'a, Result<(), Stopped>> {

@@ -32,7 +32,7 @@ pub struct PlannedTask<'a> {
     pub iteration: u32,
     /// How much it says, without the answers that it reads.
     pub size: CallSize,
-    /// How many answers of the run it reads.
+    /// How many answers of the run it reads; a text that is put together of several counts as these.
     pub reads: u32,
     /// Whether it is asked once more where its answer is not what it must be.
     pub is_repaired: bool,

@@ -9,7 +9,8 @@ use super::lane::Lane;
 use super::places::{Open, Places, is_own};
 use super::planned::PlannedTask;
 use super::subject::{Draft, Find, Subject, question_of};
-use crate::call::Call;
+use crate::call::{Call, CallSize};
+use crate::combining;
 use crate::content_hash::ContentHash;
 use crate::journal::{Stopped, TaskKey};
 use crate::judged::{GivenVote, VoteJudgements};
@@ -179,26 +180,33 @@ impl Versus {
         pairs.saturating_mul(u64::from(self.iterations) * orders)
     }
 
-    /// The tasks about these places. A judge that is kept from its own family has none where that is sure to forbid it.
+    /// The tasks about these places. A judge that is kept from its own family has none where that is sure to forbid it. `answers`:
+    /// of how many answers the text in a place is put together at most, by the place's number.
     pub fn plan<'a>(
         &'a self,
         stage: &'static str,
         spec: &'a RunSpec,
         subject: Subject,
         places: &Places<'_>,
+        answers: impl Fn(u32) -> u32,
     ) -> Vec<PlannedTask<'a>> {
         let Some(first) = self.judges.first() else { return Vec::new() };
         let size = spec.size_about(subject, |task| self.call(spec, first, task, "", "").size());
-        let planned = |asking: Asking| PlannedTask {
-            key: asking.key,
-            stage,
-            is_result: false,
-            document_index: subject.document_index,
-            model: self.judges.get(asking.comparison.judge.0 as usize),
-            iteration: asking.comparison.iteration,
-            size,
-            reads: 2,
-            is_repaired: true,
+        let planned = |asking: Asking| {
+            let pair = asking.comparison.pair;
+            let read = [pair.left(), pair.right()].map(|place| answers(place.0));
+            let added: u64 = read.iter().map(|count| combining::added_bytes(u64::from(*count))).sum();
+            PlannedTask {
+                key: asking.key,
+                stage,
+                is_result: false,
+                document_index: subject.document_index,
+                model: self.judges.get(asking.comparison.judge.0 as usize),
+                iteration: asking.comparison.iteration,
+                size: CallSize { bytes: size.bytes + added, ..size },
+                reads: read[0].saturating_add(read[1]),
+                is_repaired: true,
+            }
         };
         self.askings(stage, &subject.about(spec), places).into_iter().map(planned).collect()
     }

@@ -155,13 +155,15 @@ pub async fn find_reserved(tx: &TenantTx, attempt: AttemptId) -> Result<Option<O
 }
 
 /// Keeps an answer whose worker has lost the run: whoever holds it now uses it instead of calling again. Passes no fence, for
-/// it changes nothing but the attempt and the money, which was spent whoever holds the run. Whether the attempt was in doubt;
-/// where it was not, nothing may be committed.
+/// it changes nothing but the attempt and the money, which was spent whoever holds the run. `defect`: why the answer cannot be
+/// used, where that is so; its cost then counts as that of any such answer, whether the task comes to use it or not. Whether the
+/// attempt was in doubt; where it was not, nothing may be committed.
 pub async fn settle_late(
     tx: &TenantTx,
     run: RunId,
     attempt: AttemptId,
     answer: &StoredAnswer,
+    defect: Option<&AttemptOutcome>,
     now: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let Some(doubtful) = find_in_doubt(tx, attempt).await? else { return Ok(false) };
@@ -172,6 +174,8 @@ pub async fn settle_late(
         .value("cost", answer.cost.map(Usd::pico))
         .value("provider_request_id", answer.provider_request_id.clone())
         .value("late_answer", to_json(answer))
+        .value("error_class", defect.and_then(|defect| defect.error_class).map(to_word))
+        .value("error_message", defect.and_then(|defect| defect.error_message.clone()))
         .value("finished_at", now)
         .and_where(Expr::col("id").eq(attempt.uuid()))
         .and_where(Expr::col("status").eq("in_doubt"))
@@ -245,17 +249,20 @@ async fn find_in_doubt(tx: &TenantTx, attempt: AttemptId) -> Result<Option<Model
     Ok(Entity::find_by_id(attempt.uuid()).filter(Column::Status.eq("in_doubt")).one(tx).await?)
 }
 
-/// A late answer of a task to this question, with its attempt and that one's number.
+/// A late answer of a task to this question, with its attempt and that one's number. One that is known to be of no use counts where
+/// it was asked for after claim `retried`: a retry asks anew for what failed before it.
 pub async fn find_late_answer(
     tx: &TenantTx,
     run: RunId,
     task: &TaskKey,
     question: Option<ContentHash>,
+    retried: i64,
 ) -> Result<Option<(AttemptId, u32, StoredAnswer)>, StoreError> {
     let rows = Entity::find()
         .filter(Column::RunId.eq(run.uuid()))
         .filter(Column::TaskKey.eq(task.as_str()))
         .filter(Column::Status.eq("late"))
+        .filter(Column::ErrorClass.is_null().or(Column::Claim.gt(retried)))
         .order_by_asc(Column::Number)
         .all(tx)
         .await?;

@@ -82,11 +82,11 @@ async fn a_late_answer_keeps_its_artifacts_and_writes_them_once(fixture: &Fixtur
     let answer = with_image();
     let id = answer.artifacts[0].id;
     let tx = bench.begin().await;
-    assert!(runs::settle_late(&tx, run.id, attempt, &answer, now()).await.unwrap());
+    assert!(runs::settle_late(&tx, run.id, attempt, &answer, None, now()).await.unwrap());
     tx.commit().await.unwrap();
 
     let tx = bench.begin().await;
-    let (_, number, kept) = runs::find_late_answer(&tx, run.id, &task(0), None).await.unwrap().unwrap();
+    let (_, number, kept) = runs::find_late_answer(&tx, run.id, &task(0), None, 0).await.unwrap().unwrap();
     assert_eq!((kept.artifacts[0].id, kept.artifacts[0].bytes), (id, 300_000));
     runs::write(&tx, second.fence, Change { completed: 1, ..Change::default() }, &[], now()).await.unwrap();
     runs::insert_task(&tx, run.id, &task(0), &TaskOutcome::Answered(kept), number, now()).await.unwrap();

@@ -165,7 +165,7 @@ async fn a_late_answer_corrects_what_an_ended_run_is_counted_with(fixture: &Fixt
     bench.end(fence, Ending::Cancelled).await;
     assert_eq!(spent_and_reserved(&bench, &budget, at).await, (350, 0), "in doubt is consumed, the rest is free");
     let tx = bench.begin().await;
-    assert!(runs::settle_late(&tx, run, attempts[0], &stored(40), at).await.unwrap());
+    assert!(runs::settle_late(&tx, run, attempts[0], &stored(40), None, at).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(spent_and_reserved(&bench, &budget, at).await, (240, 0));
     let tx = bench.begin().await;

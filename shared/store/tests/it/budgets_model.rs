@@ -188,7 +188,7 @@ impl<'a> World<'a> {
                     Late::Failure => {
                         runs::settle_late_failure(&tx, run, id, &AttemptOutcome::default(), now()).await.unwrap()
                     }
-                    _ => runs::settle_late(&tx, run, id, &answer, now()).await.unwrap(),
+                    _ => runs::settle_late(&tx, run, id, &answer, None, now()).await.unwrap(),
                 };
                 assert!(settled);
                 tx.commit().await.unwrap();

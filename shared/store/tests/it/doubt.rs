@@ -16,6 +16,7 @@ on_both!(
     open_attempts_of_a_lost_worker_become_in_doubt_with_their_money,
     a_late_answer_is_kept_and_its_money_moved,
     a_late_answer_of_unknown_cost_keeps_its_worst_case,
+    a_late_answer_of_no_use_is_found_until_the_run_is_retried,
 );
 
 async fn an_intent_that_commits_while_the_run_is_claimed_is_in_doubt(fixture: &Fixture) {
@@ -77,7 +78,7 @@ async fn a_doubt_of_unknown_amount_is_not_nothing(fixture: &Fixture) {
     bench.claim(run.id, true).await;
     assert_eq!(runs::assemble(&bench.find(run.id).await, None).in_doubt_usd, None);
     let tx = bench.begin().await;
-    assert!(runs::settle_late(&tx, run.id, id, &stored(300), now()).await.unwrap());
+    assert!(runs::settle_late(&tx, run.id, id, &stored(300), None, now()).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(runs::assemble(&bench.find(run.id).await, None).in_doubt_usd, Some(Usd::ZERO));
 }
@@ -110,15 +111,15 @@ async fn a_late_answer_is_kept_and_its_money_moved(fixture: &Fixture) {
     let second = bench.claim(run.id, true).await;
 
     let tx = bench.begin().await;
-    assert!(runs::settle_late(&tx, run.id, attempt, &stored(300), now()).await.unwrap());
-    assert!(!runs::settle_late(&tx, run.id, attempt, &stored(300), now()).await.unwrap());
+    assert!(runs::settle_late(&tx, run.id, attempt, &stored(300), None, now()).await.unwrap());
+    assert!(!runs::settle_late(&tx, run.id, attempt, &stored(300), None, now()).await.unwrap());
     tx.commit().await.unwrap();
     let row = bench.find(run.id).await;
     assert_eq!((row.spent, row.in_doubt, row.claim), (Usd::from_pico(300), Usd::ZERO, second.fence.claim));
     let tx = bench.begin().await;
-    let (_, number, answer) = runs::find_late_answer(&tx, run.id, &task(0), None).await.unwrap().unwrap();
+    let (_, number, answer) = runs::find_late_answer(&tx, run.id, &task(0), None, 0).await.unwrap().unwrap();
     assert_eq!((number, answer), (1, stored(300)));
-    assert!(runs::find_late_answer(&tx, run.id, &task(1), None).await.unwrap().is_none());
+    assert!(runs::find_late_answer(&tx, run.id, &task(1), None, 0).await.unwrap().is_none());
 }
 
 async fn a_late_answer_of_unknown_cost_keeps_its_worst_case(fixture: &Fixture) {
@@ -130,8 +131,29 @@ async fn a_late_answer_of_unknown_cost_keeps_its_worst_case(fixture: &Fixture) {
     bench.claim(run.id, true).await;
     let tx = bench.begin().await;
     let unknown = StoredAnswer { cost: None, cost_source: CostSource::Unknown, ..stored(0) };
-    assert!(runs::settle_late(&tx, run.id, attempt, &unknown, now()).await.unwrap());
+    assert!(runs::settle_late(&tx, run.id, attempt, &unknown, None, now()).await.unwrap());
     tx.commit().await.unwrap();
     let row = bench.find(run.id).await;
     assert_eq!((row.spent, row.in_doubt, row.unknown_costs), (Usd::ZERO, Usd::from_pico(500), 1));
+}
+
+async fn a_late_answer_of_no_use_is_found_until_the_run_is_retried(fixture: &Fixture) {
+    let bench = Bench::new(fixture).await;
+    let run = two_models();
+    bench.submit(&run).await;
+    let first = bench.claim(run.id, false).await;
+    let attempt = bench.open(first.fence, &task(0), 500).await;
+    bench.claim(run.id, true).await;
+    let tx = bench.begin().await;
+    let defect = AttemptOutcome { error_class: Some(ErrorClass::UnusableAnswer), ..AttemptOutcome::default() };
+    assert!(runs::settle_late(&tx, run.id, attempt, &stored(300), Some(&defect), now()).await.unwrap());
+    tx.commit().await.unwrap();
+    let tx = bench.begin().await;
+    let attempts = runs::list_attempts(&tx, run.id).await.unwrap();
+    // What it cost is found by its class.
+    assert_eq!((&*attempts[0].status, attempts[0].error_class), ("late", Some(ErrorClass::UnusableAnswer)));
+    for (retried, is_found) in [(0, true), (first.fence.claim - 1, true), (first.fence.claim, false)] {
+        let found = runs::find_late_answer(&tx, run.id, &task(0), None, retried).await.unwrap();
+        assert_eq!(found.is_some(), is_found, "{retried}");
+    }
 }

@@ -285,13 +285,12 @@ impl Opening<'_> {
         if control.drain.is_cancelled() {
             return Ok(Some(Intent::Stopped));
         }
-        let may_come_late = self.run.may_come_late(&intent.key);
-        if may_come_late
-            && runs::find_late_answer(self.tx, control.fence.run, &intent.key, intent.call.question).await?.is_some()
-        {
-            return Ok(Some(Intent::Late));
+        if !self.run.may_come_late(&intent.key) {
+            return Ok(None);
         }
-        Ok(None)
+        let (key, question, retried) = (&intent.key, intent.call.question, self.run.retry_claim);
+        let late = runs::find_late_answer(self.tx, control.fence.run, key, question, retried).await?;
+        Ok(late.map(|_| Intent::Late))
     }
 
     fn under_ceiling(&self, call: &Call, share: Share, applied: Option<Applied>) -> Result<Reservation, NoRoom> {

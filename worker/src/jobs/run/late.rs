@@ -17,7 +17,9 @@ use crate::context::Trouble;
 #[derive(Clone, Copy)]
 pub(super) enum Late<'a> {
     Answer(&'a StoredAnswer),
-    /// One that cannot have cost anything, or an answer that cannot be used, at its cost.
+    /// An answer that cannot be used and after which nobody would have asked again: the task fails by it, so it is kept like one.
+    Unusable(&'a StoredAnswer, &'a AttemptOutcome),
+    /// A failure that cannot have cost anything, or an answer that cannot be used, at its cost, after which is asked again.
     Failure(&'a AttemptOutcome),
 }
 
@@ -30,7 +32,10 @@ pub(super) async fn keep(run: &RunCalls, attempt: &OpenAttempt, came: Late<'_>) 
                 let (run_id, now) = (run.control.fence.run, context.clock.now());
                 let tx = context.store.tenant(run.tenant_id()).begin().await?;
                 let stood = match came {
-                    Late::Answer(answer) => runs::settle_late(&tx, run_id, attempt.id, answer, now).await?,
+                    Late::Answer(answer) => runs::settle_late(&tx, run_id, attempt.id, answer, None, now).await?,
+                    Late::Unusable(answer, outcome) => {
+                        runs::settle_late(&tx, run_id, attempt.id, answer, Some(outcome), now).await?
+                    }
                     Late::Failure(outcome) => runs::settle_late_failure(&tx, run_id, attempt.id, outcome, now).await?,
                 };
                 if stood {
@@ -72,7 +77,7 @@ pub(super) async fn find_and_use(
                     return Ok(Some(told(settled.outcome)));
                 }
                 let Some((attempt, number, answer)) =
-                    runs::find_late_answer(&tx, fence.run, key, call.question).await?
+                    runs::find_late_answer(&tx, fence.run, key, call.question, run.retry_claim).await?
                 else {
                     return Ok(None);
                 };
@@ -89,7 +94,9 @@ pub(super) async fn find_and_use(
                     Some(defect) => {
                         let class = ErrorClass::UnusableAnswer;
                         let message = format!("the answer, which came late, cannot be used: {defect}");
-                        let event = json!({"task_key": key.as_str(), "class": class, "message": message, "late": true});
+                        let event = json!({
+                            "task_key": key.as_str(), "class": class, "message": message, "cost_usd": answer.cost, "late": true,
+                        });
                         // It is no late answer any more: whoever tries again asks again.
                         runs::refuse_late_answer(&tx, attempt, class, &message).await?;
                         let error = TaskError { class, message, http_status: None, provider_code: None };

@@ -155,7 +155,10 @@ pub(super) async fn unusable(
     let handed_in = run.writer.hand_in(Write::Settling(Arc::clone(&settling)));
     match write(run, &settling, handed_in).await {
         Err(Trouble::Lost) => {
-            late::keep(run, &settling.attempt, Late::Failure(&settling.outcome)).await;
+            let kept = StoredAnswer { question: call.question, ..StoredAnswer::of(&answer, cost) };
+            let outcome = &settling.outcome;
+            let came = if again { Late::Failure(outcome) } else { Late::Unusable(&kept, outcome) };
+            late::keep(run, &settling.attempt, came).await;
             Err(Trouble::Lost)
         }
         written => written,
