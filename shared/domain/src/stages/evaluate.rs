@@ -219,6 +219,7 @@ impl Stage for Evaluate {
     fn plan<'a>(&'a self, spec: &'a RunSpec, subject: Subject) -> Vec<PlannedTask<'a>> {
         let Some(first) = self.judges.first() else { return Vec::new() };
         let size = spec.size_about(subject, |task| self.call(spec, first, task, "").size());
+        let repair = Some(self.expectation().repair_size());
         let (about, drafts) = (subject.about(spec), generate::drafts(spec, subject));
         let planned = |(judge, iteration, key): (usize, u32, TaskKey)| PlannedTask {
             key,
@@ -229,7 +230,7 @@ impl Stage for Evaluate {
             iteration,
             size,
             reads: 1,
-            is_repaired: true,
+            repair,
         };
         drafts.iter().flat_map(|draft| self.tasks(&about, draft)).map(planned).collect()
     }

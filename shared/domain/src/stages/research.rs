@@ -23,8 +23,6 @@ use crate::web::{Page, SearchResult, SearchResults, cut};
 
 /// No search takes longer that is to come to anything.
 const SEARCH_TIMEOUT: Duration = Duration::from_mins(1);
-/// What asking once more adds to a call at most: the answer as it is shown, and what is wrong with it.
-const REPAIR_BYTES: u64 = 6_000;
 
 /// The research of one draft.
 pub(super) struct Work<'a> {
@@ -124,11 +122,10 @@ impl<'a> Work<'a> {
             iteration,
             size,
             reads: 0,
-            is_repaired: false,
+            repair: None,
         };
-        let repaired = |task: PlannedTask<'a>| PlannedTask {
-            size: CallSize { bytes: task.size.bytes + REPAIR_BYTES, messages: task.size.messages + 2 },
-            is_repaired: true,
+        let repaired = |task: PlannedTask<'a>, expected: &Expectation| PlannedTask {
+            repair: Some(expected.repair_size()),
             ..task
         };
         let nothing = CallSize { bytes: 0, messages: 0 };
@@ -137,7 +134,7 @@ impl<'a> Work<'a> {
             let size = spec.size_about(subject, |task| self.plan_call(spec, task, round, "").size());
             let notes = if round > 1 { MOST_NOTES_BYTES as u64 } else { 0 };
             let size = CallSize { bytes: size.bytes + notes, ..size };
-            tasks.push(repaired(task(self.plan_key(round), Some(self.reader), size)));
+            tasks.push(repaired(task(self.plan_key(round), Some(self.reader), size), &Expectation::Queries));
             for query in self.queries() {
                 let size = CallSize { bytes: MOST_QUERY_BYTES as u64, messages: 1 };
                 tasks.push(task(self.search_key(round, query), Some(&self.research.search), size));
@@ -148,7 +145,8 @@ impl<'a> Work<'a> {
         }
         let asked = spec.call_size(subject.document(spec));
         let bytes = asked.bytes + prompt::overhead::report(self.research.most_pages());
-        tasks.push(repaired(task(self.write_key(), Some(self.writer), CallSize { bytes, ..asked })));
+        let write = task(self.write_key(), Some(self.writer), CallSize { bytes, ..asked });
+        tasks.push(repaired(write, &Expectation::Report(Vec::new())));
         tasks.push(PlannedTask { is_result: true, ..task(self.report.clone(), None, nothing) });
         tasks
     }

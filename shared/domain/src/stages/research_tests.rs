@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::recorder::Recorder;
 use super::*;
+use crate::judging::Expectation;
 use crate::prices::Prices;
 use crate::run::NewRun;
 
@@ -153,6 +154,7 @@ fn no_call_says_more_than_was_planned() {
     finish(&journal, &spec);
     for task in plan(&spec) {
         if let Some(call) = journal.calls.lock().unwrap().get(task.key.as_str()) {
+            assert_eq!(task.repair, call.expects.as_ref().map(Expectation::repair_size), "{}", task.key);
             let size = call.size();
             let within = size.bytes <= task.size.bytes && size.messages <= task.size.messages;
             assert!(within, "{}: {size:?} is more than {:?}", task.key, task.size);

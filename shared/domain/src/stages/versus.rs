@@ -192,6 +192,7 @@ impl Versus {
     ) -> Vec<PlannedTask<'a>> {
         let Some(first) = self.judges.first() else { return Vec::new() };
         let size = spec.size_about(subject, |task| self.call(spec, first, task, "", "").size());
+        let repair = Some(Expectation::Preference.repair_size());
         let planned = |asking: Asking| {
             let pair = asking.comparison.pair;
             let read = [pair.left(), pair.right()].map(|place| answers(place.0));
@@ -205,7 +206,7 @@ impl Versus {
                 iteration: asking.comparison.iteration,
                 size: CallSize { bytes: size.bytes + added, ..size },
                 reads: read[0].saturating_add(read[1]),
-                is_repaired: true,
+                repair,
             }
         };
         self.askings(stage, &subject.about(spec), places).into_iter().map(planned).collect()
