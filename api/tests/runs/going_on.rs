@@ -10,6 +10,7 @@ const RUNS: &str = "/api/v1/runs";
 
 on_both!(
     a_run_goes_on_a_conversation_and_adds_what_was_answered,
+    a_question_that_is_a_document_alone_is_kept_by_its_name,
     a_council_gives_a_conversation_the_answer_of_its_chair,
     a_model_gives_the_title_where_the_run_asks_it_to,
     a_conversation_that_cannot_be_gone_on_is_named,
@@ -47,6 +48,23 @@ async fn a_run_goes_on_a_conversation_and_adds_what_was_answered(house: &House) 
     // A run without an answer adds nothing.
     let failed = run(&client, &json!({"conversation_id": id, "prompt": "five", "models": ["sandbox/fail-400"]})).await;
     assert_eq!(failed["status"], "failed");
+    assert_eq!(messages(&client, &id).await.len(), 4);
+}
+
+async fn a_question_that_is_a_document_alone_is_kept_by_its_name(house: &House) {
+    let processes = house.open();
+    let client = house.tenant(&processes[0], "owner").await;
+    let new = json!({"name": "as it is", "text": "{{document}}\n"});
+    let template = client.post("/api/v1/templates", &new).await.expect(201);
+    let id = begun(&client).await;
+    let body = json!({"conversation_id": id, "template_id": template["id"], "models": ["sandbox/echo"],
+        "documents": [{"name": "report.md", "text": "one two three"}]});
+    assert_eq!(run(&client, &body).await["status"], "completed");
+    assert_eq!(messages(&client, &id).await[0], ("user".to_owned(), "report.md".to_owned()));
+    assert_eq!(title(&client, &id).await, "report.md");
+    // The run after it has no empty turn.
+    let next = run(&client, &json!({"conversation_id": id, "prompt": "four", "models": ["sandbox/echo"]})).await;
+    assert_eq!(next["status"], "completed");
     assert_eq!(messages(&client, &id).await.len(), 4);
 }
 

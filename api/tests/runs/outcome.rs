@@ -234,10 +234,10 @@ async fn judges_are_kept_from_their_own_family_and_what_that_leaves_out_is_told(
         let models = ["sandbox/echo", "sandbox/size-1k", "openai/size-1k"];
         json!({"prompt": "hi", "models": models, "stages": {"pairwise": pairwise}})
     };
-    // One of any two is of the one judge's own provider.
+    // One of any two is of the one judge's own family.
     let refused = client.post("/api/v1/runs", &body(&["sandbox/judge"])).await;
     assert_eq!(refused.problem(422, "validation_failed"), ["/stages/pairwise/exclude_own_family"]);
-    assert!(refused.text.contains("name a judge of another provider"), "{}", refused.text);
+    assert!(refused.text.contains("name a judge of another family"), "{}", refused.text);
 
     // The two of the sandbox have a judge, the pairs of the two providers have none.
     let body = body(&["sandbox/judge", "openai/judge"]);
@@ -249,7 +249,7 @@ async fn judges_are_kept_from_their_own_family_and_what_that_leaves_out_is_told(
     let item = &client.get(&format!("/api/v1/runs/{id}/judging")).await.expect(200)["items"][0];
     let votes = &item["pairwise"];
     assert_eq!((&votes["coverage"]["expected"], &votes["unjudged"]), (&json!(2), &json!(2)), "{votes}");
-    let told = "2 pairs were not judged: every judge is of the provider of one of the two answers";
+    let told = "2 pairs were not judged: every judge is of the family of one of the two answers";
     assert_eq!(item["notes"], json!([format!("pairwise: {told}")]));
     let page = client.get(&format!("/api/v1/runs/{id}/report")).await;
     assert!(page.text.contains(told), "{}", page.text);

@@ -82,15 +82,17 @@ fn most_of(spec: &RunSpec, tasks: &[PlannedTask<'_>], prices: &Prices) -> Result
     let mut unbounded: Vec<&ModelSpec> = Vec::new();
     let mut sum = Usd::ZERO;
     for task in tasks {
-        let (Some(model), Some(worst)) = (task.model, task.most(reading, prices)) else { continue };
-        let Some(amount) = worst.amount else {
+        let (Some(model), Some(first)) = (task.model, task.most(reading, prices)) else { continue };
+        let any = task.most_of_any_call(reading, prices).and_then(|worst| worst.amount);
+        let Some((first, any)) = first.amount.zip(any) else {
             if !unbounded.contains(&model) {
                 unbounded.push(model);
             }
             continue;
         };
-        let tries = i64::from(spec.max_retries) + 1 + i64::from(task.is_repaired);
-        sum += Usd::from_pico(amount.pico().saturating_mul(tries));
+        sum += Usd::from_pico(any.pico().saturating_mul(i64::from(spec.max_retries) + 1));
+        // What asks once more is tried as often as there are retries left, and comes after an answer that is paid for.
+        sum += if task.repair.is_some() { first } else { Usd::ZERO };
     }
     if unbounded.is_empty() {
         return Ok(sum);
@@ -108,6 +110,8 @@ fn most_of(spec: &RunSpec, tasks: &[PlannedTask<'_>], prices: &Prices) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::CallSize;
+    use crate::judging::{Expectation, Reviewing, Scoring};
     use crate::run::{Material, NewRun};
     use crate::stages;
 
@@ -201,6 +205,35 @@ mod tests {
         assert_eq!(reserved(None).unwrap_err().code, "cost_unbounded");
         // Two answers, each asked about twice at most, at 1.25 USD for a million bytes.
         assert_eq!(reserved(Some(1_000)).unwrap() - reserved(Some(0)).unwrap(), 2 * 2 * 1_000 * 1_250_000);
+    }
+
+    #[test]
+    fn asking_once_more_is_reserved_with_the_answer_that_was_of_no_use() {
+        let prices = Prices::built_in();
+        let run = |body: serde_json::Value| serde_json::from_value::<NewRun>(body).unwrap();
+        let source = run(serde_json::json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/echo"]}));
+        let source = source.compile(&prices).unwrap();
+        let reserved = |stages: &serde_json::Value, max_retries: u32| {
+            let id = crate::ids::RunId::generate();
+            let body = serde_json::json!({"answers_of": id, "max_retries": max_retries, "stages": stages});
+            let material = Material { longest_answer: Some(10), ..Material::default() };
+            let spec = run(body).compile_over(&source, &prices, &material).unwrap();
+            reservation(&spec, &stages::to_do(&spec), Usd::ZERO, &prices).unwrap().pico()
+        };
+        let scores = Expectation::Scores(Scoring { criteria: vec!["wit".to_owned()] });
+        for (stages, tasks, expected) in [
+            (serde_json::json!({"evaluate": {"judges": ["sandbox/echo"], "criteria": ["wit"]}}), 2, scores),
+            (serde_json::json!({"pairwise": {"judges": ["sandbox/echo"]}}), 2, Expectation::Preference),
+            (serde_json::json!({"review": {}}), 1, Expectation::Ranking(Reviewing::of(2))),
+        ] {
+            // Each retry may be one of asking once more, and so is the last try of all.
+            let (without, retry) = (reserved(&stages, 0), reserved(&stages, 1) - reserved(&stages, 0));
+            let first = without - retry;
+            let CallSize { bytes, messages } = expected.repair_size();
+            // At 1.25 USD for a million bytes; a message counts as 16.
+            let more = i64::try_from(bytes + 16 * messages).unwrap() * 1_250_000;
+            assert_eq!((retry - first, bytes > 4_000), (tasks * more, true), "{stages}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod criteria;
 mod draw;
 pub mod error;
 pub mod estimate;
+mod families;
 mod frame;
 pub mod ids;
 pub mod image;

@@ -82,7 +82,7 @@ pub struct VoteJudgements {
     pub given: Vec<GivenVote>,
     /// Votes that could not be asked for, because a text that they are about is missing.
     pub lacking: usize,
-    /// Pairs that no judge may be asked about, because each is of the provider of one of the two answers.
+    /// Pairs that no judge may be asked about, because each is of the family of one of the two answers.
     pub unjudged: usize,
 }
 

@@ -25,7 +25,7 @@ pub struct Votes {
     pub coverage: Coverage,
     /// How many verdicts follow from them.
     pub verdicts: Coverage,
-    /// How many pairs were not judged, because every judge is of the provider of one of the two answers (`exclude_own_family`);
+    /// How many pairs were not judged, because every judge is of the family of one of the two answers (`exclude_own_family`);
     /// they are in no other figure.
     pub unjudged: usize,
     /// The answers by Bradley–Terry strength, best first; those without a verdict come last.

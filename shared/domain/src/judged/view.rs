@@ -107,7 +107,7 @@ impl Judging {
             let judges = votes.judges.iter().map(|judge| (&*judge.judge, &judge.coverage));
             note(&mut notes, stage, &votes.coverage, judges);
             notes.extend(votes.verdicts.note.iter().map(|words| format!("{stage}: {words}")));
-            let why = "not judged: every judge is of the provider of one of the two answers";
+            let why = "not judged: every judge is of the family of one of the two answers";
             match votes.unjudged {
                 0 => {}
                 1 => notes.push(format!("{stage}: 1 pair was {why}")),

@@ -73,10 +73,11 @@ impl NewRun {
             errors.push(FieldError::new("/conversation_id", "there is no such conversation"));
             return;
         };
-        // Providers want a turn of the user first.
-        let newest = &history[history.len().saturating_sub(MAX_MESSAGES - 1)..];
+        // Providers refuse an empty turn, and want one of the user first.
+        let said: Vec<&Message> = history.iter().filter(|message| !message.content.trim().is_empty()).collect();
+        let newest = &said[said.len().saturating_sub(MAX_MESSAGES - 1)..];
         let first = newest.iter().position(|message| message.role == Role::User).unwrap_or(newest.len());
-        asked.messages.splice(0..0, newest[first..].iter().cloned());
+        asked.messages.splice(0..0, newest[first..].iter().copied().cloned());
     }
 
     fn fill_template(&self, material: Option<&Material>, asked: &mut Asked, errors: &mut Vec<FieldError>) {
@@ -261,6 +262,12 @@ mod tests {
         let spec = going_on(Some(history), "prompt", json!("three")).unwrap();
         let contents: Vec<&str> = spec.messages.iter().map(|message| &*message.content).collect();
         assert_eq!((contents, spec.conversation), (vec!["one", "two", "three"], Some(id)));
+        // A blank turn is left out, and the first one that is not is the user's.
+        let blank =
+            [said(Role::User, ""), said(Role::Assistant, "one"), said(Role::User, "two"), said(Role::User, " \n")];
+        let spec = going_on(Some(blank.into()), "prompt", json!("three")).unwrap();
+        let contents: Vec<&str> = spec.messages.iter().map(|message| &*message.content).collect();
+        assert_eq!(contents, ["two", "three"]);
         let long = vec![said(Role::User, "x"); 1_000];
         assert_eq!(going_on(Some(long), "prompt", json!("y")).unwrap().messages.len(), MAX_MESSAGES);
         assert_eq!(going_on(Some(Vec::new()), "prompt", json!("y")).unwrap().messages.len(), 1);

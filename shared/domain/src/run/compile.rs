@@ -86,7 +86,7 @@ impl NewRun {
         let iterations = self.iterations.unwrap_or(1);
         // As many as are named: one that is wrong is told at its place, and not as too few answers besides.
         let drafts = self.models.len().saturating_mul(iterations as usize);
-        let research = self.research_spec(&models, open, &mut errors);
+        let research = self.research_spec(&models, open, prices, &mut errors);
         let stages = self.compile_stages(&models, drafts, prices, material, &mut errors);
         let calls = self.documents.len().max(1).saturating_mul(self.models.len()).saturating_mul(iterations as usize);
         if calls > MAX_CALLS && errors.is_empty() {

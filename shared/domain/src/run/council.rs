@@ -107,6 +107,16 @@ mod tests {
     }
 
     #[test]
+    fn no_reviewer_that_nobody_named_may_say_more_than_its_model_gives() {
+        let models = ["openrouter/openai/gpt-4o", "openrouter/google/gemini-2.5-pro", "openai/gpt-4o", "openai/new"];
+        let body = json!({"prompt": "x", "models": models, "council": {"chair": "openrouter/openai/gpt-4o"}});
+        let spec = serde_json::from_value::<NewRun>(body).unwrap().compile(&Prices::built_in()).unwrap();
+        let reviewers = spec.stages.review.unwrap().reviewers.into_iter();
+        let limits: Vec<Option<u32>> = reviewers.map(|reviewer| reviewer.max_output_tokens).collect();
+        assert_eq!(limits, [Some(4_096), Some(8_192), Some(16_384), Some(16_384)]);
+    }
+
+    #[test]
     fn a_council_and_a_combination_go_without_each_other_and_the_way_out_is_told() {
         let run = |body: Value| serde_json::from_value::<NewRun>(body).unwrap();
         let council = json!({"prompt": "hi", "models": ["sandbox/a", "sandbox/b"], "council": {"chair": "sandbox/c"}});

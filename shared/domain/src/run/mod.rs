@@ -1,5 +1,5 @@
 //! A run: what callers ask for (`new_run`, over a `preset` or not, about a `document` or not, with `material` of the library),
-//! what it is compiled to (`compile`, `reuse`, `asked`, `council`, `switch`, `image_choice`, `research_choice`, `spec`, `frame`, and `place`
+//! what it is compiled to (`compile`, `reuse`, `asked`, `council`, `switch`, `image_choice`, `research_choice`, `spec`, `question`, `frame`, and `place`
 //! for the way back), where it stands (`status`) and what may follow (`machine`), what callers see (`view`), its timeline (`event`), and when to look again
 //! (`poll_hint`).
 
@@ -21,6 +21,7 @@ mod place;
 mod poll_hint;
 mod preset;
 mod priority;
+mod question;
 mod research_choice;
 mod reuse;
 mod spec;

@@ -9,6 +9,7 @@ use super::spec::ModelSpec;
 use crate::call::Sampling;
 use crate::error::FieldError;
 use crate::ids::ProviderKeyId;
+use crate::prices::Prices;
 use crate::providers::{PROVIDERS, SEARCH_MODEL, find_provider};
 
 const DEFAULT_BREADTH: u32 = 3;
@@ -91,11 +92,12 @@ impl NewRun {
         &self,
         models: &[ModelSpec],
         open: bool,
+        prices: &Prices,
         errors: &mut Vec<FieldError>,
     ) -> Option<ResearchSpec> {
         let wanted = self.generator.unwrap_or_default() == Generator::Research;
         match &self.research {
-            Some(choice) if wanted => return Some(choice.compile(models, errors)),
+            Some(choice) if wanted => return Some(choice.compile(models, prices, errors)),
             Some(_) if !(open && self.generator.is_none()) => {
                 errors.push(FieldError::new("/research", "goes with the generator research"));
             }
@@ -111,7 +113,7 @@ impl NewRun {
 
 impl ResearchChoice {
     /// Checks everything and fills in what was left out; places are below `/research`.
-    fn compile(&self, models: &[ModelSpec], errors: &mut Vec<FieldError>) -> ResearchSpec {
+    fn compile(&self, models: &[ModelSpec], prices: &Prices, errors: &mut Vec<FieldError>) -> ResearchSpec {
         if !find_provider(&self.provider).is_some_and(|provider| provider.wire.is_search()) {
             let searches = PROVIDERS.iter().filter(|provider| provider.wire.is_search());
             let known: Vec<&str> = searches.map(|provider| provider.slug).collect();
@@ -125,8 +127,8 @@ impl ResearchChoice {
             value.unwrap_or(usual)
         };
         let reader = |model: &ModelSpec| {
-            let most = model.max_output_tokens.unwrap_or(READER_OUTPUT_TOKENS).min(READER_OUTPUT_TOKENS);
-            ModelSpec { max_output_tokens: Some(most), ..model.clone() }
+            let usual = model.max_output_tokens.unwrap_or(READER_OUTPUT_TOKENS).min(READER_OUTPUT_TOKENS);
+            model.with_usual_limit(Some(usual), prices)
         };
         ResearchSpec {
             search: ModelSpec {
@@ -149,7 +151,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::prices::Prices;
 
     fn compile(generator: Option<&str>, research: Value) -> Result<Option<ResearchSpec>, Vec<String>> {
         let mut body = json!({"prompt": "hi", "models": ["openai/gpt-4o"]});
@@ -171,6 +172,19 @@ mod tests {
         assert_eq!(spec.search.full_name(), "exa/search");
         assert_eq!(spec.readers[0].max_output_tokens, Some(READER_OUTPUT_TOKENS));
         assert_eq!(compile(None, Value::Null), Ok(None));
+    }
+
+    #[test]
+    fn no_reader_may_say_more_than_its_model_gives() {
+        let body = json!({
+            "prompt": "hi", "generator": "research", "research": {"provider": "exa"}, "models": [
+                "openrouter/openai/gpt-4o", {"model": "openrouter/google/gemini-2.5-pro", "max_output_tokens": 100},
+                "openai/brand-new",
+            ],
+        });
+        let spec = serde_json::from_value::<NewRun>(body).unwrap().compile(&Prices::built_in()).unwrap();
+        let limits = spec.research.unwrap().readers.into_iter().map(|reader| reader.max_output_tokens);
+        assert_eq!(limits.collect::<Vec<_>>(), [Some(4_096), Some(100), Some(READER_OUTPUT_TOKENS)]);
     }
 
     #[test]

@@ -40,6 +40,13 @@ impl ModelSpec {
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.provider, self.model)
     }
+
+    /// The same model with a limit that nobody asked for: no more than it gives, for providers refuse that.
+    pub(crate) fn with_usual_limit(&self, usual: Option<u32>, prices: &Prices) -> Self {
+        let price = prices.find(&self.provider, &self.model);
+        let gives = price.and_then(|price| price.max_output).map(|most| u32::try_from(most).unwrap_or(u32::MAX));
+        Self { max_output_tokens: usual.into_iter().chain(gives).min(), ..self.clone() }
+    }
 }
 
 /// What becomes of a task when it cannot be known whether an attempt reached the provider.
@@ -224,7 +231,7 @@ impl RunSpec {
     }
 
     /// The last message with a document in its place.
-    fn with_document(&self, content: &str, framed: &str) -> String {
+    pub(super) fn with_document(&self, content: &str, framed: &str) -> String {
         // A place that is none, in a stored specification, is the end.
         let (before, after) = self.document_at.and_then(|at| content.split_at_checked(at)).unwrap_or((content, ""));
         let mut whole = String::with_capacity(content.len() + framed.len() + 3);

@@ -342,7 +342,7 @@ impl Stage for Combine {
             iteration: draft.iteration,
             size,
             reads: u32::try_from(reads).unwrap_or(u32::MAX),
-            is_repaired: false,
+            repair: None,
         };
         self.drafts(spec, subject).into_iter().map(planned).collect()
     }

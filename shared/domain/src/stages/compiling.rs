@@ -92,7 +92,7 @@ impl Compiling<'_> {
         let mut judges: Vec<ModelSpec> = Vec::new();
         for model in self.models {
             // What an answer may have at most is not what a judge needs.
-            let judge = ModelSpec { max_output_tokens: Some(JUDGE_OUTPUT_TOKENS), ..model.clone() };
+            let judge = model.with_usual_limit(Some(JUDGE_OUTPUT_TOKENS), self.prices);
             if !judges.contains(&judge) {
                 judges.push(judge);
             }
@@ -123,14 +123,9 @@ impl Compiling<'_> {
         }
         let resolve = |(index, choice): (usize, &ModelChoice)| {
             let pointer = format!("{}{place}/{index}", self.at);
-            let mut model = choice.resolve(&pointer, max_output_tokens, self.prices, self.errors)?;
-            if choice.max_output_tokens.is_none() {
-                // What nobody asked for must not be more than the model gives: providers refuse that.
-                let price = self.prices.find(&model.provider, &model.model);
-                let most = price.and_then(|price| price.max_output).map(|most| u32::try_from(most).unwrap_or(u32::MAX));
-                model.max_output_tokens = model.max_output_tokens.into_iter().chain(most).min();
-            }
-            Some(model)
+            let model = choice.resolve(&pointer, max_output_tokens, self.prices, self.errors)?;
+            let is_asked_for = choice.max_output_tokens.is_some();
+            Some(if is_asked_for { model } else { model.with_usual_limit(max_output_tokens, self.prices) })
         };
         choices.iter().take(MAX_JUDGES).enumerate().filter_map(resolve).collect()
     }

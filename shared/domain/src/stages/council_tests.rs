@@ -11,6 +11,7 @@ use super::*;
 use crate::content_hash::ContentHash;
 use crate::estimate::estimate;
 use crate::journal::TaskKey;
+use crate::judging::Expectation;
 use crate::prices::Prices;
 use crate::run::NewRun;
 
@@ -239,7 +240,9 @@ fn the_size_of_each_call_is_known_but_for_what_it_reads() {
     for spec in [merged, council, together] {
         let journal = finished(&spec);
         for task in plan(&spec).into_iter().filter(|task| task.model.is_some()) {
-            let size = journal.calls.lock().unwrap()[task.key.as_str()].size();
+            let call = journal.calls.lock().unwrap()[task.key.as_str()].clone();
+            assert_eq!(task.repair, call.expects.as_ref().map(Expectation::repair_size), "{}", task.key);
+            let size = call.size();
             // Each text is one letter; the recorder's reviews say nothing of answers, of which the plan has the frame.
             let reads_reviews =
                 task.stage == "combine" && spec.stages.review.is_some() && spec.stages.final_pairwise.is_none();

@@ -29,7 +29,8 @@ const NAME: &str = "evaluate";
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename = "Evaluate", deny_unknown_fields))]
 pub struct NewEvaluate {
-    /// 1 to 20 models that judge, as in `models`. Each may say 16384 tokens where nothing else is set.
+    /// 1 to 20 models that judge, as in `models`. Each may say 16384 tokens where nothing else is set, or as many as
+    /// its model gives where these are fewer.
     pub judges: Vec<ModelChoice>,
     /// What is scored: 1 to 50 names, or names with descriptions and weights. Clarity, completeness, depth, factuality, relevance
     /// and structure where absent.
@@ -219,6 +220,7 @@ impl Stage for Evaluate {
     fn plan<'a>(&'a self, spec: &'a RunSpec, subject: Subject) -> Vec<PlannedTask<'a>> {
         let Some(first) = self.judges.first() else { return Vec::new() };
         let size = spec.size_about(subject, |task| self.call(spec, first, task, "").size());
+        let repair = Some(self.expectation().repair_size());
         let (about, drafts) = (subject.about(spec), generate::drafts(spec, subject));
         let planned = |(judge, iteration, key): (usize, u32, TaskKey)| PlannedTask {
             key,
@@ -229,7 +231,7 @@ impl Stage for Evaluate {
             iteration,
             size,
             reads: 1,
-            is_repaired: true,
+            repair,
         };
         drafts.iter().flat_map(|draft| self.tasks(&about, draft)).map(planned).collect()
     }

@@ -51,6 +51,8 @@ fn judges_that_could_judge_nothing_are_refused() {
     assert_eq!(wrong(&["sandbox/a", "sandbox/b"], pairwise(&["sandbox/judge"])), here);
     assert_eq!(wrong(&["sandbox/a", "sandbox/b", "sandbox/x/c"], pairwise(&["sandbox/judge"])), here);
     assert_eq!(wrong(&["sandbox/x/a", "sandbox/y/b"], pairwise(&["sandbox/x/j", "sandbox/y/j"])), here);
+    let behind_a_gateway = ["openrouter/mistralai/a", "together/MistralAI/b"];
+    assert_eq!(wrong(&behind_a_gateway, pairwise(&["mistral/judge"])), here);
     // Whichever are the best, one of any two is its own.
     let best = json!({
         "evaluate": {"judges": ["sandbox/judge"]}, "pairwise": {"top_n": 2, "exclude_own_family": true},
@@ -104,7 +106,7 @@ fn a_pair_that_nobody_may_judge_is_told_and_the_others_are_judged() {
     assert!(votes.contenders.contains(&"generate/prompt/m2/1".to_owned()), "{:?}", votes.contenders);
     assert_eq!(
         view.notes,
-        ["pairwise: 2 pairs were not judged: every judge is of the provider of one of the two answers"]
+        ["pairwise: 2 pairs were not judged: every judge is of the family of one of the two answers"]
     );
 }
 

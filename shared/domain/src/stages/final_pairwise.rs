@@ -46,7 +46,8 @@ pub struct NewFinalPairwise {
         oai(skip_serializing_if_is_none, validator(minimum(value = "1"), maximum(value = "10")))
     )]
     pub iterations: Option<u32>,
-    /// Whether judges are kept from pairs with a text of a model of their own provider; false where absent.
+    /// Whether judges are kept from pairs with a text of a model of their own family; false where absent. A family is one maker:
+    /// the provider, or behind a gateway who the model's name begins with (`mistralai/…`), by any of the names that it is known by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", oai(skip_serializing_if_is_none))]
     pub exclude_own_family: Option<bool>,

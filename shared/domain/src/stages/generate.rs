@@ -73,7 +73,7 @@ pub(super) fn plan(spec: &RunSpec, subject: Subject) -> Vec<PlannedTask<'_>> {
         iteration: draft.iteration,
         size,
         reads: 0,
-        is_repaired: false,
+        repair: None,
     });
     planned.collect()
 }

@@ -3,6 +3,7 @@
 
 use std::iter::repeat_n;
 
+use crate::families::are_alike;
 use crate::run::ModelSpec;
 
 /// The places of a comparison, before anything stands in them.
@@ -104,10 +105,5 @@ impl Open {
 
 /// Whether the two are of one family.
 pub(super) fn is_own(judge: &ModelSpec, writer: &ModelSpec) -> bool {
-    family(judge) == family(writer)
-}
-
-/// Who made a model: its provider, or, behind a gateway that names the maker first (`anthropic/claude-…`), that maker.
-fn family(model: &ModelSpec) -> &str {
-    model.model.split_once('/').map_or(model.provider.as_str(), |(maker, _)| maker)
+    are_alike((&judge.provider, &judge.model), (&writer.provider, &writer.model))
 }

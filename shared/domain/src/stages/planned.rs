@@ -34,8 +34,8 @@ pub struct PlannedTask<'a> {
     pub size: CallSize,
     /// How many answers of the run it reads; a text that is put together of several counts as these.
     pub reads: u32,
-    /// Whether it is asked once more where its answer is not what it must be.
-    pub is_repaired: bool,
+    /// What it says more where it is asked once more, because its answer is not what it must be; `None` where it never is.
+    pub repair: Option<CallSize>,
 }
 
 /// What the answers of a run can be, for those who read them.
@@ -74,14 +74,25 @@ impl PlannedTask<'_> {
         self.is_result && self.stage != title::NAME
     }
 
-    /// The worst case of one call; nothing where no model is asked.
+    /// The worst case of the call that it begins with; nothing where no model is asked.
     pub fn most(&self, reading: Reading, prices: &Prices) -> Option<WorstCase> {
+        self.most_of(self.size, reading, prices)
+    }
+
+    /// The worst case of any of its calls: of the one that asks once more, where it is asked so.
+    pub fn most_of_any_call(&self, reading: Reading, prices: &Prices) -> Option<WorstCase> {
+        let CallSize { bytes, messages } = self.repair.unwrap_or(CallSize { bytes: 0, messages: 0 });
+        let size = CallSize { bytes: self.size.bytes + bytes, messages: self.size.messages + messages };
+        self.most_of(size, reading, prices)
+    }
+
+    fn most_of(&self, size: CallSize, reading: Reading, prices: &Prices) -> Option<WorstCase> {
         let model = self.model?;
         let price = prices.find(&model.provider, &model.model);
         let read = reading.most.map(|most| most.saturating_mul(u64::from(self.reads)));
         let read = if self.reads == 0 { Some(0) } else { read };
         // A byte is a token at most, so that many bytes are as many tokens.
-        let size = CallSize { bytes: self.size.bytes.saturating_add(read.unwrap_or(0)), ..self.size };
+        let size = CallSize { bytes: size.bytes.saturating_add(read.unwrap_or(0)), ..size };
         let worst = worst_case_of(size, model.max_output_tokens, price);
         Some(if read.is_some() { worst } else { WorstCase { amount: None, ..worst } })
     }

@@ -23,8 +23,6 @@ use crate::web::{Page, SearchResult, SearchResults, cut};
 
 /// No search takes longer that is to come to anything.
 const SEARCH_TIMEOUT: Duration = Duration::from_mins(1);
-/// What asking once more adds to a call at most: the answer as it is shown, and what is wrong with it.
-const REPAIR_BYTES: u64 = 6_000;
 
 /// The research of one draft.
 pub(super) struct Work<'a> {
@@ -124,11 +122,10 @@ impl<'a> Work<'a> {
             iteration,
             size,
             reads: 0,
-            is_repaired: false,
+            repair: None,
         };
-        let repaired = |task: PlannedTask<'a>| PlannedTask {
-            size: CallSize { bytes: task.size.bytes + REPAIR_BYTES, messages: task.size.messages + 2 },
-            is_repaired: true,
+        let repaired = |task: PlannedTask<'a>, expected: &Expectation| PlannedTask {
+            repair: Some(expected.repair_size()),
             ..task
         };
         let nothing = CallSize { bytes: 0, messages: 0 };
@@ -137,7 +134,7 @@ impl<'a> Work<'a> {
             let size = spec.size_about(subject, |task| self.plan_call(spec, task, round, "").size());
             let notes = if round > 1 { MOST_NOTES_BYTES as u64 } else { 0 };
             let size = CallSize { bytes: size.bytes + notes, ..size };
-            tasks.push(repaired(task(self.plan_key(round), Some(self.reader), size)));
+            tasks.push(repaired(task(self.plan_key(round), Some(self.reader), size), &Expectation::Queries));
             for query in self.queries() {
                 let size = CallSize { bytes: MOST_QUERY_BYTES as u64, messages: 1 };
                 tasks.push(task(self.search_key(round, query), Some(&self.research.search), size));
@@ -148,7 +145,8 @@ impl<'a> Work<'a> {
         }
         let asked = spec.call_size(subject.document(spec));
         let bytes = asked.bytes + prompt::overhead::report(self.research.most_pages());
-        tasks.push(repaired(task(self.write_key(), Some(self.writer), CallSize { bytes, ..asked })));
+        let write = task(self.write_key(), Some(self.writer), CallSize { bytes, ..asked });
+        tasks.push(repaired(write, &Expectation::Report(Vec::new())));
         tasks.push(PlannedTask { is_result: true, ..task(self.report.clone(), None, nothing) });
         tasks
     }
@@ -305,11 +303,12 @@ impl<'a> Work<'a> {
         if pages.is_empty() {
             return lane.keep(vec![key], Some(question([])), String::new()).await;
         }
-        let ask = |_: Option<&str>| {
-            let asked = lane.spec.messages.last().map_or("", |message| message.content.as_str());
+        let ask = |text: Option<&str>| {
+            let document = lane.subject.document(lane.spec).zip(text);
+            let asked = lane.spec.task_within(document, MOST_QUESTION_BYTES);
             let shown: Vec<ShownPage<'_>> =
                 pages.iter().map(|(number, url, text)| ShownPage { number: *number, url, text }).collect();
-            let content = prompt::notes(cut(asked, MOST_QUESTION_BYTES), &found.query, &shown);
+            let content = prompt::notes(&asked, &found.query, &shown);
             lane.spec.call_about(self.reader, vec![Message { role: Role::User, content }])
         };
         // The numbers too: they are others once a search before this one has found pages after all.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::recorder::Recorder;
 use super::*;
+use crate::judging::Expectation;
 use crate::prices::Prices;
 use crate::run::NewRun;
 
@@ -76,6 +77,25 @@ fn pages_stand_in_frames_and_numbers_are_those_of_their_places() {
 }
 
 #[test]
+fn those_who_take_notes_are_told_the_task_with_its_document() {
+    for prompt in ["", "Sum it up", &"Sum it up. ".repeat(1_000)] {
+        let more = json!({"documents": [{"name": "a", "text": "one"}]});
+        let mut spec = spec(&["sandbox/a"], &json!({}), &more);
+        // What a template is filled in to that has the document before its words, or nothing else.
+        (spec.messages[0].content, spec.document_at) = (prompt.to_owned(), Some(0));
+        let journal = Recorder::default();
+        finish(&journal, &spec);
+        let plan = plan(&spec);
+        let notes = plan.iter().find(|task| task.key.as_str().ends_with("/notes/1.1")).unwrap();
+        let call = journal.calls.lock().unwrap()[notes.key.as_str()].clone();
+        let said = &call.messages[0].content;
+        let asked = ["The document \"a\" stands", "begins", "\none\n", &prompt[..prompt.len().min(1_000)]];
+        assert!(asked.iter().all(|words| said.contains(words)), "{said}");
+        assert!(call.size().bytes <= notes.size.bytes, "{said}");
+    }
+}
+
+#[test]
 fn without_a_plan_all_that_rests_on_it_is_missing_and_others_go_on() {
     let journal = Recorder::default();
     let spec = spec(&["sandbox/fails", "sandbox/b"], &json!({}), &Value::Null);
@@ -134,6 +154,7 @@ fn no_call_says_more_than_was_planned() {
     finish(&journal, &spec);
     for task in plan(&spec) {
         if let Some(call) = journal.calls.lock().unwrap().get(task.key.as_str()) {
+            assert_eq!(task.repair, call.expects.as_ref().map(Expectation::repair_size), "{}", task.key);
             let size = call.size();
             let within = size.bytes <= task.size.bytes && size.messages <= task.size.messages;
             assert!(within, "{}: {size:?} is more than {:?}", task.key, task.size);

@@ -28,7 +28,7 @@ const NAME: &str = "review";
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Object), oai(rename = "Review", deny_unknown_fields))]
 pub struct NewReview {
     /// 1 to 20 models that review, as in `models`; the run's own models, each once, where absent. Each may say 16384 tokens where
-    /// nothing else is set here.
+    /// nothing else is set here, or as many as its model gives where these are fewer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", oai(default))]
     pub reviewers: Vec<ModelChoice>,
@@ -209,12 +209,13 @@ impl Stage for Review {
     fn plan<'a>(&'a self, spec: &'a RunSpec, subject: Subject) -> Vec<PlannedTask<'a>> {
         let (about, drafts) = (subject.about(spec), generate::drafts(spec, subject));
         // The same for all who are shown as many.
-        let mut sizes: BTreeMap<usize, CallSize> = BTreeMap::new();
+        let mut sizes: BTreeMap<usize, (CallSize, CallSize)> = BTreeMap::new();
         let planned = |(index, iteration, key): (usize, u32, TaskKey)| {
             let reviewer = &self.reviewers[index];
             let count = self.of_others(index, &drafts).len();
-            let size = *sizes.entry(count).or_insert_with(|| {
-                spec.size_about(subject, |task| self.call(spec, reviewer, task, &vec![""; count]).size())
+            let (size, repair) = *sizes.entry(count).or_insert_with(|| {
+                let size = spec.size_about(subject, |task| self.call(spec, reviewer, task, &vec![""; count]).size());
+                (size, Expectation::Ranking(Reviewing::of(count)).repair_size())
             });
             PlannedTask {
                 key,
@@ -225,7 +226,7 @@ impl Stage for Review {
                 iteration,
                 size,
                 reads: u32::try_from(count).unwrap_or(u32::MAX),
-                is_repaired: true,
+                repair: Some(repair),
             }
         };
         self.tasks(&about).map(planned).collect()

@@ -9,6 +9,7 @@ use super::recorder::Recorder;
 use super::*;
 use crate::content_hash::ContentHash;
 use crate::journal::TaskKey;
+use crate::judging::Expectation;
 use crate::prices::Prices;
 use crate::run::NewRun;
 
@@ -99,7 +100,9 @@ fn the_size_of_a_judges_call_is_known_but_for_the_answers() {
         spec(json!({"models": ["sandbox/a", "sandbox/b"], "system": "s", "documents": documents, "stages": stages}));
     finish(&journal, &spec);
     for task in plan(&spec) {
-        let size = journal.calls.lock().unwrap()[task.key.as_str()].size();
+        let call = journal.calls.lock().unwrap()[task.key.as_str()].clone();
+        assert_eq!(task.repair, call.expects.as_ref().map(Expectation::repair_size), "{}", task.key);
+        let size = call.size();
         // Each answer is one letter.
         assert_eq!(
             (size.bytes, size.messages),

@@ -83,7 +83,7 @@ impl Stage for Title {
             iteration: 1,
             size: spec.size_about(subject, |task| Self::call(spec, model, task).size()),
             reads: 0,
-            is_repaired: false,
+            repair: None,
         };
         self.model.iter().map(planned).collect()
     }

@@ -22,7 +22,7 @@ use crate::ranking::{Candidate, Judge};
 use crate::run::{ModelSpec, RunSpec};
 
 /// What stands in place of a judge's words where it is not asked.
-const EXCLUDED: &str = r#"{"excluded":"an answer is of the judge's own provider"}"#;
+const EXCLUDED: &str = r#"{"excluded":"an answer is of the judge's own family"}"#;
 
 /// How answers are compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct Versus {
     pub both_orders: bool,
     /// How often each judge is asked about each pair.
     pub iterations: u32,
-    /// Whether judges are kept from answers of their own provider's models.
+    /// Whether judges are kept from answers of their own family's models.
     pub exclude_own_family: bool,
     /// What judges are told first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,8 +131,8 @@ impl Versus {
         let iterations = compiling.drafts / models.len().max(1);
         let places = Places::of_best(models, iterations, top).and(combined.iter().copied());
         if self.count(&places) == 0 {
-            let detail = "keeps every judge from every pair, for each has an answer of a model of its own provider: name \
-                          a judge of another provider";
+            let detail = "keeps every judge from every pair, for each has an answer of a model of its own family: name a \
+                          judge of another family";
             compiling.wrong(PLACE, detail);
         }
     }
@@ -192,6 +192,7 @@ impl Versus {
     ) -> Vec<PlannedTask<'a>> {
         let Some(first) = self.judges.first() else { return Vec::new() };
         let size = spec.size_about(subject, |task| self.call(spec, first, task, "", "").size());
+        let repair = Some(Expectation::Preference.repair_size());
         let planned = |asking: Asking| {
             let pair = asking.comparison.pair;
             let read = [pair.left(), pair.right()].map(|place| answers(place.0));
@@ -205,7 +206,7 @@ impl Versus {
                 iteration: asking.comparison.iteration,
                 size: CallSize { bytes: size.bytes + added, ..size },
                 reads: read[0].saturating_add(read[1]),
-                is_repaired: true,
+                repair,
             }
         };
         self.askings(stage, &subject.about(spec), places).into_iter().map(planned).collect()

@@ -15,7 +15,7 @@ use crate::{StoreError, TenantTx};
 /// Adds them, where the run goes on a conversation and has an answer. Once: a run that was retried ends again.
 pub async fn go_on(tx: &TenantTx, run: RunId, now: DateTime<Utc>) -> Result<(), StoreError> {
     let Some(row) = find(tx, run).await? else { return Ok(()) };
-    let (Some(conversation), Some(question)) = (row.spec.conversation, row.spec.messages.last()) else { return Ok(()) };
+    let (Some(conversation), Some(question)) = (row.spec.conversation, row.spec.question()) else { return Ok(()) };
     let Some(subject) = Subject::all(&row.spec).next() else { return Ok(()) };
     let tasks = list_tasks(tx, run).await?;
     let Some(answer) = final_answer(&row, subject, &tasks) else { return Ok(()) };
@@ -23,6 +23,6 @@ pub async fn go_on(tx: &TenantTx, run: RunId, now: DateTime<Utc>) -> Result<(), 
         return Ok(());
     };
     let title = stages::title(&row.spec, subject, &|key: &TaskKey, question| text_of(&tasks, key, question));
-    let exchange = Exchange { run, question: &question.content, answer: &answer.text, title: title.as_deref() };
+    let exchange = Exchange { run, question: &question, answer: &answer.text, title: title.as_deref() };
     messages::append_exchange(tx, conversation, exchange, now).await
 }

@@ -10,7 +10,7 @@ use acm2_domain::prices::Prices;
 use acm2_domain::run::RunSpec;
 use acm2_domain::stages::{self, Reading};
 
-/// The tasks that are still to reserve, each with its weight: its worst case in picodollars.
+/// The tasks that are still to reserve, each with its weight: the worst case of its dearest call in picodollars.
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     weights: HashMap<String, u64>,
@@ -45,7 +45,7 @@ impl Shares {
         let reading = Reading::of(spec, &plan, prices);
         let mut shares = Self::default();
         for task in plan.iter().filter(|task| task.model.is_some()) {
-            let worst = task.most(reading, prices).and_then(|worst| worst.amount);
+            let worst = task.most_of_any_call(reading, prices).and_then(|worst| worst.amount);
             let weight = worst.map_or(1, |amount| u64::try_from(amount.pico()).unwrap_or(1).max(1));
             if !is_settled(task.key.as_str()) {
                 *shares.left.get_mut() = shares.left.get_mut().saturating_add(weight);
