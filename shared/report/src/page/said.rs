@@ -3,7 +3,7 @@
 use acm2_domain::judged::{Scores, Votes};
 use acm2_domain::ranking::votes::Choice;
 
-use super::subject::Answers;
+use super::answers::Answers;
 use super::words;
 
 /// How many judgements of each stage the page holds; the export has all.
