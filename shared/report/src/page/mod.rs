@@ -7,6 +7,7 @@ mod grid;
 mod head;
 mod pictures;
 mod progress;
+mod review_part;
 mod said;
 mod scale;
 mod score_part;

@@ -7,7 +7,7 @@ use super::answers::Answers;
 use super::words;
 
 /// How many judgements of each stage the page holds; the export has all.
-const MOST: usize = 200;
+pub(super) const MOST: usize = 200;
 /// How much of a reason, in characters.
 const LONGEST_REASON: usize = 600;
 

@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use acm2_domain::judged::{Judging, Reviews};
+use acm2_domain::judged::Judging;
 use acm2_domain::ranking::leaderboard::Call;
 use acm2_domain::run::Task;
 use acm2_domain::stages::GENERATE;
 
 use super::answers::Answers;
-use super::board::{self, Board, BoardRow, Plot};
-use super::scale::Scale;
+use super::review_part::ReviewPart;
 use super::score_part::ScorePart;
 use super::texts::Reading;
 use super::vote_part::VotePart;
@@ -125,9 +124,7 @@ pub(super) struct Subject {
     /// Votes, and what they are called.
     pub(super) votes: Vec<VotePart>,
     /// Rankings.
-    pub(super) review: Option<Board>,
-    /// How far the reviewers agree.
-    pub(super) review_agreement: Option<String>,
+    pub(super) review: Option<ReviewPart>,
 }
 
 impl Subject {
@@ -151,11 +148,7 @@ impl Subject {
             notes: judging.notes.iter().map(|note| answers.told(note)).collect(),
             scores: judging.evaluate.as_ref().map(|scores| ScorePart::of(scores, answers)),
             votes: votes.into_iter().filter_map(|(title, votes)| Some(VotePart::of(title, votes?, answers))).collect(),
-            review: judging.review.as_ref().map(|reviews| review(reviews, answers)),
-            review_agreement: judging.review.as_ref().and_then(|reviews| reviews.kendall_w).map(|found| {
-                let w = words::figure(found.w, 2);
-                format!("Kendall's W {w} over {} answers and {} rankings", found.items, found.raters)
-            }),
+            review: judging.review.as_ref().map(|reviews| ReviewPart::of(reviews, answers)),
         }
     }
 }
@@ -170,28 +163,4 @@ const fn is_judged(judging: &Judging) -> bool {
 
 fn title(judging: &Judging) -> String {
     judging.document.as_ref().map_or_else(|| "The prompt".to_owned(), |document| document.name.clone())
-}
-
-fn review(reviews: &Reviews, answers: &Answers<'_>) -> Board {
-    let scale = Scale::new(0.0, 1.0);
-    let row = |place: &acm2_domain::judged::ReviewPlace| {
-        let mut facts =
-            vec![format!("mean position {}", words::figure(place.mean_position, 2)), format!("Borda {}", place.borda)];
-        facts.extend(place.borda_share.iter().flat_map(|share| words::spread(share, 2)));
-        BoardRow {
-            rank: board::rank(place.rank),
-            number: answers.number(&place.candidate),
-            name: answers.name(&place.candidate),
-            value: words::maybe(place.borda_share.map(|share| share.mean), 2),
-            facts,
-            plot: place.borda_share.map(|share| Plot::new(scale, share.mean, share.interval)),
-            note: None,
-        }
-    };
-    Board {
-        call: board::call(reviews.call),
-        rows: reviews.leaderboard.iter().map(row).collect(),
-        ticks: board::ticks(scale, 1),
-        note: reviews.coverage.note.clone(),
-    }
 }

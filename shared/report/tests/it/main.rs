@@ -7,5 +7,6 @@ mod archive;
 mod final_answer;
 mod images;
 mod page;
+mod parts;
 mod sample;
 mod tables;
