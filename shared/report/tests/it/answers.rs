@@ -111,6 +111,7 @@ fn while_a_run_is_under_way_no_call_looks_sure() {
     export.run.status = RunStatus::Running;
     let page = page(&export);
     assert!(page.contains("<h2>Winners so far</h2>") && page.contains(" so far</b>"));
+    assert!(page.contains("<summary>The winning answer so far</summary>"));
     assert!(!page.contains("class=\"clear\""), "nothing is sure yet");
     let ended = render(reported(&crate::sample::export())).unwrap();
     assert!(!ended.contains("so far</b>"));
