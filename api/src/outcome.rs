@@ -10,10 +10,11 @@ use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::{RunId, TenantId};
 use acm2_domain::judged::{Detail, Judging};
 use acm2_domain::run::{DocumentSpec, Event, Run, Task};
-use acm2_domain::stages;
+use acm2_domain::stages::{self, CombineStrategy};
+use acm2_report::Reported;
 use acm2_report::archive::Export;
 use acm2_report::images::{self, Images};
-use acm2_report::{Reported, page};
+use acm2_report::page::{self, Texts};
 use acm2_store::runs::{self, RunRow, TaskOutcome};
 use acm2_store::{StoreError, Tenant, TenantTx};
 use tokio::time::timeout;
@@ -69,9 +70,10 @@ pub(crate) async fn report(caller: &Caller, run: RunId) -> Result<String, Failur
     let judging = hear(caller, &turn, &row, Detail::ANSWER).await?;
     let seen = see(caller, run, &judging).await?;
     let images = read_images(&caller.store(), &seen.tasks).await?;
+    let combine = combine_of(&row);
     compute(&turn, move || {
         let Seen { run, tasks, events } = &seen;
-        let reported = Reported { run, tasks, judging: &judging, events, images: &images, made_at };
+        let reported = Reported { run, tasks, judging: &judging, combine, events, images: &images, made_at };
         page::render(reported).map_err(|error| defect(&error))
     })
     .await
@@ -88,7 +90,7 @@ pub(crate) async fn export(caller: &Caller, run: RunId) -> Result<ToExport, Fail
     };
     let sizes = hearing::measure(caller, run, &stages::plan(&row.spec)).await?;
     let Seen { run, tasks, events } = see(caller, run, judging.as_deref().unwrap_or_default()).await?;
-    let export = Export { run, tasks, judging, shown_events: events, made_at };
+    let export = Export { run, tasks, judging, combine: combine_of(&row), shown_events: events, made_at };
     Ok(ToExport { export, documents: row.spec.documents.clone(), sizes })
 }
 
@@ -121,24 +123,40 @@ pub(crate) async fn read_images(store: &Tenant, tasks: &[Task]) -> Result<Images
 async fn see(caller: &Caller, run: RunId, judging: &[Judging]) -> Result<Seen, Failure> {
     let tx = caller.store().begin().await?;
     let row = runs::find(&tx, run).await?.ok_or_else(|| Error::not_found("run"))?;
-    let mut tasks = runs::list_tasks_without_texts(&tx, run).await?;
+    let mut settled = runs::list_tasks_without_texts(&tx, run).await?;
     let plan = stages::plan(&row.spec);
     // The beginnings tell which answers are blank.
     let results = plan.iter().filter(|task| task.is_result).map(|task| task.key.as_str());
-    let mut texts = runs::list_beginnings(&tx, run, results, BEGINNING).await?;
-    let winners = judging.iter().filter_map(|judging| Some(&*judging.winner.as_ref()?.task_key));
-    let finals = judging.iter().filter_map(|judging| Some(&*judging.final_answer.as_ref()?.task_key));
-    // One character more tells that a text was cut.
-    let shown = i32::try_from(page::LONGEST_TEXT + 1).unwrap_or(i32::MAX);
-    texts.extend(runs::list_texts(&tx, run, winners.chain(finals), shown).await?);
-    for (key, text) in texts {
-        if let Some(TaskOutcome::Answered(answer)) = tasks.get_mut(&key).map(|task| &mut task.outcome) {
+    for (key, text) in runs::list_beginnings(&tx, run, results, BEGINNING).await? {
+        if let Some(TaskOutcome::Answered(answer)) = settled.get_mut(&key).map(|task| &mut task.outcome) {
             answer.text = text;
+        }
+    }
+    let (run, mut tasks) = (runs::assemble(&row, Some(&settled)), runs::assemble_tasks(&row, &plan, &settled));
+    let mut texts = list_shown_texts(&tx, &page::texts(&run, &tasks, judging), run.id).await?;
+    for task in tasks.iter_mut().filter(|task| task.text.is_some()) {
+        if let Some(text) = texts.remove(&task.key) {
+            task.text = Some(text);
         }
     }
     let events = list_shown_events(&tx, &row).await?;
     tx.commit().await?;
-    Ok(Seen { run: runs::assemble(&row, Some(&tasks)), tasks: runs::assemble_tasks(&row, &plan, &tasks), events })
+    Ok(Seen { run, tasks, events })
+}
+
+/// The texts that the page shows, by the keys of their tasks, each with as much of it as is shown.
+async fn list_shown_texts(tx: &TenantTx, shown: &Texts, run: RunId) -> Result<BTreeMap<String, String>, StoreError> {
+    // One character more tells that a text was cut.
+    let most = |characters: usize| i32::try_from(characters + 1).unwrap_or(i32::MAX);
+    let (main, others) = (shown.main.iter().map(String::as_str), shown.others.iter().map(String::as_str));
+    let mut texts = runs::list_texts(tx, run, main, most(page::LONGEST_TEXT)).await?;
+    texts.extend(runs::list_texts(tx, run, others, most(page::LONGEST_OTHER_TEXT)).await?);
+    Ok(texts)
+}
+
+/// How a run makes one text of several answers.
+fn combine_of(row: &RunRow) -> Option<CombineStrategy> {
+    row.spec.stages.combine.as_ref().map(|combine| combine.strategy)
 }
 
 /// The events that the page lists, and the last.

@@ -212,6 +212,8 @@ async fn a_run_without_judges_and_one_under_way_have_a_report(house: &House) {
     assert_eq!(client.get(&format!("/api/v1/runs/{id}/judging")).await.expect(200), json!({"items": []}));
     let page = client.get(&format!("/api/v1/runs/{id}/report")).await;
     assert!(page.status == 200 && page.text.contains("1 of 1 answered") && !page.text.contains("<h2>Winner"));
+    assert!(page.text.contains("<summary>The final answer</summary>"), "{}", page.text);
+    texts_are_cut_and_whole_ones_are_in_the_export(&client).await;
     assert!(zip_of(&client, id).await.contains_key("answers/0001-generate-prompt-m0-1.txt"));
 
     let stages = json!({"evaluate": {"judges": ["sandbox/judge"]}});
@@ -224,6 +226,19 @@ async fn a_run_without_judges_and_one_under_way_have_a_report(house: &House) {
     assert_eq!(judging["items"][0]["evaluate"]["coverage"]["expected"], 12);
     assert_eq!(judging["items"][0]["final_answer"], Value::Null, "nothing is final before the end");
     client.act(&format!("/api/v1/runs/{id}/cancel")).await;
+}
+
+async fn texts_are_cut_and_whole_ones_are_in_the_export(client: &Client) {
+    let body = json!({"prompt": "hi", "models": ["sandbox/size-20k", "sandbox/size-10k", "sandbox/echo"]});
+    let run = run(client, &body).await;
+    let page = client.get(&format!("/api/v1/runs/{}/report", run["id"].as_str().unwrap())).await.text;
+    let shown: Vec<usize> = page
+        .split("<pre ")
+        .skip(1)
+        .map(|part| part.split_once('>').unwrap().1.split("</pre>").next().unwrap().chars().count())
+        .collect();
+    assert_eq!(&shown[..2], &[20_000, 4_000], "the final answer, and another");
+    assert_eq!((shown.len(), page.matches("The rest is in the export.").count()), (3, 2));
 }
 
 async fn judges_are_kept_from_their_own_family_and_what_that_leaves_out_is_told(house: &House) {

@@ -2,6 +2,7 @@
 
 use acm2_domain::judged::Judging;
 use acm2_domain::run::{Event, Run, Task};
+use acm2_domain::stages::CombineStrategy;
 use chrono::{DateTime, Utc};
 
 use crate::images::Images;
@@ -11,10 +12,12 @@ use crate::images::Images;
 pub struct Reported<'a> {
     /// The run, with what it ended without.
     pub run: &'a Run,
-    /// All its tasks, in its own order; of texts, only those of winners are looked at.
+    /// All its tasks, in its own order; of texts, only those of [`crate::page::texts`] are looked at.
     pub tasks: &'a [Task],
     /// How each subject was judged; empty for a run without judges.
     pub judging: &'a [Judging],
+    /// How texts are made of several answers; none where none is.
+    pub combine: Option<CombineStrategy>,
     /// Its timeline; the page needs of it the events that it lists, and the last.
     pub events: &'a [Event],
     /// The images that the page holds: those of [`crate::images::to_hold`].

@@ -23,6 +23,7 @@ impl Coverage {
         let expected = given + missing;
         let note = match (given, missing) {
             (_, 0) => None,
+            (0, 1) => Some(format!("the only {} did not come", what.trim_end_matches('s'))),
             (0, _) => Some(format!("none of {expected} {what} came")),
             _ => Some(format!("computed from {given} of {expected} {what}")),
         };
@@ -38,6 +39,8 @@ mod tests {
     fn what_is_missing_is_said_in_words() {
         assert_eq!(Coverage::of(5, 1, "scores").note.as_deref(), Some("computed from 5 of 6 scores"));
         assert_eq!(Coverage::of(0, 2, "votes").note.as_deref(), Some("none of 2 votes came"));
+        let one = Coverage::of(0, 1, "rankings").note;
+        assert_eq!(one.as_deref(), Some("the only ranking did not come"));
         assert_eq!(Coverage::of(6, 0, "scores").note, None);
         assert_eq!(Coverage::of(0, 0, "scores").note, None);
     }

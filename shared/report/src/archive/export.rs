@@ -5,6 +5,7 @@ use acm2_domain::content_hash::ContentHash;
 use acm2_domain::ids::ArtifactId;
 use acm2_domain::judged::Judging;
 use acm2_domain::run::{DocumentSpec, Event, Run, Task};
+use acm2_domain::stages::CombineStrategy;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -36,10 +37,12 @@ const UNJUDGED: &str = "\r\nWhat the judges of this run said is too long to be p
 pub struct Export {
     /// The run, with results and what it ended without. An answer that is there has a text, which may be empty.
     pub run: Run,
-    /// All its tasks, in the same way; of winners the text that the page shows.
+    /// All its tasks, in the same way; of some the text that the page shows.
     pub tasks: Vec<Task>,
     /// How each subject was judged, with every single judgement; `None` where that is too long.
     pub judging: Option<Vec<Judging>>,
+    /// How texts are made of several answers; none where none is.
+    pub combine: Option<CombineStrategy>,
     /// The events that the page shows.
     pub shown_events: Vec<Event>,
     /// When the export is made.
@@ -175,6 +178,7 @@ impl Export {
             run: &self.run,
             tasks: &self.tasks,
             judging: self.judging.as_deref().unwrap_or_default(),
+            combine: self.combine,
             events: &self.shown_events,
             images: held,
             made_at: self.made_at,

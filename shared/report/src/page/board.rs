@@ -19,6 +19,13 @@ pub(super) struct Board {
     pub(super) note: Option<String>,
 }
 
+impl Board {
+    /// Whether anything is drawn.
+    pub(super) fn is_drawn(&self) -> bool {
+        self.rows.iter().any(|row| row.plot.is_some())
+    }
+}
+
 /// An answer's place.
 #[derive(Debug)]
 pub(super) struct BoardRow {

@@ -3,11 +3,11 @@
 use acm2_domain::judged::{Scores, Votes};
 use acm2_domain::ranking::votes::Choice;
 
-use super::subject::Answers;
+use super::answers::Answers;
 use super::words;
 
 /// How many judgements of each stage the page holds; the export has all.
-const MOST: usize = 200;
+pub(super) const MOST: usize = 200;
 /// How much of a reason, in characters.
 const LONGEST_REASON: usize = 600;
 

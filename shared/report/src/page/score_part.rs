@@ -3,11 +3,11 @@
 use acm2_domain::judged::{AgreementOnScores, JudgesAgreement, Scores};
 use acm2_domain::ranking::deviation::TOTAL;
 
+use super::answers::Answers;
 use super::board::{self, Board, BoardRow, Plot};
 use super::grid::{Cell, Grid, GridRow};
 use super::said::{self, Said};
 use super::scale::Scale;
-use super::subject::Answers;
 use super::words::{self, NONE};
 
 /// What `evaluate` found.

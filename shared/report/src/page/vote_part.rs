@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use acm2_domain::judged::{PairRecord, VotePlace, Votes};
 
+use super::answers::Answers;
 use super::board::{self, Board, BoardRow, Plot};
 use super::grid::{self, Cell, Grid, GridRow};
 use super::said::{self, Said};
 use super::scale::Scale;
 use super::score_part::pairs;
-use super::subject::Answers;
 use super::words::{self, NONE};
 
 /// What a stage with pairs found.

@@ -92,12 +92,14 @@ pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+/// `400 ms`, `1.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub(super) fn duration(delta: TimeDelta) -> String {
     let millis = delta.num_milliseconds().max(0);
     let seconds = millis / 1_000;
     match seconds {
-        0..10 => format!("{} s", figure(millis as f64 / 1_000.0, 1)),
+        0 if millis == 0 => "0 s".to_owned(),
+        0 => format!("{millis} ms"),
+        1..10 => format!("{} s", figure(millis as f64 / 1_000.0, 1)),
         10..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
@@ -143,7 +145,8 @@ mod tests {
     #[test]
     fn a_duration_is_said_as_people_say_it() {
         let said = |millis| duration(TimeDelta::milliseconds(millis));
-        assert_eq!([said(-5), said(400), said(12_300)], ["0.0 s", "0.4 s", "12 s"]);
+        assert_eq!([said(-5), said(0), said(1), said(999)], ["0 s", "0 s", "1 ms", "999 ms"]);
+        assert_eq!([said(1_000), said(1_400), said(12_300)], ["1.0 s", "1.4 s", "12 s"]);
         assert_eq!([said(200_000), said(7_500_000)], ["3 min 20 s", "2 h 5 min"]);
     }
 }

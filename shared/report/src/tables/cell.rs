@@ -5,6 +5,9 @@ use std::borrow::Cow;
 
 use crate::Failed;
 
+/// What is nearer to 0 comes of rounding, and is written as 0.
+const NOISE: f64 = 1e-12;
+
 /// A cell.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell<'a> {
@@ -50,6 +53,7 @@ impl<'a> Cell<'a> {
             Self::Text(text) => harmless(text),
             Self::Word(word) => Cow::Owned(harmless(word).into_owned()),
             Self::Count(count) => Cow::Owned(count.to_string()),
+            Self::Figure(value) if value.abs() < NOISE => Cow::Borrowed("0"),
             Self::Figure(value) => Cow::Owned(value.to_string()),
             Self::None => Cow::Borrowed(""),
         }
@@ -120,6 +124,13 @@ mod tests {
         let row = vec![Cell::Figure(-0.5), Cell::Count(3), Cell::Text("a;=cmd()\n\"b\""), Cell::None];
         let table = String::from_utf8(write(&["a", "b", "c", "d"], &[row]).unwrap()).unwrap();
         assert_eq!(table, "\"a\",\"b\",\"c\",\"d\"\r\n-0.5,3,\"a;=cmd()\n\"\"b\"\"\",\"\"\r\n");
+    }
+
+    #[test]
+    fn what_comes_of_rounding_is_written_as_zero() {
+        let row = [2.929e-20, -2.929e-20, -0.0, 0.0, 1e-9, -1e-9].map(Cell::Figure).to_vec();
+        let table = String::from_utf8(write_lines(&[row]).unwrap()).unwrap();
+        assert_eq!(table, "0,0,0,0,0.000000001,-0.000000001\r\n");
     }
 
     proptest! {

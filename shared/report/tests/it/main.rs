@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod answers;
 mod archive;
 mod final_answer;
 mod images;
 mod page;
+mod parts;
 mod sample;
 mod tables;

@@ -183,6 +183,7 @@ pub(crate) fn export() -> Export {
         serde_json::from_value(json!({"number": number, "type": event_type, "at": at(seconds), "data": data})).unwrap()
     };
     Export {
+        combine: None,
         judging: Some(judged.iter().map(|one| Judging::of(one, Detail::ALL).unwrap()).collect()),
         shown_events: vec![
             event(1, "run.queued", -2, json!({"tasks_expected": 54})),
@@ -203,6 +204,7 @@ pub(crate) fn reported(export: &Export) -> Reported<'_> {
         run: &export.run,
         tasks: &export.tasks,
         judging: export.judging.as_deref().unwrap(),
+        combine: export.combine,
         events: &export.shown_events,
         images: &NO_IMAGES,
         made_at: export.made_at,
