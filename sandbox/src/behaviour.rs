@@ -252,6 +252,12 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         read: |part| judge(part, "judge-malformed-then-ok", Judge::MalformedThenFair),
     },
     Behaviour {
+        name: "judge-malformed-until-told",
+        examples: &["judge-malformed-until-told"],
+        effect: "as `judge-malformed`, however often it is asked, until a message that asks to mend it follows the question; then as `judge`",
+        read: |part| judge(part, "judge-malformed-until-told", Judge::MalformedUntilTold),
+    },
+    Behaviour {
         name: "image",
         examples: &["image"],
         effect: "as `echo`; the price list has a price for its images",

@@ -1,16 +1,21 @@
 //! How much memory the texts of documents may take in this process while calls carry them, in all and for one tenant. A run takes
-//! room for a document before it reads it, and lets go when the last of its calls about it is over.
+//! room for a document before it reads it, and lets go when the last of its calls about it is over. Of these as many are under way
+//! at a time as the room is enough for.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use acm2_domain::ids::TenantId;
+use acm2_domain::journal::{Carried, Turn};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// All that there is, in KiB: 256 MiB.
 const ALL: u32 = 256 * 1_024;
-/// What one tenant may take of it. A document that needs more gets all of it.
-const OF_ONE_TENANT: u32 = ALL / 2;
+/// What one tenant may take of it, so that a few with slow models leave some to the others. A document that needs more gets all
+/// of it.
+const OF_ONE_TENANT: u32 = ALL / 4;
 
 /// The room of this process.
 #[derive(Debug)]
@@ -24,6 +29,8 @@ pub(crate) struct TextRoom {
 #[derive(Debug)]
 pub(crate) struct HeldText {
     text: String,
+    /// Calls that may carry it at a time.
+    turns: Arc<Semaphore>,
     _room: Room,
 }
 
@@ -33,17 +40,28 @@ impl AsRef<str> for HeldText {
     }
 }
 
+impl Carried for HeldText {
+    fn turn(&self) -> BoxFuture<'_, Turn> {
+        // The turns are never closed.
+        Arc::clone(&self.turns).acquire_owned().map(|turn| Box::new(turn) as Turn).boxed()
+    }
+}
+
 /// Room that is taken.
 #[derive(Debug)]
 pub(crate) struct Room {
+    bytes: usize,
     _own: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
 }
 
 impl Room {
-    /// Puts a text into it.
+    /// Puts a text into it. Beside itself each call takes twice as much, once as it is asked and once as it is sent; at least one
+    /// is made.
     pub(crate) fn hold(self, text: String) -> HeldText {
-        HeldText { text, _room: self }
+        let beside = self.bytes.saturating_sub(text.len()) / (2 * text.len()).max(1);
+        let turns = Arc::new(Semaphore::new(beside.clamp(1, Semaphore::MAX_PERMITS)));
+        HeldText { text, turns, _room: self }
     }
 }
 
@@ -59,7 +77,7 @@ impl TextRoom {
         let kib = u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX).clamp(1, OF_ONE_TENANT);
         let own = self.of(tenant).acquire_many_owned(kib).await.ok()?;
         let of_all = Arc::clone(&self.all).acquire_many_owned(kib).await.ok()?;
-        Some(Room { _own: own, _of_all: of_all })
+        Some(Room { bytes: kib as usize * 1_024, _own: own, _of_all: of_all })
     }
 
     fn of(&self, tenant: TenantId) -> Arc<Semaphore> {
@@ -75,24 +93,44 @@ impl TextRoom {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use super::*;
 
-    const HALF: u64 = OF_ONE_TENANT as u64 * 1_024;
+    const SHARE: u64 = OF_ONE_TENANT as u64 * 1_024;
+
+    fn take(room: &TextRoom, tenant: TenantId, bytes: u64) -> Option<Room> {
+        room.take(tenant, bytes).now_or_never().flatten()
+    }
 
     #[test]
-    fn one_tenant_leaves_room_to_the_others_and_a_text_of_any_size_gets_some() {
+    fn two_tenants_leave_room_to_the_others_and_a_text_of_any_size_gets_some() {
         let room = TextRoom::default();
         let (greedy, other) = (TenantId::generate(), TenantId::generate());
-        let held = room.take(greedy, u64::MAX).now_or_never().flatten();
-        assert!(held.is_some());
-        assert!(room.take(greedy, 1).now_or_never().is_none());
-        let others = room.take(other, HALF).now_or_never().flatten().map(|room| room.hold("text".to_owned()));
-        assert_eq!(others.as_ref().map(AsRef::as_ref), Some("text"));
-        assert!(room.take(TenantId::generate(), 1).now_or_never().is_none());
-        drop((held, others));
-        assert!(room.take(greedy, HALF).now_or_never().flatten().is_some());
+        let held = [take(&room, greedy, u64::MAX), take(&room, other, SHARE)];
+        assert!(held.iter().all(Option::is_some));
+        assert!(take(&room, greedy, 1).is_none() && take(&room, other, 1).is_none());
+        let third = take(&room, TenantId::generate(), SHARE).map(|room| room.hold("text".to_owned()));
+        assert_eq!(third.as_ref().map(AsRef::as_ref), Some("text"));
+        let fourth = take(&room, TenantId::generate(), SHARE);
+        assert!(fourth.is_some() && take(&room, TenantId::generate(), 1).is_none(), "there is no more than all");
+        drop((held, third, fourth));
+        assert!(take(&room, greedy, SHARE).is_some());
         assert_eq!(room.tenants.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn no_more_calls_carry_a_text_than_there_is_room_for() {
+        let room = TextRoom::default();
+        let tenant = TenantId::generate();
+        let text = "x".repeat(OF_ONE_TENANT as usize * 128);
+        // What ten calls would take is more than there is.
+        for (calls, expected) in [(1_u64, 1), (3, 3), (10, 3)] {
+            let held = take(&room, tenant, text.len() as u64 * (1 + 2 * calls)).unwrap().hold(text.clone());
+            let turns: Vec<Turn> = (0..expected).map(|_| held.turn().now_or_never().unwrap()).collect();
+            assert!(held.turn().now_or_never().is_none(), "{calls}");
+            drop(turns);
+            assert!(held.turn().now_or_never().is_some());
+        }
+        let too_large = take(&room, tenant, u64::MAX).unwrap().hold("x".repeat(OF_ONE_TENANT as usize * 1_025));
+        assert!(too_large.turn().now_or_never().is_some(), "one call is always made");
     }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Judge {
     Malformed,
     /// The same the first time that it sees a question, and fair from then on: `generate` counts.
     MalformedThenFair,
+    /// The same until it is told to mend its answer.
+    MalformedUntilTold,
 }
 
 /// The part of the conversation that decides whether it is the same question, also where a repair message follows it.
@@ -48,9 +50,13 @@ pub(crate) fn answer(judge: Judge, asked: &Asked) -> Option<String> {
         Wanted::Preference => preference(judge, model, &question.pair()),
         Wanted::Ranking(labels) => ranking(judge, model, labels, &question),
     };
+    let is_told = asked.prompt() != question_of(asked);
     Some(match judge {
+        Judge::MalformedUntilTold if is_told => json.to_string(),
         Judge::Fenced => format!("Here is my judgement:\n\n```json\n{json:#}\n```\n\nI hope that it helps."),
-        Judge::Malformed | Judge::MalformedThenFair => question::halves(&json.to_string()).0.to_owned(),
+        Judge::Malformed | Judge::MalformedThenFair | Judge::MalformedUntilTold => {
+            question::halves(&json.to_string()).0.to_owned()
+        }
         Judge::Fair | Judge::First | Judge::Low | Judge::High | Judge::Gap => json.to_string(),
     })
 }
@@ -192,6 +198,8 @@ mod tests {
         let repaired = asked("judge", &[question, "Your answer cannot be used. Answer again."]);
         assert_eq!(answer(Judge::Fair, &repaired), answer(Judge::Fair, &asked("judge", &[question])));
         assert_eq!(question_of(&repaired), question);
+        assert_eq!(answer(Judge::MalformedUntilTold, &repaired), answer(Judge::Fair, &repaired));
+        assert_eq!(said(Judge::MalformedUntilTold, question), said(Judge::Malformed, question));
         assert_eq!(answer(Judge::Fair, &asked("judge", &["What is the time?"])), None);
     }
 

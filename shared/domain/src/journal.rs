@@ -63,8 +63,17 @@ pub enum TaskFailure {
     Stopped,
 }
 
+/// A text that calls carry, so many of them at a time as there is room for.
+pub trait Carried: AsRef<str> + Send + Sync {
+    /// Waits until one more call may carry it.
+    fn turn(&self) -> BoxFuture<'_, Turn>;
+}
+
 /// A text that several calls carry.
-pub type SharedText = Arc<dyn AsRef<str> + Send + Sync>;
+pub type SharedText = Arc<dyn Carried>;
+
+/// The right to let one call carry a text; dropping it gives it to another.
+pub type Turn = Box<dyn Any + Send + Sync>;
 
 /// [`Journal::find`] by itself.
 pub type Finder = Arc<dyn Fn(&TaskKey, Option<ContentHash>) -> Option<Result<TaskAnswer, TaskFailure>> + Send + Sync>;
@@ -104,7 +113,8 @@ pub trait Journal: Send + Sync {
     fn fetch(&self, key: TaskKey, url: String) -> BoxFuture<'_, Result<TaskAnswer, TaskFailure>>;
 
     /// One of the texts that are stored beside the run. `held`: how many bytes the text and the calls that carry it take at most
-    /// until it is dropped; where too many are held, this waits.
+    /// until it is dropped; where too many are held, this waits. Of a text that needs more than it may take, fewer calls at a time
+    /// carry it.
     fn text(&self, hash: ContentHash, held: u64) -> BoxFuture<'_, Result<SharedText, Stopped>>;
 
     /// Works something out that takes long, where it keeps nobody else waiting.

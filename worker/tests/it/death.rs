@@ -24,6 +24,7 @@ on_both!(
     an_answer_that_comes_after_the_next_claim_is_used_too,
     an_answer_that_a_filter_took_is_not_asked_for_again_after_a_loss,
     a_judge_that_failed_twice_is_not_asked_again_after_a_loss,
+    a_judge_is_told_what_was_wrong_by_the_next_worker_too,
     a_worker_that_dies_before_the_title_leaves_it_to_the_next,
 );
 
@@ -140,6 +141,27 @@ async fn a_judge_that_failed_twice_is_not_asked_again_after_a_loss(house: &House
     let told: Vec<_> = attempts.map(|attempt| (attempt.status, attempt.error_class)).collect();
     assert_eq!(told, vec![("failed".to_owned(), Some(ErrorClass::UnusableAnswer)); 2]);
     assert_eq!(view.cost_usd, Some(charged(house, &account, run).await));
+    events_have_no_gap(&account, run).await;
+}
+
+async fn a_judge_is_told_what_was_wrong_by_the_next_worker_too(house: &House) {
+    let first = house.worker();
+    let account = house.account_with_key().await;
+    let judge = "judge-malformed-until-told+slow-2500ms";
+    let evaluate = json!({"judges": [format!("sandbox/{judge}")]});
+    let run = account
+        .submit(json!({"prompt": "hi", "models": ["sandbox/echo"], "max_retries": 0, "stages": {"evaluate": evaluate}}))
+        .await;
+    eventually("it is asked once more", async || house.calls_of(judge).len() == 2).await;
+    first.kill();
+
+    let _second = house.worker();
+    let view = account.ended(run).await;
+    assert_eq!((view.status, house.calls_of(judge).len()), (RunStatus::Completed, 3));
+    let attempts = account.attempts(run).await.into_iter().filter(|attempt| attempt.task_key.starts_with("evaluate"));
+    let told: Vec<_> = attempts.map(|attempt| (attempt.status, attempt.error_class)).collect();
+    let expected = [("failed", Some(ErrorClass::UnusableAnswer)), ("in_doubt", None), ("answered", None)];
+    assert_eq!(told, expected.map(|(status, class)| (status.to_owned(), class)));
     events_have_no_gap(&account, run).await;
 }
 

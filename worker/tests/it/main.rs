@@ -25,6 +25,7 @@ mod poison;
 mod process;
 mod receiver;
 mod research;
+mod rooms;
 mod shutdown;
 mod timeline;
 mod writes;

@@ -68,11 +68,13 @@ impl Expectation {
         }
     }
 
-    /// The call that asks again, after an answer that was not what was expected.
-    pub fn repair(&self, call: &Call, answer: &str, defect: &Defect) -> Call {
-        let end = (0..=SHOWN.min(answer.len())).rev().find(|end| answer.is_char_boundary(*end)).unwrap_or(0);
-        // Providers refuse an empty turn.
-        let shown = if answer[..end].trim().is_empty() { "(nothing)" } else { &answer[..end] };
+    /// The call that asks again, after an answer that was not what was expected; `None` where that is no longer known.
+    pub fn repair(&self, call: &Call, answer: Option<&str>, defect: &Defect) -> Call {
+        let shown = answer.map_or("(This answer was not kept.)", |answer| {
+            let end = (0..=SHOWN.min(answer.len())).rev().find(|end| answer.is_char_boundary(*end)).unwrap_or(0);
+            // Providers refuse an empty turn.
+            if answer[..end].trim().is_empty() { "(nothing)" } else { &answer[..end] }
+        });
         let mut messages = call.messages.clone();
         messages.push(Message { role: Role::Assistant, content: shown.to_owned() });
         messages.push(Message { role: Role::User, content: self.defect_told(defect) });

@@ -79,12 +79,16 @@ impl<'a> Lane<'a> {
         if let Some(settled) = self.journal.find(&key, question) {
             return told(settled);
         }
-        // Before the place: whoever holds the text waits for places only.
+        // Before the place: whoever holds the text waits for turns and places only, and whoever has its turn for places only.
         let text = self.text.clone().await?;
+        let turn = match &text {
+            Some(text) => Some(text.turn().await),
+            None => None,
+        };
         let place = self.journal.place().await?;
         let call = Call { question, ..make(text.as_deref().map(AsRef::as_ref)) };
         let answer = self.journal.call(key, call).await;
-        drop(place);
+        drop((place, turn));
         told(answer)
     }
 

@@ -9,9 +9,15 @@ use futures_util::future::BoxFuture;
 
 use crate::call::{Call, ErrorClass, FinishReason};
 use crate::content_hash::ContentHash;
-use crate::journal::{Finder, Journal, Place, SharedText, Stopped, TaskAnswer, TaskFailure, TaskKey};
+use crate::journal::{Carried, Finder, Journal, Place, SharedText, Stopped, TaskAnswer, TaskFailure, TaskKey, Turn};
 use crate::judging::Expectation;
 use crate::web::{Page, SearchResult, SearchResults};
+
+impl Carried for &'static str {
+    fn turn(&self) -> BoxFuture<'_, Turn> {
+        std::future::ready(Box::new(()) as Turn).boxed()
+    }
+}
 
 type Settled = Result<TaskAnswer, TaskFailure>;
 /// How a task was settled, and the question that it answered.

@@ -338,6 +338,27 @@ pub(super) async fn list_costs(tx: &TenantTx, run: RunId) -> Result<Vec<CostsOfT
     Ok(rows.into_iter().map(costs).collect())
 }
 
+/// What was wrong with the task's last answer that could not be used, of those that were asked for after claim `retried`.
+pub async fn find_defect(
+    tx: &TenantTx,
+    run: RunId,
+    task: &TaskKey,
+    retried: i64,
+) -> Result<Option<String>, StoreError> {
+    let message: Option<Option<String>> = Entity::find()
+        .select_only()
+        .column(Column::ErrorMessage)
+        .filter(Column::RunId.eq(run.uuid()))
+        .filter(Column::TaskKey.eq(task.as_str()))
+        .filter(Column::ErrorClass.eq(to_word(ErrorClass::UnusableAnswer)))
+        .filter(Column::Claim.gt(retried))
+        .order_by_desc(Column::Number)
+        .into_tuple()
+        .one(tx)
+        .await?;
+    Ok(message.flatten())
+}
+
 /// All attempts of a run, oldest first.
 pub async fn list_attempts(tx: &TenantTx, run: RunId) -> Result<Vec<AttemptRow>, StoreError> {
     // Without its texts, which may be large and many.

@@ -30,7 +30,7 @@ mod view;
 
 pub use artifacts::{StoredArtifact, get_artifact, read_artifact};
 pub use attempts::{
-    AttemptRow, NewAttempt, StoredAnswer, find_late_answer, find_reserved, list_attempts, open_attempts,
+    AttemptRow, NewAttempt, StoredAnswer, find_defect, find_late_answer, find_reserved, list_attempts, open_attempts,
     refuse_late_answer, settle_late, settle_late_failure,
 };
 pub use claim::{Claimed, Released, claim, claim_first, release};

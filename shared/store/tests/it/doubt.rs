@@ -145,7 +145,11 @@ async fn a_late_answer_of_no_use_is_found_until_the_run_is_retried(fixture: &Fix
     let attempt = bench.open(first.fence, &task(0), 500).await;
     bench.claim(run.id, true).await;
     let tx = bench.begin().await;
-    let defect = AttemptOutcome { error_class: Some(ErrorClass::UnusableAnswer), ..AttemptOutcome::default() };
+    let defect = AttemptOutcome {
+        error_class: Some(ErrorClass::UnusableAnswer),
+        error_message: Some("no score".to_owned()),
+        ..AttemptOutcome::default()
+    };
     assert!(runs::settle_late(&tx, run.id, attempt, &stored(300), Some(&defect), now()).await.unwrap());
     tx.commit().await.unwrap();
     let tx = bench.begin().await;
@@ -155,5 +159,8 @@ async fn a_late_answer_of_no_use_is_found_until_the_run_is_retried(fixture: &Fix
     for (retried, is_found) in [(0, true), (first.fence.claim - 1, true), (first.fence.claim, false)] {
         let found = runs::find_late_answer(&tx, run.id, &task(0), None, retried).await.unwrap();
         assert_eq!(found.is_some(), is_found, "{retried}");
+        let told = runs::find_defect(&tx, run.id, &task(0), retried).await.unwrap();
+        assert_eq!(told.as_deref(), is_found.then_some("no score"), "{retried}");
     }
+    assert_eq!(runs::find_defect(&tx, run.id, &task(1), 0).await.unwrap(), None);
 }

@@ -56,8 +56,21 @@ pub(super) struct Unusable {
 impl Unusable {
     /// The call that asks again, and says what is wrong. `None` where the same question would be answered alike.
     pub(super) fn call(&self, call: &Call) -> Option<Call> {
-        self.expected.as_ref().map(|expected| expected.repair(call, &self.answer.text, &self.defect))
+        self.expected.as_ref().map(|expected| expected.repair(call, Some(&self.answer.text), &self.defect))
     }
+
+    /// What is stored of it.
+    pub(super) fn message(&self) -> String {
+        format!("{UNUSABLE}{}", self.defect)
+    }
+}
+
+/// Stands before the defect in what is stored of an answer that cannot be used.
+const UNUSABLE: &str = "the answer cannot be used: ";
+
+/// The defect that such a message tells.
+pub(super) fn defect_in(message: &str) -> Defect {
+    Defect(message.strip_prefix(UNUSABLE).unwrap_or(message).to_owned())
 }
 
 /// What lets a call be made.

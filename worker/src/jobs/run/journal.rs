@@ -28,7 +28,7 @@ use super::shares::Shares;
 use super::stage_events::StageEvents;
 use super::texts;
 use super::uncalled;
-use super::waits::{LongWait, Waits};
+use super::waits::{LongWait, RoomWait, Waits};
 use super::writer::{Write, Writer, Written};
 use crate::call_permits::{CallPermit, TenantPermits};
 use crate::context::{Context, Trouble};
@@ -96,6 +96,7 @@ impl RunJournal {
         };
         let permits = context.calls.of(tenant.id);
         let concurrency = claimed.run.spec.concurrency as usize;
+        let waits = Arc::new(Waits::new(concurrency, context.timing.release_after));
         control.skips.skip(past.skipped());
         let stage_events = StageEvents::of(&claimed.run.spec, &past, control.skips.count());
         Self {
@@ -113,7 +114,7 @@ impl RunJournal {
                 meter,
                 past,
                 settled: Mutex::default(),
-                waits: Arc::new(Waits::new(concurrency)),
+                waits,
                 places: Arc::new(Semaphore::new(concurrency)),
                 writer: Writer::default(),
                 stage_events,
@@ -331,6 +332,11 @@ impl RunCalls {
             () = skipped.cancelled() => None,
             permit = self.permits.acquire() => permit,
         }
+    }
+
+    /// Notes a wait for room for a text, which has taken long and for which the run may be given back.
+    pub(super) fn waits_for_room(&self) -> RoomWait<'_> {
+        self.waits.wait_for_room()
     }
 
     /// Notes a wait for which the run may be given back; `None` where it is a short one.

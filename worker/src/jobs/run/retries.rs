@@ -8,6 +8,8 @@ use acm2_domain::call::{Call, CallError, ErrorClass};
 use acm2_domain::journal::{TaskAnswer, TaskFailure, TaskKey};
 use acm2_domain::retry::{self, Limits, Verdict};
 use acm2_domain::run::OnInDoubt;
+use acm2_store::runs;
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +66,11 @@ impl RunCalls {
         {
             return gone();
         }
+        if unusable > 0
+            && let Some(told) = self.told_again(key, &call).await?
+        {
+            call = Arc::new(told);
+        }
         loop {
             let Some(room) = images::room(self, &call, &skipped).await else { return gone() };
             let (permit, pass) = match lane::admit(self, &call, &skipped).await? {
@@ -116,6 +123,22 @@ impl RunCalls {
                 }
             }
         }
+    }
+
+    /// The call that says what was wrong with the answer to an earlier claim, of which only that was kept.
+    async fn told_again(&self, key: &TaskKey, call: &Call) -> Result<Option<Call>, Trouble> {
+        let Some(expected) = &call.expects else { return Ok(None) };
+        let message = self
+            .context
+            .stored(|_| {
+                async move {
+                    let tx = self.context.store.tenant(self.tenant_id()).begin().await?;
+                    Ok(runs::find_defect(&tx, self.control.fence.run, key, self.retry_claim).await?)
+                }
+                .boxed()
+            })
+            .await?;
+        Ok(message.map(|message| expected.repair(call, None, &attempt::defect_in(&message))))
     }
 
     /// Whether an attempt of an earlier claim may be answered yet, or has been.

@@ -123,10 +123,10 @@ pub(super) async fn unusable(
     number: u32,
     again: bool,
 ) -> Result<(), Trouble> {
-    let Unusable { open: attempt, answer, defect, .. } = unusable;
+    let message = unusable.message();
+    let Unusable { open: attempt, answer, .. } = unusable;
     let cost = run.context.prices.cost(&call.provider, &call.model, &answer);
     let class = ErrorClass::UnusableAnswer;
-    let message = format!("the answer cannot be used: {defect}");
     let event = NewEvent::new(
         if again { EventType::AttemptFailed } else { EventType::TaskFailed },
         json!({

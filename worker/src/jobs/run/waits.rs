@@ -19,6 +19,8 @@ const SURE_AFTER: Duration = Duration::from_millis(500);
 pub(super) struct Waits {
     /// How many tasks the run works on at once: a task that waits keeps its place.
     places: usize,
+    /// How long the run is given back for where nobody knows when it could go on.
+    away: Duration,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -27,15 +29,17 @@ pub(super) struct Waits {
 struct State {
     /// Steps of the stages that have begun and are not through.
     begun: usize,
-    /// By number, when each long wait ends.
+    /// By number, when each long wait of a task with a place ends.
     long: BTreeMap<u64, Instant>,
+    /// Of what has begun, what waits long for room for a text, without a place.
+    for_room: usize,
     /// How often this has changed.
     changes: u64,
 }
 
 impl Waits {
-    pub(super) fn new(places: usize) -> Self {
-        Self { places, state: Mutex::default(), changed: Notify::new() }
+    pub(super) fn new(places: usize, away: Duration) -> Self {
+        Self { places, away, state: Mutex::default(), changed: Notify::new() }
     }
 
     /// A step begins, and is through when the guard is dropped.
@@ -51,6 +55,12 @@ impl Waits {
             state.changes
         });
         LongWait(self, number)
+    }
+
+    /// A step that has begun waits for room, until the guard is dropped.
+    pub(super) fn wait_for_room(&self) -> RoomWait<'_> {
+        self.change(|state| state.for_room += 1);
+        RoomWait(self)
     }
 
     /// Gives the run back once nothing of it goes on.
@@ -72,8 +82,10 @@ impl Waits {
     /// Where nothing goes on: how often things had changed by then, and when the first wait is over.
     fn standstill(&self) -> Option<(u64, Instant)> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let first_end = state.long.values().min().copied()?;
-        (state.long.len() >= self.places.min(state.begun)).then_some((state.changes, first_end))
+        let room_end = (state.for_room > 0).then(|| Instant::now() + self.away);
+        let first_end = state.long.values().copied().chain(room_end).min()?;
+        let (in_places, all) = (state.long.len(), state.long.len() + state.for_room);
+        (in_places >= self.places || all >= state.begun).then_some((state.changes, first_end))
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -105,6 +117,15 @@ impl Drop for LongWait<'_> {
     }
 }
 
+#[derive(Debug)]
+pub(super) struct RoomWait<'a>(&'a Waits);
+
+impl Drop for RoomWait<'_> {
+    fn drop(&mut self) {
+        self.0.change(|state| state.for_room = state.for_room.saturating_sub(1));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use acm2_domain::ids::RunId;
@@ -125,7 +146,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_run_goes_on_while_anything_else_of_it_does() {
-        let waits = Arc::new(Waits::new(2));
+        let waits = Arc::new(Waits::new(2, LONG));
         let (_waits_long, other) = (waits.begin(), waits.begin());
         let _first = waits.wait_long(Instant::now() + LONG);
         assert_eq!(cause(&waits).await, None);
@@ -135,7 +156,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_run_whose_places_all_wait_is_given_back_until_the_first_wait_is_over() {
-        let waits = Arc::new(Waits::new(2));
+        let waits = Arc::new(Waits::new(2, LONG));
         let _begun: Vec<Begun> = (0..50).map(|_| waits.begin()).collect();
         let _first = waits.wait_long(Instant::now() + LONG);
         let _second = waits.wait_long(Instant::now() + 3 * LONG);
@@ -144,8 +165,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_run_that_only_waits_for_room_is_given_back_and_one_with_a_call_under_way_is_not() {
+        let waits = Arc::new(Waits::new(2, LONG));
+        // A lane with two calls, of which one waits long, and a lane that waits for room.
+        let (waits_long, call, _waits_for_room) = (waits.begin(), waits.begin(), waits.begin());
+        let (first, _room) = (waits.wait_long(Instant::now() + 3 * LONG), waits.wait_for_room());
+        assert_eq!(cause(&waits).await, None);
+        drop(call);
+        let both = cause(&waits).await;
+        assert!(matches!(both, Some(StopCause::Waiting(wait)) if wait <= LONG), "{both:?}");
+        drop((first, waits_long));
+        let alone = cause(&waits).await;
+        assert!(matches!(alone, Some(StopCause::Waiting(wait)) if wait <= LONG), "{alone:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_moment_between_two_steps_is_no_standstill() {
-        let waits = Arc::new(Waits::new(2));
+        let waits = Arc::new(Waits::new(2, LONG));
         let _waits_long = waits.begin();
         let _first = waits.wait_long(Instant::now() + LONG);
         let steps = async {

@@ -1,0 +1,47 @@
+//! The room that the texts of documents take in a worker: who waits long for it gives its place in the worker back.
+
+use acm2_domain::run::RunStatus;
+use acm2_sandbox::Event;
+use serde_json::json;
+
+use crate::house::{House, eventually, on_both};
+use crate::outcomes::events_have_no_gap;
+
+on_both!(a_run_that_waits_long_for_room_is_given_back);
+
+/// A document of which two copies more are all that its tenant may hold: one call at a time, and no room for another document.
+const LARGE: usize = 16 << 20;
+
+async fn a_run_that_waits_long_for_room_is_given_back(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    let about = |name: &str, text: &str| json!([{"name": name, "text": text}]);
+    let large = json!({
+        "prompt": "hi",
+        "models": ["sandbox/size-1k+slow-6s", "sandbox/size-1k+slow-6001ms"],
+        "documents": about("large", &"x".repeat(LARGE)),
+    });
+    let large = account.submit(large).await;
+    let called = || house.records(Event::Received);
+    eventually("the large one is asked about", async || called().len() == 1).await;
+    let small = json!({"prompt": "hi", "models": ["sandbox/size-1k"], "documents": about("small", "a text")});
+    let small = account.submit(small).await;
+    eventually("the small one is claimed", async || account.row(small).await.claim == 1).await;
+    eventually("it is given back", async || account.row(small).await.status == RunStatus::Queued).await;
+    assert_eq!(account.row(large).await.status, RunStatus::Running, "there is no room yet");
+    // Another tenant has room of its own.
+    let other = house.account_with_key().await;
+    let view =
+        other.run(json!({"prompt": "hi", "models": ["sandbox/fast"], "documents": about("other", "a text")})).await;
+    assert_eq!(view.status, RunStatus::Completed);
+
+    for run in [large, small] {
+        assert_eq!(account.ended(run).await.status, RunStatus::Completed);
+        events_have_no_gap(&account, run).await;
+    }
+    assert!(account.row(small).await.claim > 1);
+    let of_large = |model: Option<&str>| model.is_some_and(|model| model.contains("slow"));
+    let lines = house.sandbox.calls().into_iter().filter(|call| of_large(call.model.as_deref()));
+    let told: Vec<Event> = lines.map(|call| call.event).collect();
+    assert_eq!(told, [Event::Received, Event::Answered, Event::Received, Event::Answered], "one after the other");
+}
