@@ -20,6 +20,8 @@ on_both!(
     a_whole_pipeline_that_dies_twice_ends_with_the_same_texts,
     a_retry_that_brings_an_answer_reviews_and_combines_anew,
     what_needs_no_model_costs_nothing,
+    without_a_combined_text_nobody_is_asked_once_more_about_the_answers,
+    a_model_that_says_nothing_has_given_no_answer,
 );
 
 fn missing(view: &Run) -> BTreeSet<(String, Option<ErrorClass>)> {
@@ -148,6 +150,11 @@ async fn a_retry_that_brings_an_answer_reviews_and_combines_anew(house: &House) 
     let chair = view.results.as_ref().unwrap().last().unwrap().text.clone().unwrap();
     assert!(chair.contains("Answer 3, by \"sandbox/fail-400-then-ok\""), "{chair}");
     assert_eq!(view.cost_usd, Some(charged(house, &account, run).await), "what the earlier ones cost stays counted");
+    let totals = view.totals.unwrap();
+    for rows in [totals.by_model, totals.by_provider] {
+        let sum = rows.iter().map(|row| row.cost_usd.unwrap()).fold(Usd::ZERO, |sum, cost| sum + cost);
+        assert_eq!(Some(sum), view.cost_usd, "the parts add up to the whole");
+    }
     events_have_no_gap(&account, run).await;
 }
 
@@ -165,4 +172,39 @@ async fn what_needs_no_model_costs_nothing(house: &House) {
     let texts: Vec<&str> = results.iter().map(|task| task.text.as_deref().unwrap().trim_end_matches('\n')).collect();
     let orders = [format!("{}\n\n---\n\n{}", texts[0], texts[1]), format!("{}\n\n---\n\n{}", texts[1], texts[0])];
     assert!(orders.iter().any(|order| order == texts[2]), "{}", texts[2]);
+}
+
+async fn without_a_combined_text_nobody_is_asked_once_more_about_the_answers(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    let stages = json!({
+        "pairwise": {"judges": ["sandbox/judge"]}, "combine": {"models": ["sandbox/fail-400"]},
+        "final_pairwise": {"judges": ["sandbox/judge"]},
+    });
+    let run =
+        account.submit(json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/size-1k"], "stages": stages})).await;
+    let view = account.ended(run).await;
+    // Two answers, two votes on them, one text that fails.
+    assert_eq!((view.status, house.calls()), (RunStatus::CompletedWithErrors, 5));
+    let mut lacking = missing(&view);
+    lacking.retain(|(_, class)| *class == Some(ErrorClass::InputMissing));
+    assert!(lacking.len() == 6 && lacking.iter().all(|(key, _)| key.starts_with("final_pairwise/")), "{lacking:?}");
+}
+
+async fn a_model_that_says_nothing_has_given_no_answer(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    let body = json!({
+        "prompt": "hi", "models": ["sandbox/empty", "sandbox/size-1k"],
+        "stages": {"evaluate": {"judges": ["sandbox/judge"]}},
+    });
+    let run = account.submit(body).await;
+    let view = account.ended(run).await;
+    assert_eq!((view.status, house.calls()), (RunStatus::CompletedWithErrors, 3), "it is not asked again");
+    let expected = [
+        ("evaluate/prompt/m0.1/j0/1".to_owned(), Some(ErrorClass::InputMissing)),
+        ("generate/prompt/m0/1".to_owned(), Some(ErrorClass::UnusableAnswer)),
+    ];
+    assert_eq!(missing(&view), expected.into());
+    assert_eq!(view.cost_usd, Some(charged(house, &account, run).await));
 }

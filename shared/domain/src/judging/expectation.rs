@@ -131,7 +131,7 @@ mod tests {
         let spec = run.compile(&crate::prices::Prices::built_in()).unwrap();
         let call = Call { expects: Some(expectation.clone()), ..spec.call(&spec.models[0], None) };
         let defect = expectation.check(answer).unwrap_err();
-        let (before, after) = (call.size(), expectation.repair(&call, answer, &defect).size());
+        let (before, after) = (call.size(), expectation.repair(&call, Some(answer), &defect).size());
         let added = CallSize { bytes: after.bytes - before.bytes, messages: after.messages - before.messages };
         (added, expectation.repair_size())
     }

@@ -161,13 +161,19 @@ impl FinalPairwise {
     ) -> Slots<'a> {
         let (places, top) = (self.places(spec), self.top_n as usize);
         let Some(combine) = &spec.stages.combine else { return Slots { places, standing: Vec::new() } };
+        let combined: Vec<Option<Slot<'a>>> =
+            combine.drafts(spec, subject).into_iter().map(|draft| Slot::of(draft, find)).collect();
+        // Without anything new the answers have been compared: another vote would cost again, and overrule those that saw them all.
+        if combined.iter().all(Option::is_none) {
+            return Slots { places, standing: Vec::new() };
+        }
         let answers = match best {
             Some(best) => generate::these(spec, subject, best),
             None => generate::drafts(spec, subject),
         };
         let mut standing: Vec<Option<Slot<'a>>> = answers.into_iter().map(|draft| Slot::of(draft, find)).collect();
         standing.resize(top, None);
-        standing.extend(combine.drafts(spec, subject).into_iter().map(|draft| Slot::of(draft, find)));
+        standing.extend(combined);
         Slots { places, standing }
     }
 

@@ -72,7 +72,7 @@ fn harmless(text: &str) -> Cow<'_, str> {
 
 /// Letters that are not seen: marks of direction, joiners, the byte order mark.
 const fn is_unseen(letter: char) -> bool {
-    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\0'..='\u{1f}')
+    matches!(letter, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\0'..='\u{1f}')
 }
 
 /// The table. Every text is quoted, so that programs that split at semicolons do not make cells of their own.
@@ -109,9 +109,20 @@ mod tests {
 
     #[test]
     fn what_a_spreadsheet_would_compute_is_a_text() {
-        for hostile in
-            ["=cmd()", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\u{202e}=1", "\u{feff}=1", "＝1"]
-        {
+        for hostile in [
+            "=cmd()",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            " =1",
+            "\u{202e}=1",
+            "\u{feff}=1",
+            "\u{ad}=1",
+            "＝1",
+        ] {
             assert_eq!(harmless(hostile), format!("'{hostile}"));
         }
         for fine in ["", "a=b", "1", "'=1", "<script>", "é", "a\n=b"] {
