@@ -165,7 +165,7 @@ mod tests {
     fn what_nests_deeply_is_refused_before_it_costs_time() {
         let fill = |part: &str| part.repeat(MAX_BYTES / part.len());
         let halves = |open: &str, close: &str| format!("{}{}", open.repeat(100_000), close.repeat(100_000));
-        let deeper: String = (0..700).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+        let deeper = (0..700).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<Vec<String>>().concat();
         for deep in [fill("["), fill("{"), fill("- "), fill("? "), fill("-\t"), fill("{a: ["), halves("[", "]"), deeper]
         {
             assert!(detail(&deep).contains("deep") || detail(&deep).contains("YAML"), "{}", detail(&deep));
