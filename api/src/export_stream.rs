@@ -1,7 +1,9 @@
 //! An export on its way: it is written while it is fetched (`export_writer`). What goes wrong on the way cuts the connection: a ZIP
 //! without its end is no ZIP. Called by `routes::run_outcome`.
 
-use std::sync::LazyLock;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use acm2_domain::error::{Error, Kind};
 use acm2_domain::ids::RunId;
@@ -39,6 +41,7 @@ pub(crate) fn enter(caller: &Caller) -> Result<Place, Error> {
 pub(crate) struct ExportStream {
     run: RunId,
     pieces: Receiver<Piece>,
+    whole: Arc<AtomicBool>,
 }
 
 impl ExportStream {
@@ -46,15 +49,23 @@ impl ExportStream {
     pub(crate) fn new(caller: &Caller, export: ToExport, place: Place) -> Self {
         let run = export.export.run.id;
         let (sender, pieces) = mpsc::channel(1);
-        tokio::spawn(Writer::write(caller.clone(), export, sender, place));
-        Self { run, pieces }
+        let whole = Arc::new(AtomicBool::new(false));
+        tokio::spawn(Writer::write(caller.clone(), export, sender, place, Arc::clone(&whole)));
+        Self { run, pieces, whole }
     }
 }
 
 impl IntoResponse for ExportStream {
     fn into_response(self) -> Response {
         let name = format!("attachment; filename=\"acm2-{}.zip\"", self.run);
-        let pieces = stream::unfold(self.pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
+        let pieces = stream::unfold((self.pieces, self.whole), |(mut pieces, whole)| async move {
+            let piece = pieces.recv().await.or_else(|| {
+                // What was given up in the middle must not look as if it were complete; said once.
+                let is_cut = !whole.swap(true, Ordering::AcqRel);
+                is_cut.then(|| Err(io::Error::other("the export was given up")))
+            });
+            Some((piece?, (pieces, whole)))
+        });
         Response::builder()
             .status(StatusCode::OK)
             .content_type(CONTENT_TYPE)

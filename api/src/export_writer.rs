@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use acm2_domain::content_hash::ContentHash;
@@ -31,12 +32,14 @@ const MOST_BYTES: u64 = 4 * 1024 * 1024;
 const MOST_TASKS: usize = 256;
 /// So many bytes of a file are packed at once.
 const PACKED_AT_ONCE: usize = 1024 * 1024;
+/// So many are sent at once: whoever fetches one of them is not gone.
+const SENT_AT_ONCE: usize = 64 * 1024;
 /// How often it asks for its tenant's turn, where too many stand in line for it, and how long it waits in between.
-const MOST_TRIES: u32 = 120;
+const MOST_TRIES: u32 = 30;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// A piece of the archive, or why there is no more.
-pub(crate) type Piece = io::Result<Vec<u8>>;
+pub(crate) type Piece = io::Result<Bytes>;
 
 /// Why it ends early.
 enum Cut {
@@ -75,8 +78,14 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Writes all of it.
-    pub(crate) async fn write(caller: Caller, export: ToExport, pieces: Sender<Piece>, place: Place) {
+    /// Writes all of it, and says then that it is `whole`.
+    pub(crate) async fn write(
+        caller: Caller,
+        export: ToExport,
+        pieces: Sender<Piece>,
+        place: Place,
+        whole: Arc<AtomicBool>,
+    ) {
         let ToExport { export, documents, sizes } = export;
         let zip = Some(ZipStream::new(export.made_at));
         let failed = pieces.clone();
@@ -103,7 +112,9 @@ impl Writer {
                 }
             }
             let zip = writer.zip.take().ok_or(Cut::Gone)?;
-            writer.send(zip.finish()?).await
+            writer.send(zip.finish()?).await?;
+            whole.store(true, Ordering::Release);
+            Ok(())
         };
         if let Err(Cut::Broken(why)) = written.await {
             // Who is gone has no need to know.
@@ -162,10 +173,17 @@ impl Writer {
     /// An export that has begun does not end for a crowd of its tenant's looks.
     async fn turn(&self) -> Result<Arc<Turn>, Cut> {
         for _ in 0..MOST_TRIES {
-            if let Ok(turn) = turn(self.tenant).await {
-                return Ok(turn);
+            let waited = async {
+                let turn = turn(self.tenant).await;
+                if turn.is_err() {
+                    sleep(BETWEEN_TRIES).await;
+                }
+                turn
+            };
+            tokio::select! {
+                () = self.pieces.closed() => return Err(Cut::Gone),
+                turn = waited => if let Ok(turn) = turn { return Ok(turn) },
             }
-            sleep(BETWEEN_TRIES).await;
         }
         Err(Cut::Broken("too many reports were being made"))
     }
@@ -194,11 +212,16 @@ impl Writer {
         if piece.is_empty() {
             return Ok(());
         }
-        // Who fetches nothing for so long holds no more of it.
-        match timeout(STALLED, self.pieces.send(Ok(piece))).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Cut::Gone),
+        let mut rest = Bytes::from(piece);
+        while !rest.is_empty() {
+            let piece = rest.split_to(rest.len().min(SENT_AT_ONCE));
+            // Who fetches nothing for so long holds no more of it.
+            match timeout(STALLED, self.pieces.send(Ok(piece))).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(Cut::Gone),
+            }
         }
+        Ok(())
     }
 
     async fn tasks(&mut self, file: TaskFile) -> Result<(), Cut> {

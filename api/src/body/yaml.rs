@@ -18,8 +18,10 @@ use crate::problem::Failure;
 const NAMES: [&str; 3] = ["application/yaml", "application/x-yaml", "text/yaml"];
 /// A document that people write is far smaller.
 const MAX_BYTES: usize = 256 * 1024;
-/// Brackets that may be open at once, and signs of a list or a key that may begin a line: the parser takes time by the square of them.
-const MOST_OPEN: usize = 200;
+/// Brackets that may be opened, and signs of a list or a key that may begin a line: the parser takes time by the product of how deep
+/// a text nests and how long it is.
+const MOST_BRACKETS: usize = 1_000;
+const MOST_SIGNS: usize = 200;
 
 /// A body that is JSON or YAML.
 #[derive(Debug)]
@@ -82,8 +84,8 @@ fn parse(bytes: &[u8]) -> Result<Value, Error> {
         return Err(malformed(&format!("has more than {MAX_BYTES} bytes")));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| malformed("is not UTF-8"))?;
-    if let Some(line) = deep_line(text) {
-        return Err(malformed(&format!("nests too deeply in line {line}")));
+    if may_be_deep(text) {
+        return Err(malformed(&format!("has more than {MOST_BRACKETS} brackets, or nests too deeply")));
     }
     json::parse_with(bytes.len(), |node| node.read(yaml_serde::Deserializer::from_str(text))).map_err(|refusal| {
         match refusal {
@@ -99,27 +101,15 @@ fn parse(bytes: &[u8]) -> Result<Value, Error> {
     })
 }
 
-/// The line in which a text nests far deeper than is read, counted from 1. Brackets in quotes count too: who opens so many more than
-/// are closed has no text that people read.
-fn deep_line(text: &str) -> Option<usize> {
-    let mut open = 0_usize;
-    for (line, number) in text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).zip(1..) {
+/// Whether a text may nest far deeper than is read. All brackets count, those in quotes too, and none that closes takes one away: what
+/// is quoted and what is not, only the parser knows.
+fn may_be_deep(text: &str) -> bool {
+    let deep = |line: &str| {
         let begins = line.chars().take_while(|sign| matches!(sign, '-' | '?' | ':') || sign.is_whitespace());
-        if begins.filter(|sign| !sign.is_whitespace()).nth(MOST_OPEN).is_some() {
-            return Some(number);
-        }
-        for sign in line.chars() {
-            match sign {
-                '[' | '{' => open += 1,
-                ']' | '}' => open = open.saturating_sub(1),
-                _ => {}
-            }
-            if open > MOST_OPEN {
-                return Some(number);
-            }
-        }
-    }
-    None
+        begins.filter(|sign| !sign.is_whitespace()).nth(MOST_SIGNS).is_some()
+    };
+    text.matches(['[', '{']).nth(MOST_BRACKETS).is_some()
+        || text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).any(deep)
 }
 
 /// Reads a YAML text, for tests.
@@ -166,8 +156,18 @@ mod tests {
         let fill = |part: &str| part.repeat(MAX_BYTES / part.len());
         let halves = |open: &str, close: &str| format!("{}{}", open.repeat(100_000), close.repeat(100_000));
         let deeper = (0..700).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<Vec<String>>().concat();
-        for deep in [fill("["), fill("{"), fill("- "), fill("? "), fill("-\t"), fill("{a: ["), halves("[", "]"), deeper]
-        {
+        for deep in [
+            fill("["),
+            fill("{"),
+            fill("- "),
+            fill("? "),
+            fill("-\t"),
+            fill("{a: ["),
+            fill("{\"}\":"),
+            fill("[\"]\","),
+            halves("[", "]"),
+            deeper,
+        ] {
             assert!(detail(&deep).contains("deep") || detail(&deep).contains("YAML"), "{}", detail(&deep));
         }
         for wide in [

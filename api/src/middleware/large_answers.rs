@@ -14,6 +14,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::combinators::BoxBody;
 use poem::http::Method;
 use poem::{Body, Endpoint, Request, Response, Result};
+use tokio::time::Instant;
 
 use super::observe::RequestContext;
 use crate::problem::{Failure, respond};
@@ -29,6 +30,8 @@ const MOST_OF_ONE: usize = 128 * 1024 * 1024;
 const PIECE: usize = 64 * 1024;
 /// How long nothing of an answer may be fetched.
 pub(crate) const STALLED: Duration = Duration::from_mins(1);
+/// How fast an answer must be fetched on the whole, in bytes a second.
+const SLOWEST: u64 = 16 * 1024;
 /// When one who has too much under way may come back, in seconds.
 const RETRY_AFTER: u64 = 5;
 
@@ -48,7 +51,8 @@ where
     E: Endpoint<Output = Response>,
 {
     let context = RequestContext::of(&request);
-    let only_reads = request.method() == Method::GET;
+    // What has done something must be told, unless it is told again to whoever asks again.
+    let may_ask_again = request.method() == Method::GET || request.headers().contains_key("idempotency-key");
     let mut response = next.call(request).await?;
     // What a stranger may see is small, or the same for all.
     let Some(tenant) = context.tenant.get().copied() else { return Ok(response) };
@@ -62,8 +66,7 @@ where
         return Ok(response);
     }
     let place = large.0.enter_with(tenant, length);
-    // What has done something is told, come what may.
-    if place.is_none() && only_reads {
+    if place.is_none() && may_ask_again {
         let detail = "too many large answers are being fetched; fetch those first, or close their connections";
         let refused = Error::new(Kind::TooMany, "too_many_large_answers", detail).retry_after(RETRY_AFTER);
         return Ok(respond(&Failure::Domain(refused), context.id));
@@ -93,10 +96,12 @@ struct Held(
 );
 
 impl Held {
-    /// It is given up where nothing is fetched for `stalled`.
+    /// It is given up where nothing is fetched for `stalled`, or where it goes on for longer than the slowest take.
     fn new(bytes: Bytes, place: Option<Place>, stalled: Duration) -> Self {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let rest = Arc::new(Mutex::new(Some(Rest { bytes, fetched: 0, _place: place })));
         let watched = Arc::downgrade(&rest);
+        let latest = Instant::now() + stalled + Duration::from_secs(length / SLOWEST);
         tokio::spawn(async move {
             let mut seen = 0;
             loop {
@@ -104,7 +109,7 @@ impl Held {
                 let Some(rest) = watched.upgrade() else { return };
                 let mut rest = lock(&rest);
                 match &*rest {
-                    Some(rest) if rest.fetched != seen => seen = rest.fetched,
+                    Some(rest) if rest.fetched != seen && Instant::now() < latest => seen = rest.fetched,
                     _ => {
                         *rest = None;
                         return;
@@ -190,6 +195,15 @@ mod tests {
             assert_eq!(pieces.next().await.unwrap().unwrap().len(), PIECE);
         }
         assert!(waiters.enter_with(tenant, 1).is_none());
+        // A drop now and then is not fetching it.
+        let drops = Held::new(Bytes::from(vec![b'x'; 9 * PIECE]), None, STALLED);
+        let mut drops = Box::pin(Body::from(BoxBody::new(drops)).into_bytes_stream());
+        let mut fetched = 0;
+        while let Some(Ok(_)) = drops.next().await {
+            fetched += 1;
+            tokio::time::sleep(STALLED * 3 / 4).await;
+        }
+        assert!((2..9).contains(&fetched), "{fetched}");
         tokio::time::sleep(STALLED * 3).await;
         assert!(waiters.enter_with(tenant, 10).is_some());
         assert_eq!(pieces.next().await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);

@@ -183,7 +183,8 @@ impl Account<'_> {
     /// The run as callers see it.
     pub(crate) async fn view(&self, run: RunId) -> Run {
         let tx = self.begin().await;
-        let tasks = runs::list_tasks(&tx, run).await.unwrap();
+        let mut tasks = runs::list_tasks(&tx, run).await.unwrap();
+        runs::add_other_costs(&tx, run, &mut tasks).await.unwrap();
         runs::assemble(&runs::find(&tx, run).await.unwrap().unwrap(), Some(&tasks))
     }
 

@@ -7,6 +7,7 @@ mod attempt_entity;
 mod attempts;
 mod claim;
 mod command;
+mod costs;
 mod delete;
 mod documents;
 mod end;

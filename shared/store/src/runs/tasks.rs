@@ -209,7 +209,7 @@ pub async fn add_other_costs(
     run: RunId,
     tasks: &mut BTreeMap<String, TaskRow>,
 ) -> Result<(), StoreError> {
-    for costs in super::attempts::list_costs(tx, run).await? {
+    for costs in super::costs::list_costs(tx, run).await? {
         let Some(task) = tasks.get_mut(&costs.task_key) else { continue };
         let (own, own_unknown) = match &task.outcome {
             TaskOutcome::Answered(answer) => (answer.cost.unwrap_or(Usd::ZERO), u64::from(answer.cost.is_none())),
