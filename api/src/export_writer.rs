@@ -18,10 +18,10 @@ use acm2_store::library::texts;
 use acm2_store::{StoreError, Tenant, runs};
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::auth::Caller;
-use crate::middleware::STALLED;
+use crate::middleware::{SLOWEST, STALLED};
 use crate::outcome::{EVENTS, ToExport, compute, defect, read_images, turn};
 use crate::turns::Turn;
 use crate::waiters::Place;
@@ -70,6 +70,9 @@ pub(crate) struct Writer {
     export: Arc<Export>,
     sizes: BTreeMap<String, u64>,
     pieces: Sender<Piece>,
+    sent: u64,
+    /// How long it stood still until they were fetched.
+    waited: Duration,
     zip: Option<ZipStream>,
     /// Answers that were read and have no file yet, by place.
     ahead: VecDeque<(usize, Option<String>)>,
@@ -95,6 +98,8 @@ impl Writer {
             export: Arc::new(export),
             sizes,
             pieces,
+            sent: 0,
+            waited: Duration::ZERO,
             zip,
             ahead: VecDeque::new(),
             place: Arc::new(place),
@@ -208,17 +213,22 @@ impl Writer {
         self.send(piece).await
     }
 
-    async fn send(&self, piece: Vec<u8>) -> Result<(), Cut> {
+    async fn send(&mut self, piece: Vec<u8>) -> Result<(), Cut> {
         if piece.is_empty() {
             return Ok(());
         }
         let mut rest = Bytes::from(piece);
         while !rest.is_empty() {
             let piece = rest.split_to(rest.len().min(SENT_AT_ONCE));
-            // Who fetches nothing for so long holds no more of it.
+            self.sent += u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            let begun = Instant::now();
+            // Who fetches nothing for so long, or less than the slowest take, holds no more of it.
             match timeout(STALLED, self.pieces.send(Ok(piece))).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => self.waited += begun.elapsed(),
                 Ok(Err(_)) | Err(_) => return Err(Cut::Gone),
+            }
+            if self.waited > STALLED + Duration::from_secs(self.sent / SLOWEST) {
+                return Err(Cut::Gone);
             }
         }
         Ok(())

@@ -1,6 +1,5 @@
 //! Submitting a run (PROTOCOL rule 2): the jobs row beside one tenant transaction, which is committed after it, and the push. Called by `routes::runs`.
 
-use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use acm2_domain::error::{Error, FieldError, Kind};
 use acm2_domain::ids::{JobId, RunId};
 use acm2_domain::job::{Job, Queue, Work};
 use acm2_domain::run::{NewRun, Run, RunSpec};
-use acm2_store::runs::{self, NewRunRow};
+use acm2_store::runs::{self, NewRunRow, Settled};
 use acm2_store::{StoreError, TenantTx, provider_keys};
 use chrono::{DateTime, Utc};
 use futures_util::future::{Either, select};
@@ -75,7 +74,7 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
         let plain = Arc::new(PlainRun { row, job, now });
         match caller.app.plain_runs.write(&caller.app, caller.tenant, Arc::clone(&plain)).await {
             Ok(plain_runs::Written::Run(written, job)) => {
-                let run = runs::assemble(&written, Some(&BTreeMap::new()));
+                let run = runs::assemble(&written, Some(&Settled::default()));
                 tail::push(&caller.app, &[job]).await;
                 return Ok(Submitted::New(Box::new(run), load));
             }
@@ -167,7 +166,7 @@ async fn write(
     };
     let written = runs::take_over(&tx, written, now).await?;
     material::name_texts(&tx, row.id, body, &row.spec).await?;
-    let run = runs::assemble(&written, Some(&BTreeMap::new()));
+    let run = runs::assemble(&written, Some(&Settled::default()));
     idempotency.finish(&tx, row.id.uuid(), Some(&run)).await?;
     Ok(Written::New(Box::new(run), tx))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acm2_broker::signals::Signal;
 use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
-use acm2_domain::job::{Job, Queue, Work};
+use acm2_domain::job::{Job, Queue};
 use acm2_store::{StoreError, deliveries};
 
 use crate::app::App;
@@ -25,9 +25,9 @@ pub(crate) async fn run_ended(app: &App, tenant: TenantId, run: RunId, job: JobI
     Ok(())
 }
 
-/// Makes a job for each delivery. The job has the delivery's id, so that doing it twice makes one.
+/// Makes a job for each delivery.
 pub(crate) async fn enqueue_deliveries(app: &App, tenant: TenantId, pending: &[DeliveryId]) -> Result<(), StoreError> {
-    let mut jobs: Vec<Job> = pending.iter().map(|delivery| job_of(tenant, *delivery)).collect();
+    let mut jobs: Vec<Job> = pending.iter().map(|delivery| Job::of_delivery(tenant, *delivery)).collect();
     for job in &mut jobs {
         if let Some(inserted) = app.store.jobs().insert(job, app.timing.job_due, None).await? {
             *job = inserted;
@@ -37,22 +37,24 @@ pub(crate) async fn enqueue_deliveries(app: &App, tenant: TenantId, pending: &[D
     Ok(())
 }
 
-/// Makes a delivery due now, whether its job is done or waits for the time of the next try.
+/// Writes the job of a delivery whose transaction is about to be committed; whoever commits it pushes the job. The job as it is to
+/// be pushed.
+pub(crate) async fn write_job(app: &App, tenant: TenantId, delivery: DeliveryId) -> Result<Job, StoreError> {
+    let job = Job::of_delivery(tenant, delivery);
+    Ok(app.store.jobs().insert(&job, app.timing.job_due, None).await?.unwrap_or(job))
+}
+
+/// Makes a delivery due now, whether its job is done or waits for the time of the next try. A worker that was about to finish the
+/// job may have taken away the row that was there before the commit.
 pub(crate) async fn enqueue_again(app: &App, tenant: TenantId, delivery: DeliveryId) -> Result<(), StoreError> {
-    let job = job_of(tenant, delivery);
-    if app.store.jobs().insert(&job, app.timing.job_due, None).await?.is_none() {
-        app.store.jobs().reschedule(job.id, app.timing.job_due).await?;
-    }
+    let job = write_job(app, tenant, delivery).await?;
+    app.store.jobs().reschedule(job.id, app.timing.job_due).await?;
     // A push leaves a job that waits where it is: hours ahead, perhaps. One that a worker holds is not touched.
     if let Err(error) = app.broker.dispatch.remove(Queue::Deliveries, tenant, job.id).await {
         tracing::warn!(%error, "the broker is away; the delivery waits for its next try");
     }
     push(app, &[job]).await;
     Ok(())
-}
-
-fn job_of(tenant: TenantId, delivery: DeliveryId) -> Job {
-    Job { id: JobId::from(delivery.uuid()), tenant, work: Work::DeliverV1(delivery), priority: 0, weight: None }
 }
 
 /// Pushes jobs whose rows stand. A push that fails is the sweeper's to repeat.

@@ -9,6 +9,8 @@ use acm2_domain::ids::TenantId;
 
 /// Of one tenant.
 const MOST_OF_ONE: usize = 64;
+/// This part of all is for tenants that have no place yet: a few that have much cannot keep everybody else out.
+const FOR_NEWCOMERS: usize = 8;
 
 /// Those who wait.
 #[derive(Debug)]
@@ -42,11 +44,16 @@ impl Waiters {
         self.enter_with(tenant, 1)
     }
 
-    /// A place that counts as so many, such as its bytes. A tenant that has none gets one of any size, if all together have room.
+    /// A place that counts as so many, such as its bytes. A tenant that has none gets one of any size, if all together have room;
+    /// one that has some leaves a part to those who have none.
     pub fn enter_with(&self, tenant: TenantId, many: usize) -> Option<Place> {
         let mut by_tenant = lock(&self.by_tenant);
         let [all, own] = [by_tenant.values().sum::<usize>(), by_tenant.get(&tenant).copied().unwrap_or(0)];
-        if all.saturating_add(many) > self.most || own > 0 && own.saturating_add(many) > self.most_of_one {
+        let [most, most_of_one] = match own {
+            0 => [self.most, usize::MAX],
+            _ => [self.most - self.most / FOR_NEWCOMERS, self.most_of_one],
+        };
+        if all.saturating_add(many) > most || own.saturating_add(many) > most_of_one {
             return None;
         }
         by_tenant.insert(tenant, own.saturating_add(many));
@@ -80,10 +87,13 @@ mod tests {
         let mut places: Vec<_> = (0..MOST_OF_ONE).map(|_| waiters.enter(many).unwrap()).collect();
         assert!(waiters.enter(many).is_none());
         let theirs: Vec<_> = std::iter::from_fn(|| waiters.enter(other)).collect();
-        assert_eq!(theirs.len(), 100 - MOST_OF_ONE, "of all tenants no more than told");
+        assert_eq!(theirs.len() + MOST_OF_ONE, 100 - 100 / FOR_NEWCOMERS, "a few are kept for those who have none");
+        let newcomers: Vec<_> = std::iter::from_fn(|| waiters.enter(TenantId::generate())).collect();
+        assert_eq!(newcomers.len(), 100 / FOR_NEWCOMERS, "of all tenants no more than told");
+        drop((newcomers, theirs));
         places.pop();
         assert!(waiters.enter(many).is_some());
-        drop((places, theirs));
+        drop(places);
         assert!(lock(&waiters.by_tenant).is_empty());
     }
 
@@ -93,7 +103,7 @@ mod tests {
         let first = waiters.enter_with(many, 60).unwrap();
         assert!(waiters.enter_with(many, 1).is_none(), "more than its share with the first");
         assert!(waiters.enter_with(other, 41).is_none(), "more than there is");
-        let theirs = [waiters.enter_with(other, 20).unwrap(), waiters.enter_with(other, 10).unwrap()];
+        let theirs = [waiters.enter_with(other, 20).unwrap(), waiters.enter_with(other, 8).unwrap()];
         assert!(waiters.enter_with(other, 1).is_none());
         drop(first);
         let own: Vec<_> = std::iter::from_fn(|| waiters.enter_with(many, 10)).collect();

@@ -49,7 +49,7 @@ pub trait Needs: Send + Sync + 'static {
 scopes! {
     /// See runs, their tasks, events and estimates.
     RunsRead = "runs:read";
-    /// Submit, cancel and delete runs.
+    /// Submit, pause, resume, cancel, retry and delete runs, and skip tasks of them.
     RunsWrite = "runs:write";
     /// See documents, templates, criteria sets and presets, and use them in runs.
     LibraryRead = "library:read";

@@ -31,7 +31,7 @@ const PIECE: usize = 64 * 1024;
 /// How long nothing of an answer may be fetched.
 pub(crate) const STALLED: Duration = Duration::from_mins(1);
 /// How fast an answer must be fetched on the whole, in bytes a second.
-const SLOWEST: u64 = 16 * 1024;
+pub(crate) const SLOWEST: u64 = 16 * 1024;
 /// When one who has too much under way may come back, in seconds.
 const RETRY_AFTER: u64 = 5;
 

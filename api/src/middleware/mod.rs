@@ -16,7 +16,7 @@ mod problems;
 mod stack;
 
 pub use in_flight::InFlightPermit;
-pub(crate) use large_answers::STALLED;
+pub(crate) use large_answers::{SLOWEST, STALLED};
 pub use metrics::Metrics;
 pub use observe::RequestContext;
 pub use paths::Paths;

@@ -81,6 +81,8 @@ impl Deliveries {
             let detail = "the run of this delivery was deleted, and the text with it: there is nothing to send";
             return Err(Error::new(Kind::Conflict, "conflict", detail).into());
         }
+        // Before the commit: a crash in between must not leave it to nobody.
+        tail::write_job(&caller.app, caller.tenant, id).await?;
         tx.commit().await?;
         tail::enqueue_again(&caller.app, caller.tenant, id).await?;
         Ok(Accepted::new(row.into()).location(&path_of(id)))

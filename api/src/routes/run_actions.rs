@@ -20,7 +20,8 @@ use crate::reply::{Accepted, Reply};
 use crate::waiting::{self, Wait};
 
 const MOST_AT_ONCE: usize = 100;
-/// As many as a run can have: 50 models, 10 iterations.
+/// A request's tasks are written in one transaction, with the run's row locked. A run may have more, up to 10,000: then callers
+/// skip in several requests.
 const MOST_SKIPPED: usize = 500;
 
 /// Runs that shall be deleted.
@@ -65,7 +66,7 @@ pub(super) struct RunsDeleted {
 #[derive(Debug, Deserialize, Object)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TasksToSkip {
-    /// 1 to 500 keys of tasks, such as `generate/prompt/m0/1`.
+    /// 1 to 500 keys of tasks, such as `generate/prompt/m0/1`; more in further requests.
     #[oai(validator(min_items = 1, max_items = 500))]
     pub task_keys: Vec<String>,
 }
@@ -124,8 +125,10 @@ impl RunActions {
 
     /// Skip tasks of a run.
     ///
-    /// Needs the scope `runs:write`. The tasks are left out, all or none; a call that is under way for one is dropped. The run
-    /// goes on with the others and ends without these: they are listed in `missing`. Skipping a task twice changes nothing.
+    /// Needs the scope `runs:write`. The tasks of the request are left out, all or none; a call that is under way for one is
+    /// dropped. The run goes on with the others and ends without these: they are listed in `missing`. Skipping a task twice changes
+    /// nothing. A request names at most 500 tasks, and a run may have more: skip those in several requests, each of which is all or
+    /// none by itself.
     #[oai(path = "/runs/:run_id/skip", method = "post", operation_id = "runs.skip")]
     async fn skip(
         &self,

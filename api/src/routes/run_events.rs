@@ -133,7 +133,8 @@ fn resume(after: u64, last_event_id: Option<&str>) -> Result<u64, Failure> {
 }
 
 fn not_an_id() -> Failure {
-    bad_parameters(vec![FieldError::new("#header/Last-Event-ID", "must be the number of an event of this run")])
+    let detail = "must be the number of an event of this run, as must `after` where this header is absent";
+    bad_parameters(vec![FieldError::new("#header/Last-Event-ID", detail)])
 }
 
 async fn open_stream(caller: &Caller, run: RunId, after: u64) -> Result<EventsReply, Failure> {

@@ -106,12 +106,11 @@ async fn list(caller: &Caller, run: RunId, page: TaskPage) -> Result<TaskList, F
     let asked = page.of(&plan);
     let sizes = runs::measure_texts(&tx, run, asked.iter().map(|task| task.key.as_str())).await?;
     let shown = &asked[..count_within(asked, &sizes, MOST_BYTES)];
-    let mut tasks = runs::list_some_tasks(&tx, run, shown.iter().map(|task| task.key.as_str())).await?;
-    runs::add_other_costs(&tx, run, &mut tasks).await?;
+    let settled = runs::list_settled_of(&tx, run, shown.iter().map(|task| task.key.as_str())).await?;
     tx.commit().await?;
     let next = page.from.saturating_add(shown.len());
     let next_cursor = (next < plan.len()).then(|| encode(u32::try_from(next).unwrap_or(u32::MAX)));
-    Ok(TaskList { items: runs::assemble_tasks(&row, shown, &tasks), next_cursor })
+    Ok(TaskList { items: runs::assemble_tasks(&row, shown, &settled), next_cursor })
 }
 
 #[cfg(test)]

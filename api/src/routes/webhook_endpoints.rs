@@ -211,8 +211,10 @@ impl WebhookEndpoints {
         let kind = EventType::RunCompleted.as_str();
         let id = deliveries::insert(&tx, Some(endpoint.id), None, kind, &endpoint.url, payload, now).await?;
         let row = deliveries::find(&tx, id).await?.ok_or_else(|| Error::not_found("delivery"))?;
+        // Before the commit: a crash in between must not leave it to nobody.
+        let job = tail::write_job(&caller.app, caller.tenant, id).await?;
         tx.commit().await?;
-        tail::enqueue_deliveries(&caller.app, caller.tenant, &[id]).await?;
+        tail::push(&caller.app, &[job]).await;
         Ok(Accepted::new(row.into()).location(&path_of_delivery(id)))
     }
 }

@@ -30,7 +30,7 @@ const RESPONSES: [(&str, &str, &str, &str); 14] = [
     ),
     ("429", "TooMany", "queue_full", "too much: come back after Retry-After"),
     ("500", "Internal", "internal", "a defect on our side"),
-    ("503", "Unavailable", "unavailable", "a part that this needs is away: come back after Retry-After"),
+    ("503", "Unavailable", "store_unavailable", "a part that this needs is away: come back after Retry-After"),
     ("405", "MethodNotAllowed", "method_not_allowed", "the path does not take this method"),
 ];
 
@@ -44,14 +44,14 @@ pub(super) fn describe(path: &str, method: &str, public: bool, operation: &mut M
         let applies = match status {
             "401" | "403" => !public,
             "404" => path.contains('{'),
-            "409" => writes,
+            // What judges said may be too much to be put together.
+            "409" => writes || matches!(id.as_str(), "runs.judging" | "runs.report"),
             "408" | "413" | "415" => has_body,
             // A retry has no body, but under a budget its models need prices.
             "422" => has_body || id == "runs.retry",
             "402" => matches!(id.as_str(), "runs.create" | "runs.retry"),
-            "429" => {
-                matches!(id.as_str(), "runs.create" | "runs.events" | "runs.export" | "runs.resume" | "runs.retry")
-            }
+            // Large answers are counted; what a stranger may see is small.
+            "429" => !(public || writes) || matches!(id.as_str(), "runs.create" | "runs.resume" | "runs.retry"),
             "405" => false,
             _ => true,
         };

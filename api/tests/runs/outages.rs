@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::aftermath::{A_MINUTE, SOON, check, recovered, submit_many};
-use crate::database::{Of, execute};
+use crate::database::{Of, bytes, execute};
 use crate::harness::{Client, World};
 use crate::house::{House, submit};
 use crate::own_postgres::OwnPostgres;
@@ -123,6 +123,35 @@ async fn answers_that_come_while_postgresql_is_away_are_kept_and_no_call_starts(
     let tasks = figures.runs * 10;
     assert_eq!((figures.tasks, figures.attempts, figures.calls), (tasks, tasks, tasks), "{figures}");
     assert_eq!((figures.in_doubt, figures.late), (0, 0), "{figures}");
+    house.world.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_accepted_has_its_job_after_a_crash_of_postgresql() {
+    let name = "what_was_accepted_has_its_job_after_a_crash";
+    let (Some(mut world), Some(postgres)) = (World::servers(name).await, OwnPostgres::start(name)) else { return };
+    world.set("ACM2_DATABASE__URL", &postgres.url());
+    let house = House::of(world).await;
+    let api = house.world.start("api");
+    let (tenant, client) = house.tenant_and_client(&api, "a").await;
+    let body = json!({"prompt": "hi", "models": ["sandbox/echo"]});
+    let count = async |of: Of<'_>, table: &str| {
+        let query = format!("SELECT convert_to(count(*)::text, 'UTF8') FROM {table}");
+        String::from_utf8(bytes(&house.world, of, &query).await).unwrap().parse::<usize>().unwrap()
+    };
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        runs.extend(submit_many(&client, 16, &body).await);
+        // Sooner than the server writes its log by itself.
+        postgres.kill();
+        postgres.give_back();
+        runs.push(submit_once_back(&client, &body).await);
+        let counted = (count(Of::Tenant(&tenant), "runs").await, count(Of::Control, "jobs").await);
+        assert_eq!(counted, (runs.len(), runs.len()));
+    }
+    let worker = house.world.start("worker");
+    recovered(&client, &runs, "the start of a worker").await;
+    check(&house, &tenant, [api, worker]).await;
     house.world.remove().await;
 }
 

@@ -99,11 +99,22 @@ fn sound_evidence_passes() {
     assert_eq!(broken(sound()), []);
     // A call in doubt need not have been made.
     assert_eq!(broken(without("/calls", 0)), []);
-    // A delivery that was tried in vain says why.
+    // A delivery that was tried in vain and has a job is tried again.
+    assert_eq!(broken(tried_in_vain("pending", 6)), []);
+}
+
+fn tried_in_vain(status: &str, job: u128) -> Value {
     let mut tried = without("/received", 1);
-    tried["books"][0]["deliveries"][1]["status"] = json!("pending");
+    tried["books"][0]["deliveries"][1]["status"] = json!(status);
     tried["books"][0]["delivery_attempts"] = json!([{"delivery_id": Uuid::from_u128(6)}]);
-    assert_eq!(broken(tried), []);
+    tried["jobs"] = json!([{"id": Uuid::from_u128(job), "subject_id": Uuid::from_u128(job)}]);
+    tried
+}
+
+#[test]
+fn a_delivery_that_nobody_will_try_again_is_found() {
+    assert_eq!(broken(tried_in_vain("pending", 7)), [Line::Deliveries]);
+    assert_eq!(broken(tried_in_vain("failed", 6)), [Line::Deliveries]);
 }
 
 #[test]

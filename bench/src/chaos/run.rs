@@ -51,7 +51,11 @@ pub(crate) async fn run(arguments: ChaosArgs, acm2: &Path) -> Outcome<bool> {
     let dir = world.house.dir.clone();
     let (faults_file, starts_file) = (dir.join("faults"), dir.join("starts"));
     let mut done: Vec<Fault> = records::read(&faults_file)?;
-    let start = records::read::<u64>(&starts_file)?.len();
+    let starts = records::read::<u64>(&starts_file)?;
+    if let Some(other) = starts.iter().find(|seed| **seed != arguments.seed) {
+        return Err(format!("{} was begun with the seed {other}", dir.display()).into());
+    }
+    let start = starts.len();
     Lines::open(&starts_file)?.add(&arguments.seed)?;
     say::line(&format!("chaos: seed {}, fault {} of {}", arguments.seed, done.len(), arguments.faults));
 
@@ -67,6 +71,7 @@ pub(crate) async fn run(arguments: ChaosArgs, acm2: &Path) -> Outcome<bool> {
     let step =
         arguments.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0 / arguments.faults.max(1) as f64));
     let mut first = done.len() as u64;
+    let earlier = done.len();
     // The load shall be under way.
     sleep(Duration::from_secs(2)).await;
     while first < arguments.faults {
@@ -75,7 +80,7 @@ pub(crate) async fn run(arguments: ChaosArgs, acm2: &Path) -> Outcome<bool> {
         lines.add(&fault)?;
         done.push(fault);
         first += 1;
-        let fixed = step.map(|step| began + step * u32::try_from(done.len()).unwrap_or(u32::MAX));
+        let fixed = step.map(|step| began + step * u32::try_from(done.len() - earlier).unwrap_or(u32::MAX));
         sleep_until(fixed.unwrap_or_else(Instant::now).max(Instant::now() + Duration::from_millis(700))).await;
         if first.is_multiple_of(50) {
             say::line(&format!(

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::stage::Stage;
 use super::table::Table;
@@ -23,12 +23,23 @@ pub(crate) struct FiguresArgs {
     /// The most tenants of the curve.
     #[arg(long, default_value_t = 1_000)]
     tenants: usize,
-    /// Only phases whose name holds this.
+    /// Only this phase, after the bases.
     #[arg(long)]
-    only: Option<String>,
+    only: Option<Phase>,
     /// The file whose table is written anew.
     #[arg(long)]
     write: Option<PathBuf>,
+}
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    /// Submissions, runs from end to end, and how soon a call begins.
+    Runs,
+    InFlight,
+    Recovery,
+    Auth,
+    Tenants,
 }
 
 /// How much is done.
@@ -56,24 +67,24 @@ pub(crate) async fn run(arguments: FiguresArgs, acm2: &Path) -> Outcome<bool> {
     let mut table = Table::default();
     // Taken now: the work tree may have gone on by the end.
     let conditions = conditions();
-    let wanted = |name: &str| arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+    let wanted = |phase: Phase| arguments.only.is_none_or(|only| only == phase);
     bases::measure(&mut stage, size, &mut table).await?;
-    if wanted("submit") || wanted("end") {
+    if wanted(Phase::Runs) {
         submit::measure(&mut stage, size, &mut table).await?;
         let rate = end_to_end::measure(&mut stage, size, &mut table).await?;
         pick_up::measure(&mut stage, size, rate, &mut table).await?;
     }
-    if wanted("in-flight") {
+    if wanted(Phase::InFlight) {
         in_flight::measure(&mut stage, size, &mut table).await?;
     }
     stage.stop_workers().await?;
-    if wanted("recovery") {
+    if wanted(Phase::Recovery) {
         recovery::measure(&mut stage, size, &mut table).await?;
     }
-    if wanted("auth") {
+    if wanted(Phase::Auth) {
         auth::measure(&mut stage, &mut table, size.of(20, 200)).await?;
     }
-    if wanted("tenants") {
+    if wanted(Phase::Tenants) {
         let counts: Vec<usize> =
             [10, 100, 1_000, 10_000].into_iter().filter(|count| *count <= arguments.tenants).collect();
         tenants::measure(&mut stage, size, &counts, &mut table).await?;

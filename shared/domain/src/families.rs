@@ -15,14 +15,10 @@ const MAKERS: &[&[&str]] = &[
     &["z-ai", "zai", "zai-org"],
 ];
 
-/// Whether two models are of one family. Each is a provider's slug and that provider's name of the model.
-pub(crate) fn are_alike(one: (&str, &str), other: (&str, &str)) -> bool {
-    family(one).eq_ignore_ascii_case(family(other))
-}
-
-/// Who made it: the provider, or, behind a gateway that names the maker first (`anthropic/claude-…`), that maker. Of several names
-/// the first.
-fn family<'a>((provider, model): (&'a str, &'a str)) -> &'a str {
+/// The family of a model, told by a provider's slug and that provider's name of the model: who made it, which is the provider, or,
+/// behind a gateway that names the maker first (`anthropic/claude-…`), that maker. Of several names the first. The case of letters
+/// makes no difference.
+pub(crate) fn family<'a>((provider, model): (&'a str, &'a str)) -> &'a str {
     let maker = model.split_once('/').map_or(provider, |(maker, _)| maker);
     let is_of = |names: &&&[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(maker));
     MAKERS.iter().find(is_of).and_then(|names| names.first()).copied().unwrap_or(maker)
@@ -35,6 +31,10 @@ mod tests {
     use super::*;
     use crate::prices::Prices;
     use crate::providers::find_provider;
+
+    fn are_alike(one: (&str, &str), other: (&str, &str)) -> bool {
+        family(one).eq_ignore_ascii_case(family(other))
+    }
 
     /// Each name of a maker in the shipped price table, with the family that it is of.
     const IN_THE_TABLE: &[(&str, &str)] = &[

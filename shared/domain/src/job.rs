@@ -89,3 +89,11 @@ pub struct Job {
     #[serde(skip)]
     pub weight: Option<u8>,
 }
+
+impl Job {
+    /// The job of a delivery: it has the delivery's id, so that making it twice makes one.
+    pub fn of_delivery(tenant: TenantId, delivery: DeliveryId) -> Self {
+        let (id, work) = (JobId::from(delivery.uuid()), Work::DeliverV1(delivery));
+        Self { id, tenant, work, priority: 0, weight: None }
+    }
+}

@@ -13,7 +13,7 @@ use crate::run::{EventType, Run};
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(poem_openapi::Enum), oai(rename_all = "snake_case"))]
 pub enum PayloadStyle {
-    /// Ids, status and cost; fetch the rest.
+    /// The run without its results, what is missing and the totals; fetch these.
     #[default]
     Thin,
     /// The whole run as `GET /runs/{id}` shows it.

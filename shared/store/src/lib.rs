@@ -33,6 +33,7 @@ mod migrate;
 mod options;
 mod patience;
 mod postgres;
+mod postgres_pools;
 mod schema;
 mod shares;
 mod sqlite;

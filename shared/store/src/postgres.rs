@@ -2,7 +2,6 @@
 //!
 //! The pool for tenants has an empty search path, so code that forgot the tenant finds no table.
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use acm2_domain::ids::TenantId;
 use acm2_migrations::{ControlMigrator, TenantMigrator};
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
-use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use secrecy::SecretString;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::{Instant, timeout_at};
 
@@ -19,22 +18,20 @@ use crate::connections::{Connections, Taken};
 use crate::error::StoreError;
 use crate::options::Options;
 use crate::patience::{Patient, SIGN_OF_LIFE, Silence, silent};
+use crate::postgres_pools::{open_beforehand, parse, pool_options};
 use crate::schema;
 use crate::shares::Shares;
 use crate::tenant_tx::TenantTx;
 
 /// The schema of the control store.
 const CONTROL_SCHEMA: &str = "acm2";
-/// A connection that was idle this long is pinged before it is used again.
-const PING_AFTER: Duration = Duration::from_secs(30);
-/// A little longer than a client waits for a statement: what one that was cut off in the middle has locked must not stay locked.
-const FORGOTTEN_TRANSACTION: &str = "20s";
-/// Backends collect catalogue entries of many schemas; a new one starts small again.
-const MAX_LIFETIME: Duration = Duration::from_mins(30);
 /// How long opening the store waits for the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Tenants that are migrated at a time by this process.
 const MIGRATE_CONNECTIONS: u32 = 4;
+/// Of the connections to the control store so many write the index of unfinished work: one statement that adds and one that
+/// deletes are under way at most.
+const JOB_CONNECTIONS: u32 = 2;
 
 /// The schemas of the tenants.
 #[derive(Debug)]
@@ -51,6 +48,7 @@ pub(crate) struct Schemas {
 /// What `open` makes.
 pub(crate) struct Opened {
     pub(crate) control: Patient,
+    pub(crate) jobs: Patient,
     pub(crate) heartbeats: DatabaseConnection,
     pub(crate) schemas: Schemas,
 }
@@ -64,11 +62,14 @@ pub(crate) async fn open(
     let acquire_timeout = sizes.acquire_timeout;
     let options = parse(url, "the database URL")?;
     let migrate_options = migrate_url.map(|url| parse(url, "the database URL for migrations")).transpose()?;
+    let mut has_one_log = true;
     for options in [Some(&options), migrate_options.as_ref()].into_iter().flatten() {
         let connection = tokio::time::timeout(CONNECT_TIMEOUT, options.connect())
             .await
             .map_err(|_| StoreError::Unavailable("PostgreSQL does not answer".to_owned()))?;
-        connection.map_err(refused)?.close().await.map_err(refused)?;
+        let mut connection = connection.map_err(refused)?;
+        has_one_log &= !is_spread(&mut connection).await.map_err(refused)?;
+        connection.close().await.map_err(refused)?;
     }
     let silence = Silence::default();
     let pool = |options: &PgConnectOptions, path: &str, size: u32, least: u32| {
@@ -78,18 +79,26 @@ pub(crate) async fn open(
     // Signing in takes seconds on a busy runtime (sqlx yields hundreds of times over it), so a process that serves opens its
     // connections beforehand.
     let least = |size: u32| if sizes.keep_open { size } else { 0 };
-    let control = pool(&options, CONTROL_SCHEMA, sizes.control_connections, least(sizes.control_connections));
+    let for_jobs = JOB_CONNECTIONS.min(sizes.control_connections / 2).max(1);
+    let for_others = sizes.control_connections.saturating_sub(for_jobs).max(1);
+    let control = pool(&options, CONTROL_SCHEMA, for_others, least(for_others));
+    // A server that crashes forgets the last of what was committed so, but only together with all that was committed later, for it
+    // has one log: a run stands only where its jobs row does, and that row is gone only where what came before its deletion stands.
+    let in_the_log = options.clone().options([("synchronous_commit", "off")]);
+    let jobs = pool(if has_one_log { &in_the_log } else { &options }, CONTROL_SCHEMA, for_jobs, least(for_jobs));
     let tenants = (0..sizes.tenant_connections).map(|_| pool(&options, "", 1, least(1))).collect();
     let tenants = Connections::new(tenants);
     if sizes.keep_open {
         // Before anything is served: the first flood must not wait for sign-ins that it slows down itself.
-        let all = (0..sizes.control_connections).map(|_| &control).chain(tenants.pools());
+        let of_control = (0..for_others).map(|_| &control).chain((0..for_jobs).map(|_| &jobs));
+        let all = of_control.chain(tenants.pools());
         open_beforehand(all).await;
     }
     let owner = migrate_options.as_ref().unwrap_or(&options);
     let grant_to = (owner.get_username() != options.get_username()).then(|| options.get_username().to_owned());
     Ok(Opened {
         control: Patient::new(control.into(), silence.clone()),
+        jobs: Patient::new(jobs.into(), silence.clone()),
         heartbeats: heartbeats(&options, acquire_timeout, silence.clone()).into(),
         schemas: Schemas {
             tenants,
@@ -102,20 +111,10 @@ pub(crate) async fn open(
     })
 }
 
-fn parse(url: &SecretString, what: &str) -> Result<PgConnectOptions, StoreError> {
-    // The parser's own error is left out: it may repeat a part of the URL.
-    let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| {
-        StoreError::Setup(format!("{what} cannot be read; it looks like postgres://user@host:5432/name"))
-    })?;
-    Ok(options
-        .application_name("acm2")
-        .disable_statement_logging()
-        // No statement, lock or forgotten transaction lasts for ever.
-        .options([
-            ("statement_timeout", "60s"),
-            ("lock_timeout", "10s"),
-            ("idle_in_transaction_session_timeout", FORGOTTEN_TRANSACTION),
-        ]))
+/// Whether schemas may stand on other servers than the one that is connected to, each with a log of its own.
+async fn is_spread(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let citus = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')";
+    sqlx::query_scalar(citus).fetch_one(connection).await
 }
 
 fn refused(error: sqlx::Error) -> StoreError {
@@ -127,62 +126,11 @@ fn refused(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// Opens a connection of each of the pools. Those that the server refuses are left for later, when they are needed.
-async fn open_beforehand(pools: impl Iterator<Item = &PgPool>) {
-    let opened = futures_util::future::join_all(pools.map(PgPool::acquire)).await;
-    let refused = opened.iter().filter(|connection| connection.is_err()).count();
-    if refused > 0 {
-        tracing::warn!(refused, all = opened.len(), "PostgreSQL refuses some of the connections of this process");
-    }
-}
-
 /// The one connection of the heartbeats. It is never renewed for its age: a sign-in that takes long would make this process look
 /// dead.
 fn heartbeats(options: &PgConnectOptions, acquire_timeout: Duration, silence: Silence) -> PgPool {
     let options = options.clone().options([("search_path", CONTROL_SCHEMA)]);
     pool_options(1, acquire_timeout, silence, true).max_lifetime(None).idle_timeout(None).connect_lazy_with(options)
-}
-
-/// `doubtful`: statements are given up in the middle, so every connection that comes back is looked at.
-fn pool_options(size: u32, acquire_timeout: Duration, silence: Silence, doubtful: bool) -> PgPoolOptions {
-    let idle = silence.clone();
-    PgPoolOptions::new()
-        .max_connections(size)
-        .acquire_timeout(acquire_timeout)
-        .max_lifetime(MAX_LIFETIME)
-        .test_before_acquire(false)
-        .before_acquire(move |connection, meta| {
-            let silence = idle.clone();
-            Box::pin(async move {
-                if silence.began_within(meta.idle_for) {
-                    // A new one costs less than finding out.
-                    return Ok(false);
-                }
-                if meta.idle_for > PING_AFTER {
-                    sign_of_life(connection, &silence).await?;
-                }
-                Ok(true)
-            })
-        })
-        // The pool itself looks at what comes back, but without a limit: a connection that leads nowhere would keep its place. One
-        // whose transaction was left in the middle has its rollback waiting to be sent.
-        .after_release(move |connection, _| {
-            let silence = silence.clone();
-            Box::pin(async move {
-                if doubtful || connection.should_flush() || silence.is_recent() {
-                    sign_of_life(connection, &silence).await?;
-                }
-                Ok(true)
-            })
-        })
-}
-
-async fn sign_of_life(connection: &mut PgConnection, silence: &Silence) -> Result<(), sqlx::Error> {
-    let Ok(answer) = tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await else {
-        silence.note();
-        return Err(silent().into());
-    };
-    answer
 }
 
 /// The schema of a tenant: letters, digits and an underscore, so that it needs no escaping.
@@ -368,6 +316,22 @@ mod tests {
         waiting.unwrap();
         assert_eq!(good.size(), 1);
         opened.schemas.destroy(tenant).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_the_index_of_unfinished_work_is_committed_before_it_is_on_the_disk() {
+        let Some(url) = test_url() else { return };
+        let opened = open(&url, None, &Options { control_connections: 1, ..options(&url) }).await.unwrap();
+        let shown = async |db: &DatabaseConnection| {
+            let show = "SELECT current_setting('synchronous_commit') = 'off'";
+            let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, show);
+            db.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index::<bool>(0).unwrap()
+        };
+        assert!(shown(opened.jobs.pool()).await);
+        assert!(!shown(opened.control.pool()).await);
+        for pool in opened.schemas.tenants.pools() {
+            assert!(!shown(&pool.clone().into()).await);
+        }
     }
 
     #[tokio::test]

@@ -35,6 +35,7 @@ pub struct Store(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     control: Patient,
+    job_index: Patient,
     heartbeats: DatabaseConnection,
     tenants: TenantStores,
     /// Jobs rows to be written, and to be deleted.
@@ -51,10 +52,10 @@ impl Store {
     /// # Errors
     /// `Setup` for a URL or folder that cannot be right, `Unavailable` if the server does not answer.
     pub async fn open(options: Options) -> Result<Self, StoreError> {
-        let Opened { control, heartbeats, tenants, data_dir } = tenants::open(options).await?;
+        let Opened { control, jobs: job_index, heartbeats, tenants, data_dir } = tenants::open(options).await?;
         let ready = Cache::builder().max_capacity(READY_CAPACITY).time_to_live(READY_FOR).build();
         let (new_jobs, done_jobs) = (Gather::default(), Gather::default());
-        Ok(Self(Arc::new(Inner { control, heartbeats, tenants, new_jobs, done_jobs, ready, data_dir })))
+        Ok(Self(Arc::new(Inner { control, job_index, heartbeats, tenants, new_jobs, done_jobs, ready, data_dir })))
     }
 
     /// Takes the lock on the data folder, so that one process serves from it; `None` where there is no folder.
@@ -111,7 +112,7 @@ impl Store {
     /// Closes all connections, waiting for those in use.
     pub async fn close(&self) {
         self.0.tenants.close().await;
-        for pool in [self.0.control.pool(), &self.0.heartbeats] {
+        for pool in [self.0.control.pool(), self.0.job_index.pool(), &self.0.heartbeats] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "closing a pool failed");
             }
@@ -120,6 +121,12 @@ impl Store {
 
     pub(crate) fn control(&self) -> &Patient {
         &self.0.control
+    }
+
+    /// The control store for rows of the index of unfinished work that are added and deleted: where the server crashes, what was
+    /// written so stands if anything does that was committed later, in whichever store.
+    pub(crate) fn job_index(&self) -> &Patient {
+        &self.0.job_index
     }
 
     /// A transaction in the control store that may read first and then write.

@@ -20,6 +20,8 @@ pub(crate) use crate::sqlite::IMMEDIATE as READ_THEN_WRITE;
 /// What `open` makes.
 pub(crate) struct Opened {
     pub(crate) control: Patient,
+    /// To the same data, for the index of unfinished work: what is written so stands where anything does that is committed later.
+    pub(crate) jobs: Patient,
     /// To the same data as `control`, so that a heartbeat never waits for other work.
     pub(crate) heartbeats: DatabaseConnection,
     pub(crate) tenants: TenantStores,
@@ -33,13 +35,15 @@ pub(crate) async fn open(options: Options) -> Result<Opened, StoreError> {
         Database::Postgres { url, migrate_url } => {
             let opened = postgres::open(url, migrate_url.as_ref(), &options).await?;
             let tenants = TenantStores::Postgres(opened.schemas);
-            Ok(Opened { control: opened.control, heartbeats: opened.heartbeats, tenants, data_dir: None })
+            let (control, jobs) = (opened.control, opened.jobs);
+            Ok(Opened { control, jobs, heartbeats: opened.heartbeats, tenants, data_dir: None })
         }
         Database::Sqlite { dir } => {
             let opened = sqlite::open(dir, options.max_open_files, options.acquire_timeout)?;
             let tenants = TenantStores::Sqlite(opened.files);
             let control = Patient::new(opened.control, Silence::default());
-            Ok(Opened { control, heartbeats: opened.heartbeats, tenants, data_dir: Some(dir.clone()) })
+            let (jobs, data_dir) = (control.clone(), Some(dir.clone()));
+            Ok(Opened { control, jobs, heartbeats: opened.heartbeats, tenants, data_dir })
         }
     }
 }

@@ -38,7 +38,11 @@ pub(super) async fn work(context: Arc<Context>, job: Job, delivery: DeliveryId) 
 async fn try_once(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Result<Outcome, StoreError> {
     let Some(tenant) = context.store.tenants().find(job.tenant).await? else { return forget(context, job).await };
     let tx = context.store.tenant(tenant.id).begin().await?;
-    let Some(seen) = deliveries::find(&tx, delivery).await? else { return forget(context, job).await };
+    let Some(seen) = deliveries::find(&tx, delivery).await? else {
+        // Its transaction may be on the way.
+        context.store.jobs().delete_orphan(job.id, context.timing.job_due * 6).await?;
+        return Ok(Outcome::Done);
+    };
     drop(tx);
     if seen.status != DeliveryStatus::Pending {
         return done(context, job, delivery).await;
@@ -101,6 +105,8 @@ async fn done(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Result<
         return Ok(Outcome::Done);
     }
     context.store.jobs().insert(&job, context.timing.job_due, None).await?;
+    // On the disk, too: nothing is committed after it that would take it there.
+    context.store.jobs().reschedule(job.id, context.timing.job_due).await?;
     Ok(Outcome::GiveBack(Duration::ZERO))
 }
 

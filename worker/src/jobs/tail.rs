@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use acm2_broker::signals::Signal;
 use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
-use acm2_domain::job::{Job, Work};
+use acm2_domain::job::Job;
 use acm2_store::StoreError;
 use acm2_store::deliveries;
 
@@ -43,22 +43,13 @@ pub(super) async fn enqueue_pending(context: &Context, tenant: TenantId, run: Ru
     Ok(pending.len())
 }
 
-/// Makes a job for each delivery. The job has the delivery's id, so that doing it twice makes one.
+/// Makes a job for each delivery.
 pub(super) async fn enqueue_deliveries(
     context: &Context,
     tenant: TenantId,
     pending: &[DeliveryId],
 ) -> Result<(), StoreError> {
-    let mut jobs: Vec<Job> = pending
-        .iter()
-        .map(|delivery| Job {
-            id: JobId::from(delivery.uuid()),
-            tenant,
-            work: Work::DeliverV1(*delivery),
-            priority: 0,
-            weight: None,
-        })
-        .collect();
+    let mut jobs: Vec<Job> = pending.iter().map(|delivery| Job::of_delivery(tenant, *delivery)).collect();
     for job in &mut jobs {
         if let Some(inserted) = context.store.jobs().insert(job, context.timing.job_due, None).await? {
             *job = inserted;

@@ -7,6 +7,7 @@ use acm2_domain::ids::{JobId, ProviderKeyId, RunId, TenantId, WebhookEndpointId,
 use acm2_domain::job::{Job, Work};
 use acm2_domain::run::machine::{Command, Effect};
 use acm2_domain::run::{DocumentChoice, Event, EventType, NewRun, Run, RunSpec, RunStatus};
+use acm2_domain::stages;
 use acm2_domain::webhook::PayloadStyle;
 use acm2_store::TenantTx;
 use acm2_store::deliveries::{self, DeliveryAttemptRow, DeliveryRow};
@@ -183,9 +184,10 @@ impl Account<'_> {
     /// The run as callers see it.
     pub(crate) async fn view(&self, run: RunId) -> Run {
         let tx = self.begin().await;
-        let mut tasks = runs::list_tasks(&tx, run).await.unwrap();
-        runs::add_other_costs(&tx, run, &mut tasks).await.unwrap();
-        runs::assemble(&runs::find(&tx, run).await.unwrap().unwrap(), Some(&tasks))
+        let row = runs::find(&tx, run).await.unwrap().unwrap();
+        let keys: Vec<String> = stages::plan(&row.spec).iter().map(|task| task.key.to_string()).collect();
+        let settled = runs::list_settled_of(&tx, run, keys.iter().map(String::as_str)).await.unwrap();
+        runs::assemble(&row, Some(&settled))
     }
 
     pub(crate) async fn attempts(&self, run: RunId) -> Vec<AttemptRow> {

@@ -7,10 +7,11 @@ use acm2_domain::call::ErrorClass;
 use acm2_domain::estimate::estimate;
 use acm2_domain::money::Usd;
 use acm2_domain::run::machine::Command;
-use acm2_domain::run::{Run, RunStatus};
+use acm2_domain::run::{Run, RunStatus, TaskStatus};
+use acm2_store::runs;
 use serde_json::{Value, json};
 
-use crate::house::{House, eventually, on_both};
+use crate::house::{House, eventually, now, on_both};
 use crate::judging::{charged, settled};
 use crate::outcomes::events_have_no_gap;
 
@@ -19,8 +20,10 @@ on_both!(
     what_a_malformed_reviewer_and_a_failing_model_leave_out_is_listed,
     a_whole_pipeline_that_dies_twice_ends_with_the_same_texts,
     a_retry_that_brings_an_answer_reviews_and_combines_anew,
+    what_a_retry_took_away_is_counted_where_nothing_comes_instead,
     what_needs_no_model_costs_nothing,
     without_a_combined_text_nobody_is_asked_once_more_about_the_answers,
+    nobody_compares_a_combined_text_that_is_left_out,
     a_model_that_says_nothing_has_given_no_answer,
 );
 
@@ -150,12 +153,42 @@ async fn a_retry_that_brings_an_answer_reviews_and_combines_anew(house: &House) 
     let chair = view.results.as_ref().unwrap().last().unwrap().text.clone().unwrap();
     assert!(chair.contains("Answer 3, by \"sandbox/fail-400-then-ok\""), "{chair}");
     assert_eq!(view.cost_usd, Some(charged(house, &account, run).await), "what the earlier ones cost stays counted");
-    let totals = view.totals.unwrap();
-    for rows in [totals.by_model, totals.by_provider] {
-        let sum = rows.iter().map(|row| row.cost_usd.unwrap()).fold(Usd::ZERO, |sum, cost| sum + cost);
+    adds_up(&view);
+    events_have_no_gap(&account, run).await;
+}
+
+fn adds_up(view: &Run) {
+    let totals = view.totals.as_ref().unwrap();
+    for rows in [&totals.by_model, &totals.by_provider] {
+        let sum: Usd = rows.iter().map(|row| row.cost_usd.unwrap()).sum();
         assert_eq!(Some(sum), view.cost_usd, "the parts add up to the whole");
     }
-    events_have_no_gap(&account, run).await;
+}
+
+async fn what_a_retry_took_away_is_counted_where_nothing_comes_instead(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    let body = json!({
+        "prompt": "hi", "models": ["sandbox/echo", "sandbox/size-1k", "sandbox/fail-400-then-ok"],
+        "stages": {"review": {"reviewers": ["sandbox/judge"]}}, "council": {"chair": "sandbox/slow-2500ms"},
+    });
+    let run = account.submit(body).await;
+    let chair = account.ended(run).await.results.unwrap().pop().unwrap();
+    assert!((chair.status, chair.cost_usd > Some(Usd::ZERO)) == (TaskStatus::Completed, true), "{chair:?}");
+    account.command(run, Command::Retry).await;
+    eventually("the chair is asked anew", async || house.calls_of("slow-2500ms").len() == 2).await;
+    let view = account.view(run).await;
+    let again = view.results.as_ref().unwrap().last().unwrap();
+    assert_eq!((again.status, again.cost_usd), (TaskStatus::Pending, chair.cost_usd));
+    adds_up(&view);
+    account.command(run, Command::Cancel).await;
+    let view = account.ended(run).await;
+    let again = view.results.as_ref().unwrap().last().unwrap();
+    assert_eq!(
+        (view.status, again.status, again.cost_usd),
+        (RunStatus::Cancelled, TaskStatus::Cancelled, chair.cost_usd)
+    );
+    adds_up(&view);
 }
 
 async fn what_needs_no_model_costs_nothing(house: &House) {
@@ -189,6 +222,30 @@ async fn without_a_combined_text_nobody_is_asked_once_more_about_the_answers(hou
     let mut lacking = missing(&view);
     lacking.retain(|(_, class)| *class == Some(ErrorClass::InputMissing));
     assert!(lacking.len() == 6 && lacking.iter().all(|(key, _)| key.starts_with("final_pairwise/")), "{lacking:?}");
+}
+
+async fn nobody_compares_a_combined_text_that_is_left_out(house: &House) {
+    let _worker = house.worker();
+    let account = house.account_with_key().await;
+    let stages = json!({
+        "pairwise": {"judges": ["sandbox/judge"]}, "combine": {"strategy": "concatenation"},
+        "final_pairwise": {"judges": ["sandbox/judge"]},
+    });
+    let run = account
+        .submit(json!({"prompt": "hi", "models": ["sandbox/slow-1s", "sandbox/size-1k"], "stages": stages}))
+        .await;
+    house.called("slow-1s").await;
+    let tx = account.begin().await;
+    let combined = ["combine/prompt/c0/1".to_owned()];
+    assert_eq!(runs::skip(&tx, run, &combined, now()).await.unwrap(), runs::Skipped::Done(1));
+    tx.commit().await.unwrap();
+    let view = account.ended(run).await;
+    // Two answers, and two votes on these.
+    assert_eq!((view.status, house.calls()), (RunStatus::CompletedWithErrors, 4));
+    let lacking = missing(&view);
+    assert!(lacking.contains(&(combined[0].clone(), Some(ErrorClass::Skipped))), "{lacking:?}");
+    assert_eq!(view.cost_usd, Some(charged(house, &account, run).await));
+    events_have_no_gap(&account, run).await;
 }
 
 async fn a_model_that_says_nothing_has_given_no_answer(house: &House) {

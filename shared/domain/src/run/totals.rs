@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::status::TaskStatus;
 use super::view::Task;
-use crate::call::Usage;
+use crate::call::{CostSource, Usage};
 use crate::money::Usd;
 
 /// How far a run is.
@@ -72,17 +72,16 @@ fn add(rows: &mut Vec<TotalsRow>, name: &str, task: &Task) {
     });
     let row = &mut rows[index];
     match task.status {
-        TaskStatus::Completed => {
-            row.tasks_completed += 1;
-            row.cost_usd = row.cost_usd.zip(task.cost_usd).map(|(sum, cost)| sum + cost);
-        }
-        TaskStatus::Failed | TaskStatus::Cancelled | TaskStatus::Skipped => {
-            row.tasks_failed += 1;
-            // Answers that could not be used are paid for.
-            row.cost_usd = row.cost_usd.map(|sum| sum + task.cost_usd.unwrap_or(Usd::ZERO));
-        }
+        TaskStatus::Completed => row.tasks_completed += 1,
+        TaskStatus::Failed | TaskStatus::Cancelled | TaskStatus::Skipped => row.tasks_failed += 1,
         TaskStatus::Pending => {}
     }
+    // Answers that could not be used, or that a retry took away, are paid for whatever has become of the task.
+    let cost = match task.cost_source {
+        Some(CostSource::Unknown) => None,
+        _ => Some(task.cost_usd.unwrap_or(Usd::ZERO)),
+    };
+    row.cost_usd = row.cost_usd.zip(cost).map(|(sum, cost)| sum + cost);
     row.usage = row.usage.plus(task.usage.unwrap_or_default());
 }
 

@@ -111,6 +111,41 @@ fn a_pair_that_nobody_may_judge_is_told_and_the_others_are_judged() {
 }
 
 #[test]
+fn who_is_of_which_family_is_settled_when_a_run_is_accepted() {
+    let body = json!({
+        "models": ["sandbox/x/a", "sandbox/x/b", "sandbox/y/c"],
+        "stages": {"pairwise": {"judges": ["sandbox/x/judge"], "both_orders": false, "exclude_own_family": true}},
+    });
+    assert_eq!(
+        compiled(body.clone()).map(|spec| count(&spec)),
+        Err(vec!["/stages/pairwise/exclude_own_family".into()])
+    );
+    let with = |judge: &str| {
+        let mut body = body.clone();
+        body["stages"]["pairwise"]["judges"] = json!([judge]);
+        serde_json::to_value(compiled(body).unwrap()).unwrap()
+    };
+    let planned = |spec: Value| {
+        let spec: RunSpec = serde_json::from_value(spec).unwrap();
+        let planned = plan(&spec).len() as u64;
+        assert_eq!(planned, count(&spec));
+        planned
+    };
+    // A version that knows that y and x are one maker does not ask another's run for less.
+    let mut stored = with("sandbox/y/judge");
+    let families = &mut stored["stages"]["pairwise"]["families"];
+    assert_eq!(families["sandbox/y/judge"], "y");
+    for model in ["sandbox/y/judge", "sandbox/y/c"] {
+        families[model] = json!("x");
+    }
+    assert_eq!((planned(with("sandbox/y/judge")), planned(stored)), (4, 3));
+    // One that was stored before families were is read as they are known.
+    let mut stored = with("sandbox/y/judge");
+    stored["stages"]["pairwise"].as_object_mut().unwrap().remove("families");
+    assert_eq!(planned(stored), 4);
+}
+
+#[test]
 fn a_vote_that_nobody_was_to_give_is_not_missing() {
     // Two answers of three are there, and the best three are compared: the last place stays empty.
     let body = json!({

@@ -1,6 +1,8 @@
 //! `final_pairwise`: judges compare the best of the answers that were combined and what was made of them, two at a time. Its winner
 //! is that of the run: these votes alone have seen the combined texts.
 
+use std::collections::BTreeMap;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -92,16 +94,17 @@ impl Asked for NewFinalPairwise {
         }
         let drafts = u32::try_from(compiling.drafts).unwrap_or(u32::MAX);
         let top_n = self.top_n.or(inputs).unwrap_or(USUAL_TOP).min(drafts);
-        let versus = Versus {
+        let mut versus = Versus {
             judges: compiling.judges_or_those_of_evaluate(&self.judges),
             both_orders: self.both_orders.unwrap_or(true),
             iterations: compiling.number("/iterations", self.iterations, 1, 10, 1),
             exclude_own_family: self.exclude_own_family.unwrap_or(false),
+            families: BTreeMap::new(),
             instructions: compiling.instructions(self.instructions.as_ref()),
         };
         let combine = combine.map(|combine| compiling.quietly(|compiling| combine.compile(compiling)));
         let combined = combine.as_ref().map(Combine::writers).unwrap_or_default();
-        versus.check(compiling, top_n as usize, &combined);
+        versus.settle_families(compiling, top_n as usize, &combined);
         FinalPairwise { versus, top_n }
     }
 

@@ -1,7 +1,7 @@
 //! `pairwise`: judges compare the answers to a subject, two at a time, in both orders where nothing else is said. Which answers
 //! are compared is settled by the run's specification, or by the mean scores of `evaluate` where only the best are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -81,14 +81,15 @@ impl Asked for NewPairwise {
             compiling.wrong("", "needs two answers to compare: name another model, or more iterations");
         }
         let top_n = self.top_n.filter(|top| (*top as usize) < compiling.drafts);
-        let versus = Versus {
+        let mut versus = Versus {
             judges: compiling.judges_or_those_of_evaluate(&self.judges),
             both_orders: self.both_orders.unwrap_or(true),
             iterations: compiling.number("/iterations", self.iterations, 1, 10, 1),
             exclude_own_family: self.exclude_own_family.unwrap_or(false),
+            families: BTreeMap::new(),
             instructions: compiling.instructions(self.instructions.as_ref()),
         };
-        versus.check(compiling, top_n.map_or(compiling.drafts, |top| top as usize), &[]);
+        versus.settle_families(compiling, top_n.map_or(compiling.drafts, |top| top as usize), &[]);
         Pairwise { versus, top_n }
     }
 

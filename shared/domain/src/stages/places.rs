@@ -3,7 +3,6 @@
 
 use std::iter::repeat_n;
 
-use crate::families::are_alike;
 use crate::run::ModelSpec;
 
 /// The places of a comparison, before anything stands in them.
@@ -52,14 +51,14 @@ impl<'a> Places<'a> {
         Open { places: vec![Standing::Another; self.count()], others: usize::MAX }
     }
 
-    /// What this judge may be asked about where it is kept from its own family.
-    pub(super) fn open_to(&self, judge: &ModelSpec) -> Open {
+    /// What a judge may be asked about that is kept from its own family. `is_own`: whether a writer is of that.
+    pub(super) fn open_to(&self, is_own: impl Fn(&ModelSpec) -> bool) -> Open {
         let standing = |place: &Place<'_>| match place {
-            Place::Of(Some(writer)) if is_own(judge, writer) => Standing::Own,
+            Place::Of(Some(writer)) if is_own(writer) => Standing::Own,
             Place::Of(_) => Standing::Another,
             Place::Best => Standing::Unknown,
         };
-        let others = self.models.iter().filter(|writer| !is_own(judge, writer)).count();
+        let others = self.models.iter().filter(|writer| !is_own(writer)).count();
         Open { places: self.places.iter().map(standing).collect(), others: others.saturating_mul(self.iterations) }
     }
 }
@@ -101,9 +100,4 @@ impl Open {
         let of_the_best = if self.others >= 2 { two_of(unknown) } else { 0 };
         two_of(known).saturating_add(mixed).saturating_add(of_the_best)
     }
-}
-
-/// Whether the two are of one family.
-pub(super) fn is_own(judge: &ModelSpec, writer: &ModelSpec) -> bool {
-    are_alike((&judge.provider, &judge.model), (&writer.provider, &writer.model))
 }

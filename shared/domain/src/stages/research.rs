@@ -189,8 +189,9 @@ impl<'a> Work<'a> {
             lane.lack(vec![self.report.clone()], "the report could not be written").await?;
             return Ok(None);
         };
-        lane.keep(vec![self.report.clone()], Some(question([report.as_str()])), report.clone()).await?;
-        Ok(Some(report))
+        lane.keep(vec![self.report.clone()], Some(question([report.as_str()])), report).await?;
+        // A command may have left it out meanwhile.
+        Ok(lane.find(&self.report, None))
     }
 
     /// One round: the notes on what its queries have found.

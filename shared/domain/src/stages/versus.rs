@@ -1,17 +1,20 @@
 //! Comparing answers two at a time: the plan, the calls and the votes of `pairwise` and `final_pairwise`. Answers stand in
 //! places; a place whose answer is missing leaves the votes on it missing.
 
+use std::collections::BTreeMap;
+
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
 
 use super::Compiling;
 use super::lane::Lane;
-use super::places::{Open, Places, is_own};
+use super::places::{Open, Places};
 use super::planned::PlannedTask;
 use super::subject::{Draft, Find, Subject, question_of};
 use crate::call::{Call, CallSize};
 use crate::combining;
 use crate::content_hash::ContentHash;
+use crate::families::family;
 use crate::journal::{Stopped, TaskKey};
 use crate::judged::{GivenVote, VoteJudgements};
 use crate::judging::prompt;
@@ -35,6 +38,10 @@ pub struct Versus {
     pub iterations: u32,
     /// Whether judges are kept from answers of their own family's models.
     pub exclude_own_family: bool,
+    /// Of which family judges and writers are, by their full names, where judges are kept from their own: as it was known when the run
+    /// was accepted. What is asked must not change with what a later version knows of makers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub families: BTreeMap<String, String>,
     /// What judges are told first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
@@ -118,16 +125,25 @@ impl Versus {
         Call { expects: Some(Expectation::Preference), ..spec.call_about(judge, messages) }
     }
 
-    /// Refuses judges that are kept from their own family where that leaves nothing to judge, whatever the best answers are. `top`:
-    /// how many of the answers are compared. `combined`: who writes what is compared with them.
-    pub(super) fn check(&self, compiling: &mut Compiling<'_>, top: usize, combined: &[Option<&ModelSpec>]) {
+    /// Settles who is of which family, and refuses judges that are kept from their own where that leaves nothing to judge, whatever
+    /// the best answers are. `top`: how many of the answers are compared. `combined`: who writes what is compared with them.
+    pub(super) fn settle_families(
+        &mut self,
+        compiling: &mut Compiling<'_>,
+        top: usize,
+        combined: &[Option<&ModelSpec>],
+    ) {
         const PLACE: &str = "/exclude_own_family";
-        // What is wrong elsewhere may be why someone is missing here.
-        let is_known = !compiling.open && compiling.errors.iter().all(|error| error.pointer.ends_with(PLACE));
-        if !self.exclude_own_family || !is_known {
+        if !self.exclude_own_family {
             return;
         }
         let models = compiling.models;
+        let all = self.judges.iter().chain(models).chain(combined.iter().copied().flatten());
+        self.families = all.map(|model| (model.full_name(), family_of(model).to_owned())).collect();
+        // What is wrong elsewhere may be why someone is missing here.
+        if compiling.open || !compiling.errors.iter().all(|error| error.pointer.ends_with(PLACE)) {
+            return;
+        }
         let iterations = compiling.drafts / models.len().max(1);
         let places = Places::of_best(models, iterations, top).and(combined.iter().copied());
         if self.count(&places) == 0 {
@@ -140,12 +156,22 @@ impl Versus {
     /// Whether a judge may be asked about what these have written.
     fn may_judge(&self, judge: Judge, writers: [Option<&ModelSpec>; 2]) -> bool {
         let Some(judge) = self.judges.get(judge.0 as usize) else { return false };
-        !(self.exclude_own_family && writers.into_iter().flatten().any(|writer| is_own(judge, writer)))
+        !(self.exclude_own_family && writers.into_iter().flatten().any(|writer| self.is_own(judge, writer)))
+    }
+
+    fn is_own(&self, judge: &ModelSpec, writer: &ModelSpec) -> bool {
+        self.family(judge).eq_ignore_ascii_case(self.family(writer))
+    }
+
+    fn family<'a>(&'a self, model: &'a ModelSpec) -> &'a str {
+        self.families.get(&model.full_name()).map_or_else(|| family_of(model), String::as_str)
     }
 
     /// What each judge may be asked about, as far as that is known beforehand.
     fn open(&self, places: &Places<'_>) -> Vec<Open> {
-        let open = |judge| if self.exclude_own_family { places.open_to(judge) } else { places.open() };
+        let open = |judge| {
+            if self.exclude_own_family { places.open_to(|writer| self.is_own(judge, writer)) } else { places.open() }
+        };
         self.judges.iter().map(open).collect()
     }
 
@@ -309,6 +335,10 @@ impl Versus {
     pub fn table(&self, votes: &[CastVote]) -> Option<VoteTable> {
         VoteTable::new(votes.iter().map(|cast| cast.vote).collect(), self.orders()).ok()
     }
+}
+
+fn family_of(model: &ModelSpec) -> &str {
+    family((&model.provider, &model.model))
 }
 
 /// Who has written what stands in the two places.

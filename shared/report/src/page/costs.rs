@@ -29,7 +29,9 @@ struct Sum {
 impl Sum {
     fn of<'a>(tasks: impl Iterator<Item = &'a Task>) -> Self {
         let mut sum = Self::default();
-        for task in tasks.filter(|task| task.status == TaskStatus::Completed || task.cost_usd.is_some()) {
+        for task in tasks.filter(|task| {
+            task.status == TaskStatus::Completed || task.cost_usd.is_some() || task.cost_source.is_some()
+        }) {
             sum.answered += 1;
             match task.cost_usd {
                 Some(cost) => sum.known += cost,

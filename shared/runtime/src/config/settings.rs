@@ -79,7 +79,7 @@ settings! {
             .or("DATABASE_URL").url();
         MIGRATE_URL = Setting::new("ACM2_DATABASE__MIGRATE_URL", "", "The same PostgreSQL database as a role that may create schemas and tables.")
             .or("MIGRATE_DATABASE_URL").url().otherwise("the database URL");
-        CONTROL_CONNECTIONS = Setting::new("ACM2_DATABASE__CONTROL_CONNECTIONS", "10", "PostgreSQL connections of this process for the control store (2 to 1000).");
+        CONTROL_CONNECTIONS = Setting::new("ACM2_DATABASE__CONTROL_CONNECTIONS", "10", "PostgreSQL connections of this process for the control store (2 to 1000); two of them write the index of unfinished work. One more is for heartbeats.");
         TENANT_CONNECTIONS = Setting::new("ACM2_DATABASE__TENANT_CONNECTIONS", "20", "PostgreSQL connections of this process for tenants' data (1 to 1000).");
         OPEN_FILES = Setting::new("ACM2_DATABASE__OPEN_FILES", "128", "Tenants' SQLite files that are open at a time (1 to 10000).");
     }
@@ -107,7 +107,7 @@ settings! {
         DELIVERIES = Setting::new("ACM2_WORKER__DELIVERIES", "32", "Webhook deliveries under way in this process (1 to 10000).");
     }
     "Queue" {
-        TENANT_SHARE = Setting::new("ACM2_QUEUE__TENANT_SHARE_PERCENT", "75", "Most of all workers' places that one tenant may take, in percent (1 to 100).");
+        TENANT_SHARE = Setting::new("ACM2_QUEUE__TENANT_SHARE_PERCENT", "75", "Most of all workers' places, and of the provider calls of each process (`ACM2_WORKER__CALLS`), that one tenant may take, in percent (1 to 100).");
         TENANT_QUOTA = Setting::new("ACM2_QUEUE__TENANT_QUOTA", "100000", "Runs that one tenant may have queued; more are answered 429 `queue_full` (1 to 10000000).");
     }
     "Limits" {

@@ -43,6 +43,19 @@ fn every_code_of_a_problem_is_documented_and_no_other() {
 }
 
 #[test]
+fn the_examples_of_the_specification_are_codes() {
+    let source = tree::read("api/src/spec/errors.rs");
+    let table = source.split("const RESPONSES").nth(1).unwrap().split("];").next().unwrap();
+    // Status, name, code, description.
+    let quoted: Vec<&str> = table.split('"').skip(1).step_by(2).collect();
+    let codes: Vec<&str> = quoted.chunks(4).map(|row| row[2]).collect();
+    assert_eq!((quoted.len() % 4, codes.len() > 10), (0, true), "{quoted:?}");
+    let documented = documented(&tree::read(PAGE));
+    let unknown: Vec<_> = codes.into_iter().filter(|code| !documented.contains(*code)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
 fn the_search_finds_codes_over_lines() {
     let source =
         "Error::new(Kind::Conflict, \"a_code\", x); Error::new(\n Kind::Invalid,\n \"another\",\n y); Kind::Not => 1,";

@@ -39,7 +39,8 @@ impl<'a> Jobs<'a> {
 
     /// Writes a row that the sweeper pushes after `due_in`, or at `deadline` if that is earlier. The job as it is to be pushed,
     /// with its tenant's weight; `None` if a row with that id stands there already. Rows that come at the same time are written in one
-    /// statement; a row is committed once this returns, whether or not the caller waits for that.
+    /// statement; a row is committed once this returns, whether or not the caller waits for that, and outlives a crash of the server if
+    /// anything does that is committed later.
     pub async fn insert(
         &self,
         job: &Job,
@@ -49,18 +50,18 @@ impl<'a> Jobs<'a> {
         let store = self.0.clone();
         let insert = move |jobs: Vec<NewJob>| {
             let store = store.clone();
-            async move { job_batches::insert(store.control(), &jobs).await }
+            async move { job_batches::insert(store.job_index(), &jobs).await }
         };
         self.0.new_jobs().hand_in((), NewJob { job: *job, due_in, deadline }, insert).await
     }
 
     /// Deletes a row by its own id, which is never used again, in one statement with what others delete at the moment. Tells
-    /// whether it was there.
+    /// whether it was there. After a crash of the server it may be there again.
     pub async fn delete(&self, id: JobId) -> Result<bool, StoreError> {
         let store = self.0.clone();
         let delete = move |ids: Vec<JobId>| {
             let store = store.clone();
-            async move { job_batches::delete(store.control(), &ids).await }
+            async move { job_batches::delete(store.job_index(), &ids).await }
         };
         self.0.done_jobs().hand_in((), id, delete).await
     }

@@ -97,10 +97,11 @@ pub struct StoredAnswer {
 }
 
 impl StoredAnswer {
-    /// What is kept of an answer.
+    /// What is kept of an answer. No database keeps U+0000, so that nobody may see it either: what is asked about the text is told
+    /// from other questions by its hash.
     pub fn of(answer: &Answer, cost: acm2_domain::call::Cost) -> Self {
         Self {
-            text: answer.text.clone(),
+            text: answer.text.replace('\0', "\u{fffd}"),
             artifacts: answer.artifacts.iter().map(StoredArtifact::new).collect(),
             question: None,
             finish_reason: answer.finish_reason,

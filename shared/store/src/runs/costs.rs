@@ -1,35 +1,53 @@
 //! What all answers to a task cost that came, not only the one that stands.
 
-use acm2_domain::call::ErrorClass;
+use std::collections::BTreeMap;
+
+use acm2_domain::call::{CostSource, ErrorClass};
 use acm2_domain::ids::RunId;
 use acm2_domain::money::Usd;
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect};
 
 use super::attempt_entity::{Column, Entity};
+use super::tasks::{TaskOutcome, TaskRow};
 use crate::column::{to_word, unsigned};
 use crate::{StoreError, TenantTx};
 
 /// What the answers to a task cost that came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CostsOfTask {
-    /// The task's key.
-    pub(super) task_key: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct CostOfTask {
     /// The sum of the known ones.
     pub(super) known: Usd,
     /// Of how many it is not known.
     pub(super) unknown: u64,
 }
 
-/// What answers cost, those included that could not be used, came late or were taken away by a retry; only of tasks that may have
-/// another one than that which stands.
-pub(super) async fn list_costs(tx: &TenantTx, run: RunId) -> Result<Vec<CostsOfTask>, StoreError> {
+impl CostOfTask {
+    /// What the answer cost that stands, if any does.
+    pub(super) fn of_standing(task: Option<&TaskRow>) -> Self {
+        match task.map(|task| &task.outcome) {
+            Some(TaskOutcome::Answered(answer)) => {
+                Self { known: answer.cost.unwrap_or(Usd::ZERO), unknown: u64::from(answer.cost.is_none()) }
+            }
+            Some(TaskOutcome::Failed(_)) | None => Self::default(),
+        }
+    }
+
+    /// What a task cost and how that is known, where it is not the answer that stands which tells it; of nothing neither is told.
+    pub(super) fn seen(self) -> (Option<Usd>, Option<CostSource>) {
+        match self {
+            Self { unknown: 1.., .. } => (None, Some(CostSource::Unknown)),
+            Self { known, .. } => (Some(known).filter(|known| *known > Usd::ZERO), None),
+        }
+    }
+}
+
+/// What answers cost by the task that they are of, those included that could not be used, came late or were taken away by a retry.
+pub(super) async fn list_costs(tx: &TenantTx, run: RunId) -> Result<BTreeMap<String, CostOfTask>, StoreError> {
     let came = Condition::any()
         .add(Column::Status.is_in(["answered", "late"]))
         .add(Column::ErrorClass.eq(to_word(ErrorClass::UnusableAnswer)))
         .add(Column::Cost.is_not_null());
-    let has_others = "COUNT(*) > 1 OR MAX(error_class) IS NOT NULL OR task_key IN \
-                      (SELECT key FROM tasks WHERE tasks.run_id = attempts.run_id AND tasks.status = 'failed')";
     let rows: Vec<(String, Option<i64>, i64)> = Entity::find()
         .select_only()
         .column(Column::TaskKey)
@@ -37,16 +55,12 @@ pub(super) async fn list_costs(tx: &TenantTx, run: RunId) -> Result<Vec<CostsOfT
         .expr_as(Expr::cust("COUNT(*) - COUNT(cost)"), "unknown")
         .filter(Column::RunId.eq(run.uuid()))
         .filter(came)
-        .group_by(Column::RunId)
         .group_by(Column::TaskKey)
-        .having(Expr::cust(has_others))
         .into_tuple()
         .all(tx)
         .await?;
-    let costs = |(task_key, known, unknown): (String, Option<i64>, i64)| CostsOfTask {
-        task_key,
-        known: Usd::from_pico(known.unwrap_or(0)),
-        unknown: unsigned(unknown),
+    let cost = |(task, known, unknown): (String, Option<i64>, i64)| {
+        (task, CostOfTask { known: Usd::from_pico(known.unwrap_or(0)), unknown: unsigned(unknown) })
     };
-    Ok(rows.into_iter().map(costs).collect())
+    Ok(rows.into_iter().map(cost).collect())
 }

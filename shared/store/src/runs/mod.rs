@@ -22,6 +22,7 @@ mod reuse;
 mod row;
 mod run_document_entity;
 mod run_entity;
+mod settled;
 mod skip;
 mod submit;
 mod task_entity;
@@ -47,11 +48,11 @@ pub use list::{Filter, list};
 pub use outcomes::{AttemptOutcome, settle_attempt, settle_attempts};
 pub use reuse::{AnswersOf, find_answers, find_longest_answer, hold_answers, take_over};
 pub use row::{RunRow, find};
+pub use settled::{Settled, list_results, list_settled_of, list_tasks_without_texts, list_textless};
 pub use skip::{Skipped, Unskippable, list_skipped, skip};
 pub use submit::{NewRunRow, insert, insert_all_unless_bound, insert_unless_bound};
 pub use task_texts::{list_beginnings, list_some_tasks, list_texts, measure_texts};
 pub use tasks::{
-    NewTask, TaskOutcome, TaskRow, add_other_costs, find_task, forget_task, insert_task, insert_tasks, list_results,
-    list_settled, list_tasks, list_tasks_without_texts,
+    NewTask, TaskOutcome, TaskRow, find_task, forget_task, insert_task, insert_tasks, list_settled, list_tasks,
 };
 pub use view::{assemble, assemble_tasks};

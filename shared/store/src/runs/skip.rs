@@ -12,8 +12,9 @@ use serde_json::json;
 
 use super::command::lock;
 use super::events::write_events;
+use super::settled::list_textless;
 use super::task_entity::{Column, Entity};
-use super::tasks::{TaskOutcome, insert_task, list_tasks_without_texts};
+use super::tasks::{TaskOutcome, insert_task};
 use crate::column::{signed, to_word};
 use crate::{StoreError, TenantTx};
 
@@ -48,7 +49,7 @@ pub async fn skip(tx: &TenantTx, run: RunId, keys: &[String], now: DateTime<Utc>
         return Ok(Skipped::Ended(seen.status));
     }
     let plan = stages::plan(&seen.spec);
-    let settled = list_tasks_without_texts(tx, run).await?;
+    let settled = list_textless(tx, run).await?;
     let mut refused = Vec::new();
     let mut wanted = Vec::new();
     for (index, key) in keys.iter().enumerate() {

@@ -10,7 +10,7 @@ use acm2_domain::money::Usd;
 use acm2_domain::run::TaskError;
 use acm2_domain::stages;
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{CaseStatement, Expr, ExprTrait};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, Iterable, QueryFilter, QuerySelect};
 
 use super::artifacts;
@@ -36,9 +36,6 @@ pub struct TaskRow {
     pub outcome: TaskOutcome,
     /// How many attempts were made.
     pub attempts: u32,
-    /// What other answers of it cost that came besides the one that stands, where that was looked up (`add_other_costs`): those that
-    /// could not be used, and those that a retry took away. `None` where it is not known.
-    pub other_cost: Option<Usd>,
     /// When it was settled.
     pub finished_at: DateTime<Utc>,
 }
@@ -158,35 +155,8 @@ pub(super) async fn has_answer(tx: &TenantTx, run: &RunRow) -> Result<bool, Stor
     Ok(stages::plan(&run.spec).iter().any(|task| task.is_answer() && done.contains(task.key.as_str())))
 }
 
-/// The settled tasks of a run, without the texts of those whose answers are no results: what judges said, and pages that were read,
-/// is much more than the answers are.
-pub async fn list_results(tx: &TenantTx, run: &RunRow) -> Result<BTreeMap<String, TaskRow>, StoreError> {
-    if run.spec.has_answers_alone() {
-        let mut tasks = list_tasks(tx, run.id).await?;
-        if tasks.values().any(may_have_others) {
-            add_other_costs(tx, run.id, &mut tasks).await?;
-        }
-        return Ok(tasks);
-    }
-    let plan = stages::plan(&run.spec);
-    let results = plan.iter().filter(|task| task.is_result).map(|task| task.key.as_str());
-    let text = CaseStatement::new()
-        .case(Expr::col(Column::Key).is_in(results), Expr::col(Column::Text))
-        .finally(Option::<String>::None);
-    let mut tasks = list_with(tx, run.id, text.into()).await?;
-    add_other_costs(tx, run.id, &mut tasks).await?;
-    Ok(tasks)
-}
-
-/// The settled tasks of a run without any text: one that has an answer has an empty one.
-pub async fn list_tasks_without_texts(tx: &TenantTx, run: RunId) -> Result<BTreeMap<String, TaskRow>, StoreError> {
-    let mut tasks = list_with(tx, run, Expr::value(Option::<String>::None)).await?;
-    add_other_costs(tx, run, &mut tasks).await?;
-    Ok(tasks)
-}
-
 /// The settled tasks of a run, with this in place of their texts.
-async fn list_with(tx: &TenantTx, run: RunId, text: Expr) -> Result<BTreeMap<String, TaskRow>, StoreError> {
+pub(super) async fn list_with(tx: &TenantTx, run: RunId, text: Expr) -> Result<BTreeMap<String, TaskRow>, StoreError> {
     let rows = Entity::find()
         .select_only()
         .columns(Column::iter().filter(|column| !matches!(column, Column::Text)))
@@ -195,30 +165,6 @@ async fn list_with(tx: &TenantTx, run: RunId, text: Expr) -> Result<BTreeMap<Str
         .all(tx)
         .await?;
     rows.into_iter().map(|row| Ok((row.key.clone(), read(row)?))).collect()
-}
-
-/// Whether other answers of it may have come than the one that stands.
-fn may_have_others(task: &TaskRow) -> bool {
-    // One that failed by a retry, or was skipped then, counts its last attempts alone.
-    task.attempts > 1 || matches!(task.outcome, TaskOutcome::Failed(_))
-}
-
-/// Adds what other answers of tasks cost than those that stand.
-pub async fn add_other_costs(
-    tx: &TenantTx,
-    run: RunId,
-    tasks: &mut BTreeMap<String, TaskRow>,
-) -> Result<(), StoreError> {
-    for costs in super::costs::list_costs(tx, run).await? {
-        let Some(task) = tasks.get_mut(&costs.task_key) else { continue };
-        let (own, own_unknown) = match &task.outcome {
-            TaskOutcome::Answered(answer) => (answer.cost.unwrap_or(Usd::ZERO), u64::from(answer.cost.is_none())),
-            TaskOutcome::Failed(_) => (Usd::ZERO, 0),
-        };
-        let others = Ord::max(costs.known.pico().saturating_sub(own.pico()), 0);
-        task.other_cost = (costs.unknown <= own_unknown).then(|| Usd::from_pico(others));
-    }
-    Ok(())
 }
 
 pub(super) fn read(row: Model) -> Result<TaskRow, StoreError> {
@@ -256,12 +202,7 @@ pub(super) fn read(row: Model) -> Result<TaskRow, StoreError> {
             provider_code: row.error_provider_code,
         })
     };
-    Ok(TaskRow {
-        outcome,
-        attempts: u32::try_from(row.attempts).unwrap_or(0),
-        other_cost: Some(Usd::ZERO),
-        finished_at: row.finished_at,
-    })
+    Ok(TaskRow { outcome, attempts: u32::try_from(row.attempts).unwrap_or(0), finished_at: row.finished_at })
 }
 
 /// Takes away the answer of a task that was asked something else, so that it can be asked again. The fence must have been passed in

@@ -1,10 +1,7 @@
 //! A run as callers see it, put together from its row, its settled tasks and its plan. What the plan has and the tasks have not
 //! is pending, or, once the run has ended, missing.
 
-use std::collections::BTreeMap;
-
 use acm2_domain::call::ErrorClass;
-use acm2_domain::money::Usd;
 use acm2_domain::run::{
     DocumentRef, Missing, ModelSpec, Progress, Run, RunStatus, Task, TaskError, TaskStatus, Totals, display_cost,
 };
@@ -12,12 +9,13 @@ use acm2_domain::stages::{self, NO_MODEL, PlannedTask};
 
 use super::final_answers;
 use super::row::RunRow;
-use super::tasks::{TaskOutcome, TaskRow};
+use super::settled::Settled;
+use super::tasks::TaskOutcome;
 
-/// The run; with results, missing and totals where `tasks` are given.
-pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run {
-    let all = tasks.map(|tasks| {
-        let of = |planned: PlannedTask<'_>| (planned.is_result, task(row, &planned, tasks.get(planned.key.as_str())));
+/// The run; with results, missing and totals where `settled` is given.
+pub fn assemble(row: &RunRow, settled: Option<&Settled>) -> Run {
+    let all = settled.map(|settled| {
+        let of = |planned: PlannedTask<'_>| (planned.is_result, task(row, &planned, settled));
         stages::plan(&row.spec).into_iter().map(of).collect::<Vec<(bool, Task)>>()
     });
     let missing = all.as_ref().map(|all| {
@@ -43,7 +41,7 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
             tasks_failed: row.tasks_failed,
         },
         totals,
-        final_answers: tasks.map(|tasks| final_answers::unjudged(row, tasks)),
+        final_answers: settled.map(|settled| final_answers::unjudged(row, &settled.tasks)),
         missing,
         results,
         cost_usd,
@@ -66,8 +64,8 @@ pub fn assemble(row: &RunRow, tasks: Option<&BTreeMap<String, TaskRow>>) -> Run 
 }
 
 /// Tasks of the run: those that are planned, in this order.
-pub fn assemble_tasks(row: &RunRow, plan: &[PlannedTask<'_>], tasks: &BTreeMap<String, TaskRow>) -> Vec<Task> {
-    plan.iter().map(|planned| task(row, planned, tasks.get(planned.key.as_str()))).collect()
+pub fn assemble_tasks(row: &RunRow, plan: &[PlannedTask<'_>], settled: &Settled) -> Vec<Task> {
+    plan.iter().map(|planned| task(row, planned, settled)).collect()
 }
 
 /// Who answers: a report of research is its writer's, though it is put together without a call.
@@ -75,7 +73,9 @@ fn answerer<'a>(run: &'a RunRow, planned: &PlannedTask<'a>) -> Option<&'a ModelS
     planned.model.or_else(|| if planned.is_result { stages::writer(&run.spec, &planned.key) } else { None })
 }
 
-fn task(run: &RunRow, planned: &PlannedTask<'_>, settled: Option<&TaskRow>) -> Task {
+fn task(run: &RunRow, planned: &PlannedTask<'_>, all: &Settled) -> Task {
+    let settled = all.tasks.get(planned.key.as_str());
+    let (cost_usd, cost_source) = all.cost(planned.key.as_str());
     let mut task = Task {
         key: planned.key.to_string(),
         document: planned.document_index.map(|index| DocumentRef::from(&run.spec.documents[index])),
@@ -87,8 +87,8 @@ fn task(run: &RunRow, planned: &PlannedTask<'_>, settled: Option<&TaskRow>) -> T
         artifacts: Vec::new(),
         finish_reason: None,
         usage: None,
-        cost_usd: None,
-        cost_source: None,
+        cost_usd,
+        cost_source,
         latency_ms: None,
         provider_model: None,
         provider_request_id: None,
@@ -96,7 +96,6 @@ fn task(run: &RunRow, planned: &PlannedTask<'_>, settled: Option<&TaskRow>) -> T
         error: None,
         finished_at: settled.map(|settled| settled.finished_at),
     };
-    let other_cost = settled.and_then(|settled| settled.other_cost);
     match settled.map(|settled| &settled.outcome) {
         Some(TaskOutcome::Answered(answer)) => {
             task.status = TaskStatus::Completed;
@@ -104,8 +103,6 @@ fn task(run: &RunRow, planned: &PlannedTask<'_>, settled: Option<&TaskRow>) -> T
             task.artifacts = answer.artifacts.iter().map(|artifact| artifact.seen(run.id)).collect();
             task.finish_reason = Some(answer.finish_reason);
             task.usage = answer.usage;
-            task.cost_usd = answer.cost.zip(other_cost).map(|(cost, others)| cost + others);
-            task.cost_source = Some(answer.cost_source);
             task.latency_ms = Some(answer.latency_ms);
             task.provider_model.clone_from(&answer.provider_model);
             task.provider_request_id.clone_from(&answer.provider_request_id);
@@ -113,7 +110,6 @@ fn task(run: &RunRow, planned: &PlannedTask<'_>, settled: Option<&TaskRow>) -> T
         Some(TaskOutcome::Failed(error)) => {
             task.status = if error.class == ErrorClass::Skipped { TaskStatus::Skipped } else { TaskStatus::Failed };
             task.error = Some(error.clone());
-            task.cost_usd = other_cost.filter(|cost| *cost > Usd::ZERO);
         }
         None if run.status == RunStatus::Cancelled => {
             task.status = TaskStatus::Cancelled;

@@ -64,7 +64,7 @@ async fn an_answer_is_written_with_its_artifacts(fixture: &Fixture) {
     let tx = bench.begin().await;
     let tasks = runs::list_tasks(&tx, run).await.unwrap();
     let row = runs::find(&tx, run).await.unwrap().unwrap();
-    let seen = runs::assemble(&row, Some(&tasks)).results.unwrap();
+    let seen = runs::assemble(&row, Some(&tasks.into())).results.unwrap();
     assert_eq!(seen[0].usage.unwrap().image_tokens, 1_000);
     let [artifact] = &seen[0].artifacts[..] else { panic!("one artifact") };
     assert_eq!((artifact.id, artifact.bytes), (id, 300_000));

@@ -1,12 +1,12 @@
 //! Commands on runs as the store keeps them, each alone. `commands_model` has random sequences of them.
 
-use std::collections::BTreeMap;
-
 use acm2_domain::call::ErrorClass;
 use acm2_domain::ids::{JobId, RunId, WorkerId};
 use acm2_domain::run::machine::{Command, Effect, Refusal};
 use acm2_domain::run::{EventType, Requested, RunProblem, RunStatus, TaskError, TaskStatus};
-use acm2_store::runs::{self, Change, Commanded, Ending, Fence, Orders, Released, Skipped, TaskOutcome, Unskippable};
+use acm2_store::runs::{
+    self, Change, Commanded, Ending, Fence, Orders, Released, Settled, Skipped, TaskOutcome, Unskippable,
+};
 use chrono::TimeDelta;
 
 use crate::fixture::{Fixture, now, on_both};
@@ -86,7 +86,7 @@ async fn a_run_that_waits_is_cancelled_at_once(fixture: &Fixture) {
     // The worker that read the run before comes too late.
     let tx = bench.begin().await;
     assert!(runs::claim(&tx, &seen, WorkerId::generate(), false, now()).await.unwrap().is_none());
-    let view = runs::assemble(&bench.find_in(&tx, run.id).await, Some(&BTreeMap::new()));
+    let view = runs::assemble(&bench.find_in(&tx, run.id).await, Some(&Settled::default()));
     assert_eq!((view.status, view.missing.unwrap().len()), (RunStatus::Cancelled, 2));
 }
 
@@ -245,7 +245,7 @@ async fn a_skipped_task_is_settled_whoever_has_the_run(fixture: &Fixture) {
     assert_eq!(bench.end(fence, Ending::Settled).await.status, RunStatus::CompletedWithErrors);
     let tx = bench.begin().await;
     let tasks = runs::list_tasks(&tx, run.id).await.unwrap();
-    let view = runs::assemble(&bench.find_in(&tx, run.id).await, Some(&tasks));
+    let view = runs::assemble(&bench.find_in(&tx, run.id).await, Some(&tasks.into()));
     assert_eq!(view.results.unwrap()[0].status, TaskStatus::Skipped);
     assert_eq!(view.missing.unwrap()[0].class, Some(ErrorClass::Skipped));
     let skipped = runs::skip(&tx, run.id, &keys, now()).await.unwrap();

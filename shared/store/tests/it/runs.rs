@@ -129,7 +129,7 @@ pub(crate) fn new_attempt(id: AttemptId, task: &TaskKey, reserved: Option<i64>) 
 
 pub(crate) fn stored(cost: i64) -> StoredAnswer {
     let answer = Answer {
-        text: "hello".to_owned(),
+        text: "he\0llo".to_owned(),
         artifacts: Vec::new(),
         finish_reason: FinishReason::Stop,
         usage: None,
@@ -139,7 +139,10 @@ pub(crate) fn stored(cost: i64) -> StoredAnswer {
         latency: std::time::Duration::from_millis(12),
         rates: None,
     };
-    StoredAnswer::of(&answer, Cost { amount: Some(Usd::from_pico(cost)), source: CostSource::Estimated })
+    // What a stage sees of it is what will be read.
+    let seen = StoredAnswer::of(&answer, Cost { amount: Some(Usd::from_pico(cost)), source: CostSource::Estimated });
+    assert_eq!(seen.text, "he\u{fffd}llo");
+    StoredAnswer { text: "hello".to_owned(), ..seen }
 }
 
 pub(crate) fn task(model_index: usize) -> TaskKey {
@@ -164,7 +167,7 @@ async fn a_run_goes_from_submission_to_its_end(fixture: &Fixture) {
     let tx = bench.begin().await;
     let tasks = runs::list_tasks(&tx, run.id).await.unwrap();
     let row = runs::find(&tx, run.id).await.unwrap().unwrap();
-    let view = runs::assemble(&row, Some(&tasks));
+    let view = runs::assemble(&row, Some(&tasks.into()));
     assert_eq!(
         (view.cost_usd, view.in_doubt_usd, row.reserved),
         (Some(Usd::from_pico(600)), Some(Usd::ZERO), Usd::ZERO)

@@ -135,7 +135,10 @@ pub(super) async fn make(
         pass.report(lane::report_of(&answer));
     }
     match answer {
-        Ok(answer) if let Some(defect) = call.defect_of(&answer.text, answer.finish_reason) => {
+        Ok(answer)
+            if let Some(defect) =
+                call.defect_of(&answer.text, answer.finish_reason).or_else(|| run.held.take(&answer.text)) =>
+        {
             let expected = call.expects.clone();
             Ok(Attempted::Unusable(Box::new(Unusable { open, answer, expected, defect })))
         }

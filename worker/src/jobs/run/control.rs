@@ -17,6 +17,9 @@ use super::skips::Skips;
 use crate::consume::Held;
 use crate::context::{Context, Trouble};
 
+/// How often it looks again, where a look has failed, in the time between two looks of its own accord.
+const LOOKS_OF_THE_BLIND: u32 = 20;
+
 /// Why a run stops here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopCause {
@@ -122,30 +125,38 @@ pub(super) async fn watch(
     tokio::pin!(deadline);
     let mut polls = tokio::time::interval(context.timing.command_poll);
     polls.reset();
+    let look = async || look(context, tenant, control).await;
+    // What was to be seen could not be: the signal of it does not come again.
+    let mut blind = false;
     loop {
         tokio::select! {
             () = &mut deadline, if !control.abort.is_cancelled() => control.stop(StopCause::Deadline),
             () = shutting_down.cancelled(), if !control.drain.is_cancelled() => control.stop(StopCause::ShuttingDown),
             () = held.taken_hint() => {
-                if look(context, tenant, control).await {
+                let seen = look().await;
+                blind = seen.is_none();
+                if seen == Some(true) {
                     held.restore().await;
                 }
             }
             signal = signals.recv() => match signal {
-                Ok(Signal::Command { run, .. }) if run == control.fence.run => { look(context, tenant, control).await; }
+                Ok(Signal::Command { run, .. }) if run == control.fence.run => blind = look().await.is_none(),
                 Ok(_) => {}
-                Err(RecvError::Lagged(_)) => { look(context, tenant, control).await; }
+                Err(RecvError::Lagged(_)) => blind = look().await.is_none(),
                 // The broker's side is gone for good: the polls go on.
                 Err(RecvError::Closed) => tokio::time::sleep(context.timing.command_poll).await,
             },
-            _ = polls.tick() => { look(context, tenant, control).await; }
-            () = control.skips.announced() => { look(context, tenant, control).await; }
+            _ = polls.tick() => blind = look().await.is_none(),
+            () = control.skips.announced() => blind = look().await.is_none(),
+            () = tokio::time::sleep(context.timing.command_poll / LOOKS_OF_THE_BLIND), if blind => {
+                blind = look().await.is_none();
+            }
         }
     }
 }
 
-/// Reads the run's claim and what commands have left on it; whether it is still held here.
-async fn look(context: &Arc<Context>, tenant: TenantId, control: &Control) -> bool {
+/// Reads the run's claim and what commands have left on it; whether it is still held here, or `None` where it could not be read.
+async fn look(context: &Arc<Context>, tenant: TenantId, control: &Control) -> Option<bool> {
     let read = async {
         let tx = context.store.tenant(tenant).begin().await?;
         let Some(orders) = runs::find_orders(&tx, control.fence).await? else { return Ok(None) };
@@ -154,20 +165,20 @@ async fn look(context: &Arc<Context>, tenant: TenantId, control: &Control) -> bo
         Ok::<_, StoreError>(Some((orders, skipped)))
     };
     // A look that hangs must not keep the deadline or a shutdown from being seen.
-    let Ok(seen) = tokio::time::timeout(context.timing.heartbeat_timeout, read).await else { return false };
+    let seen = tokio::time::timeout(context.timing.heartbeat_timeout, read).await.ok()?;
     match seen {
         Ok(Some((orders, skipped))) => {
             control.skips.skip(skipped);
             control.obey(orders);
-            true
+            Some(true)
         }
         Ok(None) => {
             control.stop(StopCause::Lost);
-            false
+            Some(false)
         }
         Err(error) => {
             tracing::debug!(%error, run.id = %control.fence.run, "the run could not be looked at");
-            false
+            None
         }
     }
 }

@@ -132,6 +132,7 @@ async fn commit_apart(run: &RunCalls, intent: &NewIntent, tried: u32) -> Result<
         runs::write_events(&tx, fence.run, locked.last_event + 1 - numbers, &events, now).await?;
         tx.commit().await?;
         stages.committed();
+        run.control.obey(locked.orders);
     }
     intent.count(run);
     Ok(opened)
@@ -227,7 +228,8 @@ impl Opening<'_> {
     async fn decide(&mut self, intent: &NewIntent, applied: Option<Applied>) -> Result<Intent, StoreError> {
         let (run, call) = (self.run, &*intent.call);
         let share = self.share(intent);
-        if self.orders.requested.is_some() {
+        // One that is open already is a call in flight.
+        if self.orders.requested.is_some() && applied.is_none() {
             return Ok(Intent::Commanded(self.orders));
         }
         if applied.is_none()

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use super::claim::Past;
 use super::control::{Control, StopCause};
+use super::held_texts::HeldTexts;
 use super::pages;
 use super::shares::Shares;
 use super::stage_events::StageEvents;
@@ -60,6 +61,7 @@ pub(super) struct RunCalls {
     pub(super) meter: Meter,
     permits: TenantPermits,
     pub(super) past: Past,
+    pub(super) held: HeldTexts,
     /// What was settled since the claim; `None` where an answer of an earlier one was taken away.
     settled: Mutex<HashMap<TaskKey, Option<Result<TaskAnswer, TaskFailure>>>>,
     waits: Arc<Waits>,
@@ -99,6 +101,7 @@ impl RunJournal {
         let waits = Arc::new(Waits::new(concurrency, context.timing.release_after));
         control.skips.skip(past.skipped());
         let stage_events = StageEvents::of(&claimed.run.spec, &past, control.skips.count());
+        let judges = !claimed.run.spec.has_answers_alone();
         Self {
             run: Arc::new(RunCalls {
                 context,
@@ -112,6 +115,7 @@ impl RunJournal {
                 shares,
                 permits,
                 meter,
+                held: HeldTexts::of(&past, judges),
                 past,
                 settled: Mutex::default(),
                 waits,
@@ -120,7 +124,7 @@ impl RunJournal {
                 stage_events,
                 writes: TaskTracker::new(),
                 unkept: AtomicBool::new(false),
-                judges: !claimed.run.spec.has_answers_alone(),
+                judges,
                 webhook_url: claimed.run.spec.webhook_url.clone(),
                 goes_on: claimed.run.spec.conversation.is_some(),
             }),
@@ -314,7 +318,8 @@ impl RunCalls {
         match settled {
             Ok(Err(TaskFailure::Stopped)) => Err(TaskFailure::Stopped),
             Ok(result) => {
-                self.settle(&key, result.clone());
+                let kept = result.as_ref().map(|answer| TaskAnswer { text: self.held.kept(&answer.text), ..*answer });
+                self.settle(&key, kept.map_err(Clone::clone));
                 result
             }
             Err(trouble) => {

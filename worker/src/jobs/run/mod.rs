@@ -3,6 +3,7 @@
 mod attempt;
 mod claim;
 mod control;
+mod held_texts;
 mod images;
 mod intent;
 mod journal;

@@ -39,7 +39,8 @@ pub(super) async fn keep(
     }
     let answer = StoredAnswer {
         question,
-        text,
+        // As it will be read.
+        text: text.replace('\0', "\u{fffd}"),
         artifacts: Vec::new(),
         finish_reason: FinishReason::Stop,
         usage: None,
@@ -62,6 +63,11 @@ pub(super) async fn forget_another(
     if run.find_settled(key, None).is_none() || run.find_settled(key, question).is_some() {
         return Ok(());
     }
+    // The other question rests on answers that the stages have seen: only when they are written is this one none any more.
+    let quiet = run.writer.quiet(run).await;
+    if is_doubtful(run) {
+        return Err(Trouble::Ending);
+    }
     let context = &run.context;
     let forgotten = context.stored(|_| {
         async move {
@@ -81,15 +87,20 @@ pub(super) async fn forget_another(
         .boxed()
     });
     forgotten.await?;
+    drop(quiet);
     run.forget(key);
     Ok(())
+}
+
+/// Whether what the stages have seen may not have been written.
+fn is_doubtful(run: &RunCalls) -> bool {
+    run.control.cause().is_some() || run.unkept.load(Ordering::Relaxed)
 }
 
 async fn write(run: &RunCalls, mut keys: Vec<TaskKey>, outcome: TaskOutcome) -> Result<(), Trouble> {
     keys.retain(|key| run.find_settled(key, None).is_none());
     let _quiet = run.writer.quiet(run).await;
-    if run.control.cause().is_some() || run.unkept.load(Ordering::Relaxed) {
-        // What this rests on may not have been written.
+    if is_doubtful(run) {
         return Err(Trouble::Ending);
     }
     for some in keys.chunks(MOST) {
@@ -101,10 +112,13 @@ async fn write(run: &RunCalls, mut keys: Vec<TaskKey>, outcome: TaskOutcome) -> 
         }
         // A command has left out some of them meanwhile.
         for key in some {
-            if !write_all(run, std::slice::from_ref(key), &outcome).await? {
+            let is_written = write_all(run, std::slice::from_ref(key), &outcome).await?;
+            if is_written {
+                run.settle(key, told(&outcome));
+            } else {
                 run.control.skips.skip(vec![key.to_string()]);
+                run.settle(key, Err(TaskFailure::Failed(ErrorClass::Skipped)));
             }
-            run.settle(key, told(&outcome));
         }
     }
     // What these would have reserved is left to the others.
