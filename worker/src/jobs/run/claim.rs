@@ -125,10 +125,8 @@ async fn read_past(context: &Arc<Context>, tenant: TenantId, run: &RunRow) -> Re
     let read = context.stored(|_| {
         async move {
             let tx = context.store.tenant(tenant).begin().await?;
-            let tasks = match are_read {
-                true => runs::list_tasks(&tx, run).await?,
-                false => runs::list_textless(&tx, run).await?,
-            };
+            let tasks =
+                if are_read { runs::list_tasks(&tx, run).await? } else { runs::list_textless(&tx, run).await? };
             let attempts = runs::list_attempts(&tx, run).await?;
             let stage_events = runs::list_stage_events(&tx, run).await?;
             Ok(Past { tasks, attempts, stage_events })
