@@ -9,6 +9,7 @@ use acm2_domain::run::RunStatus;
 use acm2_domain::run::machine::{Command, Effect, Refusal};
 use acm2_store::runs::{self, Commanded, RunRow, Skipped, Unskippable};
 use acm2_store::{StoreError, TenantTx, deliveries};
+use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
 use crate::problem::Failure;
@@ -20,16 +21,15 @@ pub(crate) async fn give(caller: &Caller, run: RunId, command: Command) -> Resul
     let (tx, outcome, job) = loop {
         let job =
             Job { id: JobId::generate(), tenant: caller.tenant, work: Work::RunV1(run), priority: 0, weight: None };
-        // The job that will work on a queued run is written before the run names it.
         let prepared = prepare(caller, run, command, job).await?;
-        let written = write(caller, run, command, job.id).await;
-        let queues = matches!(&written, Ok((_, Commanded::Done(Effect::Become(RunStatus::Queued), _))));
+        let written = write(caller, run, command, job, prepared.as_ref()).await;
+        let queues = matches!(&written, Ok((_, Commanded::Done(Effect::Become(RunStatus::Queued), _), _)));
         if prepared.is_some() && !queues {
             forget(caller, job.id).await;
         }
-        let (tx, outcome) = written?;
+        let (tx, outcome, job) = written?;
         if prepared.is_some() || !queues {
-            break (tx, outcome, prepared.unwrap_or(job));
+            break (tx, outcome, job);
         }
         // The run has come to stand otherwise since it was looked at: nothing is committed, and it is looked at again.
     };
@@ -45,19 +45,37 @@ pub(crate) async fn give(caller: &Caller, run: RunId, command: Command) -> Resul
     }
 }
 
-/// All that a command changes, to be committed. A retry reserves anew in the budgets that apply.
-async fn write(caller: &Caller, run: RunId, command: Command, job: JobId) -> Result<(TenantTx, Commanded), Failure> {
+/// The job of a run that is to be queued.
+struct Prepared {
+    job: Job,
+    deadline: DateTime<Utc>,
+}
+
+/// All that a command changes, to be committed, and the job as it is to be pushed. A retry reserves anew in the budgets that apply.
+async fn write(
+    caller: &Caller,
+    run: RunId,
+    command: Command,
+    mut job: Job,
+    prepared: Option<&Prepared>,
+) -> Result<(TenantTx, Commanded, Job), Failure> {
     let now = caller.app.clock.now();
     let tx = caller.store().begin().await?;
-    let outcome = runs::command(&tx, run, command, job, now).await?;
+    // The job that will work on a queued run is written before the run names it, and after the transaction has begun: a crash of the
+    // database that takes the one takes the other, too.
+    if let Some(Prepared { job: prepared, deadline }) = prepared {
+        let inserted = caller.app.store.jobs().insert(prepared, caller.app.timing.job_due, Some(*deadline)).await?;
+        job = inserted.unwrap_or(*prepared);
+    }
+    let outcome = runs::command(&tx, run, command, job.id, now).await?;
     if let (Command::Retry, Commanded::Done(Effect::Become(RunStatus::Queued), before)) = (command, &outcome) {
         spending::reserve_anew(&tx, caller, before, now).await?;
     }
-    Ok((tx, outcome))
+    Ok((tx, outcome, job))
 }
 
-/// Writes the job's row where the command will queue the run, as it looks now; the job as it is to be pushed.
-async fn prepare(caller: &Caller, run: RunId, command: Command, job: Job) -> Result<Option<Job>, Failure> {
+/// The job that is to be written where the command will queue the run, as it looks now.
+async fn prepare(caller: &Caller, run: RunId, command: Command, job: Job) -> Result<Option<Prepared>, Failure> {
     if !matches!(command, Command::Resume | Command::Retry) {
         return Ok(None);
     }
@@ -74,7 +92,7 @@ async fn prepare(caller: &Caller, run: RunId, command: Command, job: Job) -> Res
         _ => row.deadline_at,
     };
     let job = Job { priority: row.spec.priority.of_job(), ..job };
-    Ok(caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(deadline)).await?.or(Some(job)))
+    Ok(Some(Prepared { job, deadline }))
 }
 
 /// What follows a command that stands. None of it may fail the request: whoever meets the run or its job later does the same.

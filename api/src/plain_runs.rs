@@ -95,10 +95,11 @@ impl PlainRuns {
 async fn write_all(app: App, tenant: TenantId, all: Vec<Arc<PlainRun>>) -> Result<Vec<Written>, StoreError> {
     let jobs = app.store.jobs();
     let due_in = app.timing.job_due;
+    // Before the jobs' rows: a crash of the database that takes one of them takes this transaction, too.
+    let tx = app.store.tenant(tenant).begin().await?;
     let inserts = all.iter().map(|run| jobs.insert(&run.job, due_in, Some(run.row.deadline(run.now))));
     let rows: Vec<_> = all.iter().map(|run| (&run.row, run.now)).collect();
     let writing = async {
-        let tx = app.store.tenant(tenant).begin().await?;
         let written = runs::insert_all_unless_bound(&tx, &rows).await?;
         Ok::<_, StoreError>((tx, written))
     };

@@ -92,15 +92,18 @@ pub(crate) async fn submit(caller: &Caller, body: &NewRun, idempotency: &Idempot
     } else {
         (row, None)
     };
+    // Before the job's row: a crash of the database that takes the row takes this transaction, too.
+    let tx = caller.store().begin().await?;
     let (inserted, written) = {
-        let deadline = row.deadline(now);
+        let (deadline, jobs) = (row.deadline(now), caller.app.store.jobs());
         let insert = pin!(async {
             match job_row {
-                Some(written) => Ok(Some(written)),
-                None => caller.app.store.jobs().insert(&job, caller.app.timing.job_due, Some(deadline)).await,
+                // It was written before the transaction began.
+                Some(written) if jobs.reschedule(job.id, caller.app.timing.job_due).await? => Ok(Some(written)),
+                _ => jobs.insert(&job, caller.app.timing.job_due, Some(deadline)).await,
             }
         });
-        let write = Box::pin(write(caller, row, &body, idempotency, full, now));
+        let write = Box::pin(write(tx, caller, row, &body, idempotency, full, now));
         // At the same time: what counts is that the job's row is committed before the run is. Once the job's is begun it is waited
         // for, whatever becomes of the run, so that it can be deleted.
         match select(insert, write).await {
@@ -138,6 +141,7 @@ enum Written {
 
 /// Writes everything of the run but commits nothing. On a failure nothing of it may be committed.
 async fn write(
+    tx: TenantTx,
     caller: &Caller,
     mut row: NewRunRow,
     body: &NewRun,
@@ -145,7 +149,6 @@ async fn write(
     full: Option<Error>,
     now: DateTime<Utc>,
 ) -> Result<Written, Failure> {
-    let tx = caller.store().begin().await?;
     if let Some(earlier) = idempotency.begin(&tx, now).await? {
         return Ok(Written::Replay(RunId::from(earlier.subject), earlier.text));
     }

@@ -47,8 +47,10 @@ pub(crate) async fn write_job(app: &App, tenant: TenantId, delivery: DeliveryId)
 /// Makes a delivery due now, whether its job is done or waits for the time of the next try. A worker that was about to finish the
 /// job may have taken away the row that was there before the commit.
 pub(crate) async fn enqueue_again(app: &App, tenant: TenantId, delivery: DeliveryId) -> Result<(), StoreError> {
-    let job = write_job(app, tenant, delivery).await?;
-    app.store.jobs().reschedule(job.id, app.timing.job_due).await?;
+    let job = Job::of_delivery(tenant, delivery);
+    if !app.store.jobs().reschedule(job.id, app.timing.job_due).await? {
+        app.store.jobs().insert_alone(&job, app.timing.job_due).await?;
+    }
     // A push leaves a job that waits where it is: hours ahead, perhaps. One that a worker holds is not touched.
     if let Err(error) = app.broker.dispatch.remove(Queue::Deliveries, tenant, job.id).await {
         tracing::warn!(%error, "the broker is away; the delivery waits for its next try");

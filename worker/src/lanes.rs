@@ -12,6 +12,7 @@ use acm2_broker::limits::{Known, Lane, LaneRules, Limits, Outcome, Permission, R
 use acm2_domain::ids::{ProviderKeyId, TenantId};
 use acm2_domain::timing::Timing;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// How many keys are remembered, so that not every call asks the store which one it will use.
@@ -218,23 +219,31 @@ pub(crate) struct Pass {
 impl Pass {
     /// Tells what came of the call; whoever has the answer does not wait for the broker.
     pub(crate) fn report(mut self, report: Report) {
-        self.send(report);
+        drop(self.send(report));
     }
 
-    fn send(&mut self, report: Report) {
+    /// Tells that the call failed, and waits for a moment until the lane knows: the next call must not run into the same.
+    pub(crate) async fn report_failure(mut self, report: Report) {
+        let patience = self.lane.retry;
+        if let Some(told) = self.send(report) {
+            // It goes on being told.
+            let _ = tokio::time::timeout(patience, told).await;
+        }
+    }
+
+    fn send(&mut self, report: Report) -> Option<JoinHandle<()>> {
         self.reported = true;
         // Without a runtime the process ends; the call stops counting by itself.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (lane, ticket, lease) = (Arc::clone(&self.lane), self.ticket, self.lease);
-            runtime.spawn(async move { lane.report(ticket, report, lease).await });
-        }
+        let runtime = tokio::runtime::Handle::try_current().ok()?;
+        let (lane, ticket, lease) = (Arc::clone(&self.lane), self.ticket, self.lease);
+        Some(runtime.spawn(async move { lane.report(ticket, report, lease).await }))
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
         if !self.reported {
-            self.send(Report::of(Outcome::Unknown));
+            drop(self.send(Report::of(Outcome::Unknown)));
         }
     }
 }

@@ -98,6 +98,22 @@ pub(crate) fn is_lock_timeout(error: &DbErr) -> bool {
         if cause.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03"))
 }
 
+/// Whether the server has ended the connection, perhaps long ago.
+pub(crate) fn was_cut(error: &DbErr) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
+        return false;
+    };
+    match &**cause {
+        sqlx::Error::Io(error) => {
+            matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+        }
+        // It was told to, or the server crashed.
+        sqlx::Error::Database(cause) => matches!(cause.code().as_deref(), Some("57P01" | "57P02")),
+        _ => false,
+    }
+}
+
 fn of_sqlx(error: &sqlx::Error) -> Option<StoreError> {
     use sqlx::Error as Sqlx;
     match error {

@@ -31,7 +31,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MIGRATE_CONNECTIONS: u32 = 4;
 /// Of the connections to the control store so many write the index of unfinished work: one statement that adds and one that
 /// deletes are under way at most.
-const JOB_CONNECTIONS: u32 = 2;
+pub(crate) const JOB_CONNECTIONS: u32 = 2;
 
 /// The schemas of the tenants.
 #[derive(Debug)]

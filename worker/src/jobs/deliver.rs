@@ -104,9 +104,7 @@ async fn done(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Result<
     if !pending {
         return Ok(Outcome::Done);
     }
-    context.store.jobs().insert(&job, context.timing.job_due, None).await?;
-    // On the disk, too: nothing is committed after it that would take it there.
-    context.store.jobs().reschedule(job.id, context.timing.job_due).await?;
+    context.store.jobs().insert_alone(&job, context.timing.job_due).await?;
     Ok(Outcome::GiveBack(Duration::ZERO))
 }
 

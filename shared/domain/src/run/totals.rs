@@ -77,9 +77,9 @@ fn add(rows: &mut Vec<TotalsRow>, name: &str, task: &Task) {
         TaskStatus::Pending => {}
     }
     // Answers that could not be used, or that a retry took away, are paid for whatever has become of the task.
-    let cost = match task.cost_source {
-        Some(CostSource::Unknown) => None,
-        _ => Some(task.cost_usd.unwrap_or(Usd::ZERO)),
+    let cost = match (task.cost_usd, task.cost_source) {
+        (None, Some(CostSource::Unknown)) => None,
+        (cost, _) => Some(cost.unwrap_or(Usd::ZERO)),
     };
     row.cost_usd = row.cost_usd.zip(cost).map(|(sum, cost)| sum + cost);
     row.usage = row.usage.plus(task.usage.unwrap_or_default());

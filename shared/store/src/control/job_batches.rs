@@ -6,17 +6,18 @@ use std::time::Duration;
 use acm2_domain::ids::JobId;
 use acm2_domain::job::Job;
 use chrono::{DateTime, Utc};
-use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, StatementBuilder};
 use uuid::Uuid;
 
 use super::job_entity::{Column, Entity};
 use super::tenant_entity;
 use super::tenants::weight_of;
 use crate::database_clock;
-use crate::error::StoreError;
+use crate::error::{StoreError, was_cut};
 use crate::gather::filled_up;
 use crate::patience::Patient;
+use crate::postgres::JOB_CONNECTIONS;
 
 /// A row that is to be written.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +63,7 @@ pub(super) async fn insert(db: &Patient, jobs: &[NewJob]) -> Result<Vec<Option<J
         .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
         .returning(Query::returning().exprs([Expr::col(Column::Id), Expr::SubQuery(None, Box::new(weight.into()))]));
     let mut weights: HashMap<Uuid, Option<i16>> = HashMap::new();
-    for row in db.query_all(&insert).await? {
+    for row in query(db, &insert).await? {
         weights.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
     }
     // Of two rows with one id the first was written.
@@ -73,6 +74,18 @@ pub(super) async fn insert(db: &Patient, jobs: &[NewJob]) -> Result<Vec<Option<J
     Ok(jobs.iter().map(|new| &new.job).map(inserted).collect())
 }
 
+/// Makes a statement that changes nothing when it is made twice, also where the server has gone and come back since the last one:
+/// nothing else uses these connections, so that nobody else would find out that they were cut.
+async fn query(db: &Patient, statement: &impl StatementBuilder) -> Result<Vec<QueryResult>, DbErr> {
+    for _ in 0..JOB_CONNECTIONS {
+        match db.query_all(statement).await {
+            Err(error) if was_cut(&error) => {}
+            done => return done,
+        }
+    }
+    db.query_all(statement).await
+}
+
 /// Deletes rows by their ids. For each whether it was there.
 pub(super) async fn delete(db: &Patient, ids: &[JobId]) -> Result<Vec<bool>, StoreError> {
     let delete = Query::delete()
@@ -81,7 +94,7 @@ pub(super) async fn delete(db: &Patient, ids: &[JobId]) -> Result<Vec<bool>, Sto
         .returning(Query::returning().column(Column::Id))
         .to_owned();
     let mut deleted: HashSet<Uuid> = HashSet::new();
-    for row in db.query_all(&delete).await? {
+    for row in query(db, &delete).await? {
         deleted.insert(row.try_get_by_index(0)?);
     }
     Ok(ids.iter().map(|id| deleted.remove(&id.uuid())).collect())

@@ -55,6 +55,12 @@ impl<'a> Jobs<'a> {
         self.0.new_jobs().hand_in((), NewJob { job: *job, due_in, deadline }, insert).await
     }
 
+    /// Writes a row that nothing rests on which is committed later: it outlives a crash once this returns.
+    pub async fn insert_alone(&self, job: &Job, due_in: Duration) -> Result<(), StoreError> {
+        let new = NewJob { job: *job, due_in, deadline: None };
+        job_batches::insert(self.0.control(), &[new]).await.map(|_| ())
+    }
+
     /// Deletes a row by its own id, which is never used again, in one statement with what others delete at the moment. Tells
     /// whether it was there. After a crash of the server it may be there again.
     pub async fn delete(&self, id: JobId) -> Result<bool, StoreError> {

@@ -15,6 +15,7 @@ use super::images::Room;
 use super::intent::{self, CallReady, Intent, NewIntent};
 use super::journal::RunCalls;
 use super::lane;
+use super::route::Refusal;
 use super::settle;
 use crate::context::Trouble;
 use crate::lanes::Pass;
@@ -92,6 +93,12 @@ pub(super) async fn make(
     skipped: &CancellationToken,
     Way { pass, room }: Way,
 ) -> Result<Attempted, Trouble> {
+    if let Some(defect) = run.held.full() {
+        intent::count(&run.shares, key, counted);
+        let refusal = Refusal { class: ErrorClass::UnusableAnswer, message: format!("not asked: {defect}") };
+        settle::refused(run, key, &refusal, number - 1).await?;
+        return Ok(Attempted::Refused(refusal.class));
+    }
     let lane = pass.as_ref().map(|pass| Arc::clone(&pass.lane));
     let intent = NewIntent::new(run, key, call, number, counted, lane);
     let CallReady { open, target, secret, reservation } = match intent::commit(run, intent).await? {
@@ -132,13 +139,18 @@ pub(super) async fn make(
     };
     drop(running);
     if let Some(pass) = pass {
-        pass.report(lane::report_of(&answer));
+        let report = lane::report_of(&answer);
+        match &answer {
+            Ok(_) => pass.report(report),
+            Err(_) => pass.report_failure(report).await,
+        }
     }
     match answer {
-        Ok(answer)
-            if let Some(defect) =
-                call.defect_of(&answer.text, answer.finish_reason).or_else(|| run.held.take(&answer.text)) =>
-        {
+        Ok(answer) if let Some(defect) = run.held.take(&answer.text) => {
+            // Nobody could mend that.
+            Ok(Attempted::Unusable(Box::new(Unusable { open, answer, expected: None, defect })))
+        }
+        Ok(answer) if let Some(defect) = call.defect_of(&answer.text, answer.finish_reason) => {
             let expected = call.expects.clone();
             Ok(Attempted::Unusable(Box::new(Unusable { open, answer, expected, defect })))
         }
