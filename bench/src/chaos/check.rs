@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::evidence::{Attempt, Books, Call, Evidence, PICO, Run};
@@ -10,6 +11,9 @@ use super::records::{Skip, Stage, Submission};
 use super::verdict::{Line, Verdict};
 use super::{check_budgets, check_deliveries, check_tasks, counts};
 use crate::ids::uuid_of;
+
+/// How long a write may wait for its connection, the locks of others and the server.
+const LATE: TimeDelta = TimeDelta::seconds(15);
 
 /// The first call of each attempt.
 pub(super) type Calls<'a> = BTreeMap<Uuid, &'a Call>;
@@ -141,17 +145,20 @@ fn repeats(books: &Books, calls: &Calls<'_>, verdict: &mut Verdict) {
     for task in books.tasks.iter().filter(|task| task.status == "completed") {
         let attempts = by_task.get(&(task.run_id, task.key.as_str())).map_or(&[][..], Vec::as_slice);
         let used = attempts.iter().find(|attempt| attempt.number == task.attempts);
-        let Some(committed) = used.and_then(|attempt| attempt.finished_at) else {
+        let Some((used, stamped)) = used.and_then(|attempt| Some((attempt, attempt.finished_at?))) else {
             verdict.broken(Line::Miscounted, format!("a task without the attempt that answered it: {task:?}"));
             continue;
         };
+        // A late answer is stamped before its transaction waits for its connection and for the run's row, which the intent of
+        // another call may hold at that moment.
+        let committed = if used.status == "late" { stamped + LATE } else { stamped };
         if attempts.iter().filter(|attempt| attempt.status == "answered").count() > 1 {
             verdict.broken(Line::Repeated, format!("two answers were used: {task:?} {attempts:?}"));
         }
         // Its own call came before its answer, whatever two clocks make of a moment; a second one is found with the calls.
         let others = attempts.iter().filter(|attempt| attempt.number != task.attempts);
         for call in others.filter_map(|attempt| calls.get(&attempt.id)).filter(|call| call.time > committed) {
-            verdict.broken(Line::Repeated, format!("answered at {committed}, called again: {call:?}"));
+            verdict.broken(Line::Repeated, format!("answered at {stamped}, called again: {call:?}"));
         }
     }
 }

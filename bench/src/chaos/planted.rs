@@ -150,6 +150,17 @@ fn a_call_after_the_committed_answer_is_found() {
 }
 
 #[test]
+fn a_call_after_a_late_answer_is_found_once_that_must_have_been_committed() {
+    let called = |time: &str| {
+        let mut late = with("/books/0/attempts/1/status", json!("late"));
+        late["calls"][0]["time"] = json!(time);
+        broken(late).contains(&Line::Repeated)
+    };
+    assert!(!called("2026-01-01T00:00:09Z"));
+    assert!(called("2026-01-01T00:00:20Z"));
+}
+
+#[test]
 fn two_calls_of_one_attempt_are_found() {
     let again = sound().pointer("/calls/1").unwrap().clone();
     assert_eq!(broken(and("/calls", again)), [Line::Repeated]);
