@@ -36,6 +36,7 @@ pub async fn work(app: App, process: NewWorker, alone: bool) -> Result<(), Start
             calls_of_one_tenant: app.config.worker.calls * usize::from(app.config.queue.tenant_share_percent) / 100,
             calls_per_provider_key: app.config.lanes.calls_per_provider_key,
             deliveries: app.config.worker.deliveries,
+            held_answers: app.config.worker.held_answers as u64,
         },
         process,
         alone,

@@ -123,7 +123,7 @@ pub(crate) async fn read_images(store: &Tenant, tasks: &[Task]) -> Result<Images
 async fn see(caller: &Caller, run: RunId, judging: &[Judging]) -> Result<Seen, Failure> {
     let tx = caller.store().begin().await?;
     let row = runs::find(&tx, run).await?.ok_or_else(|| Error::not_found("run"))?;
-    let mut settled = runs::list_tasks_without_texts(&tx, &row).await?;
+    let mut settled = runs::list_settled_without_texts(&tx, &row).await?;
     let plan = stages::plan(&row.spec);
     // The beginnings tell which answers are blank.
     let results = plan.iter().filter(|task| task.is_result).map(|task| task.key.as_str());

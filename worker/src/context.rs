@@ -22,6 +22,7 @@ use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::Accounts;
+use crate::answer_room::AnswerRoom;
 use crate::call_permits::CallPermits;
 use crate::jobs::Started;
 use crate::lanes::Lanes;
@@ -53,6 +54,8 @@ pub(crate) struct Context {
     pub(crate) image_calls: CallPermits,
     /// What the texts of documents may take.
     pub(crate) text_room: TextRoom,
+    /// What answers take that later stages read.
+    pub(crate) answer_room: AnswerRoom,
     /// Deliveries that may be under way at once to one receiver.
     pub(crate) receivers: Receivers,
     /// The lanes that its calls go in.

@@ -1,6 +1,7 @@
 //! The worker: takes jobs from the broker and does them. `api`'s embedded.rs starts it; it knows no HTTP API and no SQL.
 
 mod accounts;
+mod answer_room;
 mod backend;
 mod call_permits;
 pub mod consume;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::accounts::Accounts;
+use crate::answer_room::AnswerRoom;
 use crate::call_permits::CallPermits;
 use crate::consume::{ConsumerOptions, Handler, ShutdownTokens, consume};
 use crate::context::{Context, Live};
@@ -41,6 +42,8 @@ pub struct Permits {
     pub calls_per_provider_key: usize,
     /// Deliveries of webhooks.
     pub deliveries: usize,
+    /// Bytes of answers that runs hold for later stages to read; half of it may be one tenant's, an eighth is each tenant's.
+    pub held_answers: u64,
 }
 
 /// What a worker process is made of.
@@ -97,6 +100,7 @@ pub async fn run(parts: Parts, shutdown: ShutdownTokens) -> Result<(), StoreErro
         calls: CallPermits::new(parts.permits.calls, parts.permits.calls_of_one_tenant),
         image_calls: CallPermits::of_images(),
         text_room: TextRoom::default(),
+        answer_room: AnswerRoom::new(parts.permits.held_answers, parts.permits.runs),
         accounts: Accounts::new(parts.timing.command_poll),
         receivers: Receivers::new(parts.permits.deliveries, parts.timing.delivery_timeout),
         lanes,

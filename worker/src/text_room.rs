@@ -22,7 +22,21 @@ const OF_ONE_TENANT: u32 = ALL / 4;
 pub(crate) struct TextRoom {
     all: Arc<Semaphore>,
     /// Those tenants whose runs hold or wait for some.
-    tenants: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
+    tenants: Mutex<HashMap<TenantId, Weak<OfTenant>>>,
+}
+
+#[derive(Debug)]
+struct OfTenant {
+    room: Arc<Semaphore>,
+    /// The one turn to wait as long as it takes.
+    patience: Arc<Semaphore>,
+}
+
+/// The right to wait for room as long as it takes.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    _turn: OwnedSemaphorePermit,
+    _of_tenant: Arc<OfTenant>,
 }
 
 /// A text with its room.
@@ -53,6 +67,8 @@ pub(crate) struct Room {
     bytes: usize,
     _own: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
+    /// As long as it is held the tenant has no other.
+    _of_tenant: Arc<OfTenant>,
 }
 
 impl Room {
@@ -75,18 +91,30 @@ impl TextRoom {
     /// Waits for room for so many bytes. The tenant's own comes first: who waits for that holds none of the others'.
     pub(crate) async fn take(&self, tenant: TenantId, bytes: u64) -> Option<Room> {
         let kib = u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX).clamp(1, OF_ONE_TENANT);
-        let own = self.of(tenant).acquire_many_owned(kib).await.ok()?;
+        let of_tenant = self.of(tenant);
+        let own = Arc::clone(&of_tenant.room).acquire_many_owned(kib).await.ok()?;
         let of_all = Arc::clone(&self.all).acquire_many_owned(kib).await.ok()?;
-        Some(Room { bytes: kib as usize * 1_024, _own: own, _of_all: of_all })
+        Some(Room { bytes: kib as usize * 1_024, _own: own, _of_all: of_all, _of_tenant: of_tenant })
     }
 
-    fn of(&self, tenant: TenantId) -> Arc<Semaphore> {
+    /// The right to wait on, for one of a tenant's runs at a time: whoever goes away loses its turn, and one that needs much would
+    /// never come to have it where others that need little come and go.
+    pub(crate) fn patience(&self, tenant: TenantId) -> Option<Patience> {
+        let of_tenant = self.of(tenant);
+        let turn = Arc::clone(&of_tenant.patience).try_acquire_owned().ok()?;
+        Some(Patience { _turn: turn, _of_tenant: of_tenant })
+    }
+
+    fn of(&self, tenant: TenantId) -> Arc<OfTenant> {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         tenants.get(&tenant).and_then(Weak::upgrade).unwrap_or_else(|| {
             tenants.retain(|_, room| room.strong_count() > 0);
-            let own = Arc::new(Semaphore::new(OF_ONE_TENANT as usize));
-            tenants.insert(tenant, Arc::downgrade(&own));
-            own
+            let of_tenant = Arc::new(OfTenant {
+                room: Arc::new(Semaphore::new(OF_ONE_TENANT as usize)),
+                patience: Arc::new(Semaphore::new(1)),
+            });
+            tenants.insert(tenant, Arc::downgrade(&of_tenant));
+            of_tenant
         })
     }
 }
@@ -115,6 +143,17 @@ mod tests {
         drop((held, third, fourth));
         assert!(take(&room, greedy, SHARE).is_some());
         assert_eq!(room.tenants.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn one_of_a_tenant_at_a_time_may_wait_as_long_as_it_takes() {
+        let room = TextRoom::default();
+        let tenant = TenantId::generate();
+        let first = room.patience(tenant);
+        assert!(first.is_some() && room.patience(tenant).is_none());
+        assert!(room.patience(TenantId::generate()).is_some());
+        drop(first);
+        assert!(room.patience(tenant).is_some());
     }
 
     #[test]

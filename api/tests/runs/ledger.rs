@@ -179,6 +179,11 @@ impl Ledger {
         jobs + self.runs.iter().filter(|run| !run.has_ended()).count()
     }
 
+    /// The most claims that a run took.
+    pub(crate) fn claims(&self) -> i64 {
+        self.runs.iter().map(|run| run.claim).max().unwrap_or(0)
+    }
+
     /// Compares it with the provider's log when all runs have ended; panics where they disagree.
     pub(crate) fn check(&self, log: &[CallRecord]) -> Figures {
         assert_eq!(self.unfinished(), 0, "not ended, or the tail is not done: {:?} {:?}", self.runs, self.jobs);
@@ -200,7 +205,7 @@ impl Ledger {
             never_sent,
             late: of_status("late"),
             orphans: self.jobs.len(),
-            claims: self.runs.iter().map(|run| run.claim).max().unwrap_or(0),
+            claims: self.claims(),
         }
     }
 

@@ -85,7 +85,8 @@ pub(crate) async fn open(
     // A server that crashes forgets the last of what was committed so, but only together with all that was committed later, for it
     // has one log: a run stands only where its jobs row does, and that row is gone only where what came before its deletion stands.
     let in_the_log = options.clone().options([("synchronous_commit", "off")]);
-    let jobs = pool(if has_one_log { &in_the_log } else { &options }, CONTROL_SCHEMA, for_jobs, least(for_jobs));
+    let for_the_log = if has_one_log { &in_the_log } else { &options };
+    let jobs = pool(for_the_log, CONTROL_SCHEMA, for_jobs, least(for_jobs));
     let tenants = (0..sizes.tenant_connections).map(|_| pool(&options, "", 1, least(1))).collect();
     let tenants = Connections::new(tenants);
     if sizes.keep_open {
@@ -99,7 +100,7 @@ pub(crate) async fn open(
     Ok(Opened {
         control: Patient::new(control.into(), silence.clone()),
         jobs: Patient::new(jobs.into(), silence.clone()),
-        heartbeats: heartbeats(&options, acquire_timeout, silence.clone()).into(),
+        heartbeats: heartbeats(for_the_log, acquire_timeout, silence.clone()).into(),
         schemas: Schemas {
             tenants,
             shares: Shares::of_pool(sizes.tenant_connections),
@@ -127,7 +128,7 @@ fn refused(error: sqlx::Error) -> StoreError {
 }
 
 /// The one connection of the heartbeats. It is never renewed for its age: a sign-in that takes long would make this process look
-/// dead.
+/// dead, and so would a busy disk, if each heartbeat waited for it. What a crash of the server forgets, the next one repairs.
 fn heartbeats(options: &PgConnectOptions, acquire_timeout: Duration, silence: Silence) -> PgPool {
     let options = options.clone().options([("search_path", CONTROL_SCHEMA)]);
     pool_options(1, acquire_timeout, silence, true).max_lifetime(None).idle_timeout(None).connect_lazy_with(options)
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_index_of_unfinished_work_is_committed_before_it_is_on_the_disk() {
+    async fn only_the_index_of_unfinished_work_and_heartbeats_are_committed_before_they_are_on_the_disk() {
         let Some(url) = test_url() else { return };
         let opened = open(&url, None, &Options { control_connections: 1, ..options(&url) }).await.unwrap();
         let shown = async |db: &DatabaseConnection| {
@@ -328,6 +329,7 @@ mod tests {
             db.query_one_raw(statement).await.unwrap().unwrap().try_get_by_index::<bool>(0).unwrap()
         };
         assert!(shown(opened.jobs.pool()).await);
+        assert!(shown(&opened.heartbeats).await);
         assert!(!shown(opened.control.pool()).await);
         for pool in opened.schemas.tenants.pools() {
             assert!(!shown(&pool.clone().into()).await);

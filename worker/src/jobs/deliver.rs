@@ -94,18 +94,16 @@ async fn forget(context: &Arc<Context>, job: Job) -> Result<Outcome, StoreError>
     Ok(Outcome::Done)
 }
 
-/// The job has done its part. A redelivery that came in between found this very job and made no other, so the delivery is
-/// looked at again once the job's row is gone: either this sees it pending, or the redelivery made a row of its own.
+/// The job has done its part. A redelivery locks the delivery's row before it looks for a job, and so does this: either it sees what
+/// the redelivery has committed and the job stays, or the redelivery finds no job and writes one of its own.
 async fn done(context: &Arc<Context>, job: Job, delivery: DeliveryId) -> Result<Outcome, StoreError> {
-    context.store.jobs().delete(job.id).await?;
     let tx = context.store.tenant(job.tenant).begin().await?;
-    let pending = deliveries::find(&tx, delivery).await?.is_some_and(|row| row.status == DeliveryStatus::Pending);
-    drop(tx);
-    if !pending {
-        return Ok(Outcome::Done);
+    if deliveries::lock(&tx, delivery).await? == Some(DeliveryStatus::Pending) {
+        return Ok(Outcome::GiveBack(Duration::ZERO));
     }
-    context.store.jobs().insert_alone(&job, context.timing.job_due).await?;
-    Ok(Outcome::GiveBack(Duration::ZERO))
+    context.store.jobs().delete(job.id).await?;
+    drop(tx);
+    Ok(Outcome::Done)
 }
 
 enum Prepared {

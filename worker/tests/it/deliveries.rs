@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use acm2_domain::job::Job;
 use acm2_domain::run::EventType::{self, RunCompleted, RunStarted};
 use acm2_domain::run::RunStatus;
 use acm2_domain::timing::Timing;
@@ -23,6 +24,7 @@ on_both!(
     a_receiver_that_is_gone_is_sent_nothing_more,
     a_private_address_that_is_not_listed_is_not_connected_to,
     a_redelivery_during_a_try_is_not_lost,
+    a_redelivery_that_is_committed_while_its_job_ends_keeps_it,
     a_dead_workers_delivery_is_made_by_another,
 );
 
@@ -158,6 +160,28 @@ async fn a_redelivery_during_a_try_is_not_lost(house: &House) {
     finished(&account, 1).await;
     let ids: Vec<_> = receiver.came().iter().map(|came| came.id().to_owned()).collect();
     assert_eq!(ids, [delivery.to_string(), delivery.to_string()]);
+    house.idle().await;
+}
+
+async fn a_redelivery_that_is_committed_while_its_job_ends_keeps_it(house: &House) {
+    let _worker = house.worker();
+    let (account, receiver) = (house.account_with_key().await, Receiver::start(&[]).await);
+    listen(&account, &receiver, &[RunCompleted]).await;
+    account.run(echo()).await;
+    finished(&account, 1).await;
+    house.idle().await;
+    // As the api does it, which dies after the commit.
+    let delivery = account.deliveries().await[0].id;
+    let tx = account.begin().await;
+    assert!(deliveries::redeliver(&tx, delivery, now()).await.unwrap());
+    let job = Job::of_delivery(account.id, delivery);
+    house.store.jobs().insert(&job, house.timing.job_due, None).await.unwrap();
+    account.push(job).await;
+    // Meanwhile a worker comes upon the job and sees a delivery that is through.
+    tokio::time::sleep(house.timing.claim_wait * 3).await;
+    tx.commit().await.unwrap();
+    eventually("it is sent again", async || receiver.came().len() == 2).await;
+    finished(&account, 1).await;
     house.idle().await;
 }
 

@@ -43,6 +43,7 @@ impl Start {
                 calls_of_one_tenant: 32,
                 calls_per_provider_key: 100,
                 deliveries: 8,
+                held_answers: 64 << 20,
             },
             new_broker: false,
         }

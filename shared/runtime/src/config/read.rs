@@ -94,6 +94,7 @@ fn take_all(reader: &mut Reader) -> Option<Config> {
         runs: count(reader, settings::RUNS, 10_000),
         calls: count(reader, settings::CALLS, 100_000),
         deliveries: count(reader, settings::DELIVERIES, 10_000),
+        held_answers: bytes(reader, settings::HELD_ANSWERS, MIB, 65_536 * MIB),
     };
     let queue = Queue {
         tenant_share_percent: u8::try_from(number(reader, settings::TENANT_SHARE, 1, 100)).unwrap_or(100),

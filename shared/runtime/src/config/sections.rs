@@ -108,6 +108,8 @@ pub struct Worker {
     pub calls: usize,
     /// Webhook deliveries.
     pub deliveries: usize,
+    /// Bytes of answers that runs hold for later stages to read.
+    pub held_answers: usize,
 }
 
 /// How tenants share the queue.

@@ -10,6 +10,6 @@ mod record;
 
 pub use claim::{DeliveryClaim, claim};
 pub use create::{create, insert, pending_of_run};
-pub use read::{DeliveryAttemptRow, DeliveryRow, DeliveryStatus, find, list, list_attempts};
+pub use read::{DeliveryAttemptRow, DeliveryRow, DeliveryStatus, find, list, list_attempts, lock};
 pub(crate) use record::forget_payloads;
 pub use record::{Next, Tried, record, redeliver};

@@ -87,6 +87,12 @@ pub async fn find(tx: &TenantTx, delivery: DeliveryId) -> Result<Option<Delivery
     Ok(Entity::find_by_id(delivery.uuid()).one(tx).await?.map(DeliveryRow::from))
 }
 
+/// Where the delivery stands, and until this transaction ends nobody else changes that.
+pub async fn lock(tx: &TenantTx, delivery: DeliveryId) -> Result<Option<DeliveryStatus>, StoreError> {
+    let row = Entity::find_by_id(delivery.uuid()).lock_exclusive().one(tx).await?;
+    Ok(row.map(|row| DeliveryRow::from(row).status))
+}
+
 /// Deliveries to an endpoint (or all), newest first, those before `after` in the list; with an empty `payload`.
 pub async fn list(
     tx: &TenantTx,

@@ -32,9 +32,9 @@ pub struct Claimed {
     pub first: bool,
 }
 
-/// Claims those of the runs that nobody has claimed yet and that are queued: one statement for all of them, and one less than reading
-/// and then claiming. With each, whether the tenant has webhook endpoints that are sent anything. None where one of them says what
-/// this version does not know: then nothing may be committed, and each is to be claimed by itself.
+/// Claims those of the runs that nobody has claimed yet, that are queued and of which nothing is settled: one statement for all of
+/// them, and one less than reading and then claiming. With each, whether the tenant has webhook endpoints that are sent anything. None
+/// where one of them says what this version does not know: then nothing may be committed, and each is to be claimed by itself.
 pub async fn claim_first(
     tx: &TenantTx,
     runs: &[RunId],
@@ -48,11 +48,12 @@ pub async fn claim_first(
         .value("claim", Expr::col("claim").add(1_i64))
         .value("claimed_by", me.uuid())
         .value("status", RunStatus::Running.as_str())
-        .value("last_event", Expr::col("last_event").add(1_i64).add(events_of_stages()))
+        .value("last_event", Expr::col("last_event").add(2_i64))
         .value("started_at", now)
         .and_where(Expr::col("id").is_in(filled_up(runs).map(RunId::uuid)))
         .and_where(Expr::col("status").eq(RunStatus::Queued.as_str()))
         .and_where(Expr::col("started_at").is_null())
+        .and_where(Expr::col("tasks_completed").add(Expr::col("tasks_failed")).eq(0))
         .returning(Query::returning().exprs(columns))
         .to_owned();
     let in_one = tx.get_database_backend() == DbBackend::Postgres;
@@ -76,17 +77,6 @@ pub async fn claim_first(
     Ok(claimed)
 }
 
-/// Whether nothing of the run is settled: then it begins with `generate`. Else a command has left tasks out, or answers were taken
-/// over: when a stage begins the worker finds out.
-fn is_untouched() -> Expr {
-    Expr::col("tasks_completed").add(Expr::col("tasks_failed")).eq(0)
-}
-
-/// How many events of stages stand beside the start of a run.
-fn events_of_stages() -> Expr {
-    Expr::case(is_untouched(), 1_i64).finally(0_i64).into()
-}
-
 fn run_started() -> NewEvent {
     NewEvent::new(EventType::RunStarted, json!({}))
 }
@@ -95,7 +85,8 @@ fn first_stage_started() -> NewEvent {
     NewEvent::of_stage(EventType::StageStarted, stages::GENERATE)
 }
 
-/// What the start of a run tells.
+/// What the start of a run tells. One of which nothing is settled begins with `generate`; else a command has left tasks out, or answers
+/// were taken over: when a stage begins the worker finds out.
 fn first_events(run: &RunRow) -> Vec<NewEvent> {
     let is_untouched = run.tasks_completed + run.tasks_failed == 0;
     [run_started()].into_iter().chain(is_untouched.then(first_stage_started)).collect()
@@ -104,8 +95,8 @@ fn first_events(run: &RunRow) -> Vec<NewEvent> {
 /// The claim that returns every column of the run and one more, with its events in the same statement.
 fn with_events(claim: UpdateStatement, now: DateTime<Utc>) -> Result<WithQuery, StoreError> {
     let last = || Expr::col("last_event");
-    let started = insert_of(&run_started(), "claimed", last().sub(events_of_stages()), None, now)?;
-    let stage_started = insert_of(&first_stage_started(), "claimed", last(), Some(is_untouched()), now)?;
+    let started = insert_of(&run_started(), "claimed", last().sub(1_i64), now)?;
+    let stage_started = insert_of(&first_stage_started(), "claimed", last(), now)?;
     let columns = Column::iter().map(|column| column.to_string()).chain(["endpoints".to_owned()]);
     let mut claimed = CommonTableExpression::new();
     claimed.table_name("claimed").columns(columns).query(claim);

@@ -43,18 +43,24 @@ impl CostOfTask {
 }
 
 /// What answers cost by the task that they are of, those included that could not be used, came late or were taken away by a retry.
-pub(super) async fn list_costs(tx: &TenantTx, run: RunId) -> Result<BTreeMap<String, CostOfTask>, StoreError> {
+/// `keys`: of these tasks alone.
+pub(super) async fn list_costs(
+    tx: &TenantTx,
+    run: RunId,
+    keys: Option<&[&str]>,
+) -> Result<BTreeMap<String, CostOfTask>, StoreError> {
     let came = Condition::any()
         .add(Column::Status.is_in(["answered", "late"]))
         .add(Column::ErrorClass.eq(to_word(ErrorClass::UnusableAnswer)))
         .add(Column::Cost.is_not_null());
+    let of = Condition::all().add_option(keys.map(|keys| Column::TaskKey.is_in(keys.iter().copied())));
     let rows: Vec<(String, Option<i64>, i64)> = Entity::find()
         .select_only()
         .column(Column::TaskKey)
         .expr_as(Expr::cust("CAST(SUM(cost) AS bigint)"), "known")
         .expr_as(Expr::cust("COUNT(*) - COUNT(cost)"), "unknown")
         .filter(Column::RunId.eq(run.uuid()))
-        .filter(came)
+        .filter(of.add(came))
         .group_by(Column::TaskKey)
         .into_tuple()
         .all(tx)

@@ -53,20 +53,15 @@ fn row_of(run: RunId, number: u64, event: &NewEvent, at: DateTime<Utc>) -> Activ
 }
 
 /// Inserts an event of the run that another part of the same statement has written: `written` names that part, which returns the
-/// run's row. `number` is the event's, told by that row; only rows for which `only` holds have it. For a database in which one
-/// statement may write twice.
+/// run's row. `number` is the event's, told by that row. For a database in which one statement may write twice.
 pub(super) fn insert_of(
     event: &NewEvent,
     written: &'static str,
     number: Expr,
-    only: Option<Expr>,
     now: DateTime<Utc>,
 ) -> Result<InsertStatement, StoreError> {
     let mut values = Query::select();
     values.column("id").expr(number).from(written);
-    if let Some(only) = only {
-        values.and_where(only);
-    }
     values.expr(Expr::value(event.event_type.as_str())).expr(Expr::value(to_json(&event.data))).expr(Expr::value(now));
     let mut insert = Query::insert();
     let insert = insert.into_table(Entity).columns(Column::iter());

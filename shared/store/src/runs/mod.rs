@@ -48,7 +48,7 @@ pub use list::{Filter, list};
 pub use outcomes::{AttemptOutcome, settle_attempt, settle_attempts};
 pub use reuse::{AnswersOf, find_answers, find_longest_answer, hold_answers, take_over};
 pub use row::{RunRow, find};
-pub use settled::{Settled, list_results, list_settled_of, list_tasks_without_texts, list_textless};
+pub use settled::{Settled, list_results, list_settled_of, list_settled_without_texts, list_textless};
 pub use skip::{Skipped, Unskippable, list_skipped, skip};
 pub use submit::{NewRunRow, insert, insert_all_unless_bound, insert_unless_bound};
 pub use task_texts::{list_beginnings, list_some_tasks, list_texts, measure_texts};

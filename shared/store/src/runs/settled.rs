@@ -41,7 +41,7 @@ impl Settled {
         if known == i128::from(row.spent.pico()) && unknown == u64::from(row.unknown_costs) {
             return Ok(tasks.into());
         }
-        let costs = list_costs(tx, row.id).await?;
+        let costs = list_costs(tx, row.id, None).await?;
         Ok(Self { tasks, costs })
     }
 
@@ -78,7 +78,7 @@ pub async fn list_results(tx: &TenantTx, row: &RunRow) -> Result<Settled, StoreE
 }
 
 /// The settled tasks of a run without any text: one that has an answer has an empty one.
-pub async fn list_tasks_without_texts(tx: &TenantTx, row: &RunRow) -> Result<Settled, StoreError> {
+pub async fn list_settled_without_texts(tx: &TenantTx, row: &RunRow) -> Result<Settled, StoreError> {
     Settled::with_costs(tx, row, list_textless(tx, row.id).await?).await
 }
 
@@ -93,5 +93,7 @@ pub async fn list_settled_of<'a>(
     run: RunId,
     keys: impl IntoIterator<Item = &'a str>,
 ) -> Result<Settled, StoreError> {
-    Ok(Settled { tasks: list_some_tasks(tx, run, keys).await?, costs: list_costs(tx, run).await? })
+    let keys: Vec<&str> = keys.into_iter().collect();
+    let tasks = list_some_tasks(tx, run, keys.iter().copied()).await?;
+    Ok(Settled { tasks, costs: list_costs(tx, run, Some(&keys)).await? })
 }

@@ -176,7 +176,7 @@ async fn write(tx: &TenantTx, row: &Model, insert: InsertStatement, now: DateTim
     }
     let mut insert = insert;
     insert.returning(Query::returning().columns([Column::Id, Column::LastEvent]));
-    let insert_event = insert_of(&event, "inserted", Expr::col(Column::LastEvent), None, now)?;
+    let insert_event = insert_of(&event, "inserted", Expr::col(Column::LastEvent), now)?;
     let inserted = CommonTableExpression::new().table_name("inserted").query(insert).to_owned();
     let both = insert_event.with(WithClause::new().cte(inserted).to_owned());
     Ok(tx.execute(&both).await?.rows_affected() == 1)

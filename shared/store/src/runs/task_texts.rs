@@ -1,5 +1,5 @@
 //! Texts of tasks: how long they are, and some of them. They are what a run has much of, so whoever looks at a whole run reads rows
-//! without texts (`list_tasks_without_texts`) and the texts a few at a time.
+//! without texts (`list_settled_without_texts`) and the texts a few at a time.
 
 use std::collections::BTreeMap;
 

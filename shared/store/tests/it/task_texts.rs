@@ -37,7 +37,7 @@ async fn texts_are_measured_and_read_apart_from_their_rows(fixture: &Fixture) {
     assert_eq!(whole[&first], text);
     let some = runs::list_some_tasks(&tx, run.id, [&*second, &*third]).await.unwrap();
     assert_eq!(some.into_keys().collect::<Vec<_>>(), [second]);
-    let textless = runs::list_tasks_without_texts(&tx, &bench.find_in(&tx, run.id).await).await.unwrap().tasks;
+    let textless = runs::list_settled_without_texts(&tx, &bench.find_in(&tx, run.id).await).await.unwrap().tasks;
     let whole = runs::list_tasks(&tx, run.id).await.unwrap();
     assert_eq!(textless.len(), whole.len());
     let TaskOutcome::Answered(answer) = &textless[&first].outcome else { panic!("an answer") };

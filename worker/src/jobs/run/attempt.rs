@@ -11,6 +11,7 @@ use acm2_domain::money::Usd;
 use acm2_store::provider_keys::ProviderKeyRow;
 use tokio_util::sync::CancellationToken;
 
+use super::control::StopCause;
 use super::images::Room;
 use super::intent::{self, CallReady, Intent, NewIntent};
 use super::journal::RunCalls;
@@ -145,7 +146,7 @@ pub(super) async fn make(
             Err(_) => pass.report_failure(report).await,
         }
     }
-    match answer {
+    let attempted = match answer {
         Ok(answer) if let Some(defect) = run.held.take(&answer.text) => {
             // Nobody could mend that.
             Ok(Attempted::Unusable(Box::new(Unusable { open, answer, expected: None, defect })))
@@ -156,5 +157,9 @@ pub(super) async fn make(
         }
         Ok(answer) => Ok(Attempted::Answered(settle::answered(run, key, call, open, &answer, number, room))),
         Err(error) => Ok(Attempted::Failed(Box::new(open), Box::new(error))),
+    };
+    if run.held.is_to_go() {
+        run.control.stop(StopCause::Waiting(run.context.timing.claim_retry));
     }
+    attempted
 }

@@ -11,7 +11,9 @@ use acm2_store::runs::{self, AttemptRow, Claimed, Ending, RunRow, TaskOutcome, T
 use acm2_store::{StoreError, TenantTx};
 use futures_util::FutureExt;
 
+use super::held_texts::HeldTexts;
 use super::{deadline_exceeded, poison};
+use crate::answer_room::Turn;
 use crate::context::{Context, Trouble};
 use crate::jobs::tail;
 
@@ -33,6 +35,7 @@ pub(super) enum Claim {
 pub(super) struct Taken {
     pub(super) claimed: Claimed,
     pub(super) past: Past,
+    pub(super) held: HeldTexts,
     /// No delivery of it was ever made: it is its first claim (a command takes one too), and nobody is to hear of that.
     pub(super) is_quiet: bool,
 }
@@ -50,7 +53,7 @@ pub(super) struct Past {
 
 impl Past {
     /// That of a run of which nothing was settled at its first claim, which told that its first stage begins.
-    fn none() -> Self {
+    fn of_untouched() -> Self {
         let stage_events = vec![(EventType::StageStarted, stages::GENERATE.to_owned())];
         Self { stage_events, ..Self::default() }
     }
@@ -69,13 +72,22 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
         let context = Arc::clone(context);
         move |runs| claim_first(Arc::clone(&context), tenant, runs)
     };
-    if let Some(started) = context.first_claims.hand_in(tenant, run, together).await? {
+    // Where there is no room it is found out first whether it needs any.
+    if context.answer_room.of(tenant).admits()
+        && let Some(started) = context.first_claims.hand_in(tenant, run, together).await?
+    {
         return taken(context, tenant, started).await;
     }
     let tx = context.store.tenant(tenant).begin().await?;
     let Some(seen) = runs::find(&tx, run).await? else { return Ok(Claim::Missing) };
     match seen.status {
-        RunStatus::Queued => take(context, tenant, tx, &seen, false).await,
+        RunStatus::Queued => {
+            // No transaction is held open while others read.
+            drop(tx);
+            let Some(_turn) = turn_to_read(context, tenant, &seen).await else { return Ok(Claim::Held) };
+            let tx = context.store.tenant(tenant).begin().await?;
+            take(context, tenant, tx, &seen, false).await
+        }
         RunStatus::Running => {
             let suspect = poison::is_suspect(&seen, context.clock.now());
             let last_claim = if suspect { runs::find_last_claim(&tx, run).await? } else { None };
@@ -84,6 +96,8 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
             if last_claim.is_some_and(|at| context.clock.now() < at + poison::hold(&seen, &context.timing)) {
                 return Ok(Claim::Held);
             }
+            // The turn may take long; after it the holder must be dead still.
+            let Some(_turn) = turn_to_read(context, tenant, &seen).await else { return Ok(Claim::Held) };
             let Some(theft) = may_take_over(context, &seen).await? else { return Ok(Claim::Held) };
             let tx = context.store.tenant(tenant).begin().await?;
             take(context, tenant, tx, &seen, theft).await
@@ -102,6 +116,18 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
             Ok(Claim::Ended(seen.job))
         }
     }
+}
+
+/// The turn to read what earlier claims left of a run, which one that reads no answers does not need; `None` where there is no room
+/// for it now. What is to be ended or given back at once needs no room for long.
+async fn turn_to_read(context: &Context, tenant: TenantId, run: &RunRow) -> Option<Option<Turn>> {
+    if run.spec.has_answers_alone() {
+        return Some(None);
+    }
+    let room = context.answer_room.of(tenant);
+    let turn = room.turn().await;
+    let goes_on = run.requested.is_none() && context.clock.now() < run.deadline_at;
+    (!goes_on || room.admits()).then_some(Some(turn))
 }
 
 /// Whether the run may be taken from its holder, and if so, whether the holder died over it: then it is this process, which has
@@ -197,10 +223,13 @@ async fn taken(context: &Arc<Context>, tenant: TenantId, started: Started) -> Re
     context.progress.grew(run);
     // A run may begin with tasks that are settled: skipped, or taken over from another run.
     let is_begun = claimed.run.tasks_completed + claimed.run.tasks_failed > 0;
-    let past = if !claimed.first || is_begun { read_past(context, tenant, &claimed.run).await? } else { Past::none() };
+    let has_past = !claimed.first || is_begun;
+    let past = if has_past { read_past(context, tenant, &claimed.run).await? } else { Past::of_untouched() };
+    let are_read = !claimed.run.spec.has_answers_alone();
+    let held = HeldTexts::of(&past, are_read, context.answer_room.of(tenant).run());
     if let Err(error) = tail::enqueue_deliveries(context, tenant, &deliveries).await {
         tracing::warn!(%error, run.id = %run, "deliveries wait for the end of the run");
     }
     let is_quiet = claimed.fence.claim == 1 && deliveries.is_empty();
-    Ok(Claim::Got(Box::new(Taken { claimed, past, is_quiet })))
+    Ok(Claim::Got(Box::new(Taken { claimed, past, held, is_quiet })))
 }

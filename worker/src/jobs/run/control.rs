@@ -33,7 +33,7 @@ pub(super) enum StopCause {
     Lost,
     /// The process ends; another takes the run on.
     ShuttingDown,
-    /// Every task that is left waits longer than a worker should be held.
+    /// It goes back for a while: every task that is left waits longer than a worker should be held, or its answers take too much room.
     Waiting(Duration),
     /// The store refuses.
     Defect,

@@ -7,10 +7,11 @@ use acm2_domain::judging::Defect;
 use acm2_store::runs::TaskOutcome;
 
 use super::claim::Past;
+use crate::answer_room::RunRoom;
 
 /// As many bytes of answers one run may have where stages read them: as many as can be shown of one subject.
 const MOST: u64 = 64 * 1024 * 1024;
-/// However much there is at a claim, as of a run that takes over what another was answered, so much may come.
+/// However much a run takes over of what another was answered, so much may come.
 const AT_LEAST: u64 = MOST / 2;
 
 /// The bytes of the answers of a run.
@@ -20,17 +21,23 @@ pub(super) struct HeldTexts {
     is_full: AtomicBool,
     /// Whether stages read them.
     are_read: bool,
+    in_process: RunRoom,
 }
 
 impl HeldTexts {
     /// Those that earlier claims have left.
-    pub(super) fn of(past: &Past, are_read: bool) -> Self {
-        let length = |outcome: &TaskOutcome| match outcome {
-            TaskOutcome::Answered(answer) => answer.text.len() as u64,
-            TaskOutcome::Failed(_) => 0,
-        };
-        let bytes: u64 = past.tasks.values().map(|task| length(&task.outcome)).sum();
-        Self { bytes: AtomicU64::new(bytes.min(MOST - AT_LEAST)), is_full: AtomicBool::new(false), are_read }
+    pub(super) fn of(past: &Past, are_read: bool, in_process: RunRoom) -> Self {
+        let (mut asked, mut given, mut is_full) = (0, 0, false);
+        for task in past.tasks.values() {
+            match &task.outcome {
+                TaskOutcome::Answered(answer) if task.attempts > 0 => asked += answer.text.len() as u64,
+                TaskOutcome::Answered(answer) => given += answer.text.len() as u64,
+                TaskOutcome::Failed(error) => is_full |= error.message.ends_with(&too_much().0),
+            }
+        }
+        in_process.add(asked + given);
+        let bytes = AtomicU64::new((asked + given.min(MOST - AT_LEAST)).min(MOST));
+        Self { bytes, is_full: AtomicBool::new(is_full), are_read, in_process }
     }
 
     /// Why nothing more is asked, once there was no room for an answer.
@@ -46,10 +53,17 @@ impl HeldTexts {
         let length = text.len() as u64;
         let with_it = |bytes: u64| Some(bytes.saturating_add(length)).filter(|bytes| *bytes <= MOST);
         let taken = self.bytes.try_update(Ordering::Relaxed, Ordering::Relaxed, with_it);
-        taken.err().map(|_| {
+        if taken.is_err() {
             self.is_full.store(true, Ordering::Relaxed);
-            too_much()
-        })
+            return Some(too_much());
+        }
+        self.in_process.add(length);
+        None
+    }
+
+    /// Whether the run must make room for others, once what it has under way is stored.
+    pub(super) fn is_to_go(&self) -> bool {
+        self.are_read && self.in_process.is_to_go()
     }
 
     /// What stays in memory of an answer once its stage has it.
@@ -64,18 +78,61 @@ fn too_much() -> Defect {
 
 #[cfg(test)]
 mod tests {
+    use acm2_domain::call::{CostSource, ErrorClass, FinishReason};
+    use acm2_domain::ids::TenantId;
+    use acm2_domain::run::TaskError;
+    use acm2_store::runs::{StoredAnswer, TaskRow};
+    use chrono::DateTime;
+
     use super::*;
+    use crate::answer_room::AnswerRoom;
+
+    fn past(tasks: impl IntoIterator<Item = (u32, TaskOutcome)>) -> Past {
+        let row = |(attempts, outcome)| TaskRow { outcome, attempts, finished_at: DateTime::UNIX_EPOCH };
+        let tasks = tasks.into_iter().enumerate().map(|(index, task)| (index.to_string(), row(task))).collect();
+        Past { tasks, ..Past::default() }
+    }
+
+    fn answered(bytes: u64) -> TaskOutcome {
+        TaskOutcome::Answered(StoredAnswer {
+            text: "x".repeat(bytes as usize),
+            artifacts: Vec::new(),
+            question: None,
+            finish_reason: FinishReason::Stop,
+            usage: None,
+            cost: None,
+            cost_source: CostSource::Unknown,
+            provider_model: None,
+            provider_request_id: None,
+            latency_ms: 0,
+        })
+    }
+
+    #[test]
+    fn what_a_run_was_answered_counts_at_its_next_claim_and_what_it_took_over_to_the_half() {
+        let tenant = AnswerRoom::new(u64::MAX, 1).of(TenantId::generate());
+        let held = |past: Past| HeldTexts::of(&past, true, tenant.run());
+        let quarter = "x".repeat(MOST as usize / 4);
+        let asked = held(past([(1, answered(MOST / 2)), (2, answered(MOST / 4))]));
+        assert_eq!((asked.take(&quarter), asked.take("x").is_some()), (None, true));
+        let given = held(past([(0, answered(MOST / 2)), (0, answered(MOST / 4))]));
+        assert_eq!((given.take(&quarter), given.take(&quarter), given.take("x").is_some()), (None, None, true));
+        let message = format!("not asked: {}", too_much());
+        let failed = TaskError { class: ErrorClass::UnusableAnswer, message, http_status: None, provider_code: None };
+        assert!(held(past([(0, TaskOutcome::Failed(failed))])).full().is_some());
+    }
 
     #[test]
     fn a_run_holds_so_much_where_its_answers_are_read_and_nothing_else() {
         let half = "x".repeat(MOST as usize / 2);
-        let read = HeldTexts::of(&Past::default(), true);
+        let tenant = AnswerRoom::new(u64::MAX, 1).of(TenantId::generate());
+        let read = HeldTexts::of(&Past::default(), true, tenant.run());
         assert_eq!((read.take(&half), read.take(&half)), (None, None));
         assert_eq!(read.full(), None);
         assert!(read.take("x").unwrap().to_string().contains("64 MiB"));
         assert_eq!(read.full(), Some(too_much()));
         assert_eq!(read.kept("text"), "text");
-        let unread = HeldTexts::of(&Past::default(), false);
+        let unread = HeldTexts::of(&Past::default(), false, tenant.run());
         assert!((0..4).all(|_| unread.take(&half).is_none()));
         assert_eq!(unread.kept("text"), "");
     }

@@ -86,7 +86,7 @@ impl RunJournal {
         context: Arc<Context>,
         tenant: Arc<TenantRow>,
         claimed: &Claimed,
-        past: Past,
+        (past, held): (Past, HeldTexts),
         control: &Arc<Control>,
         time_left: Duration,
         meter: Meter,
@@ -115,7 +115,7 @@ impl RunJournal {
                 shares,
                 permits,
                 meter,
-                held: HeldTexts::of(&past, judges),
+                held,
                 past,
                 settled: Mutex::default(),
                 waits,
@@ -339,9 +339,10 @@ impl RunCalls {
         }
     }
 
-    /// Notes a wait for room for a text, which has taken long and for which the run may be given back.
-    pub(super) fn waits_for_room(&self) -> RoomWait<'_> {
-        self.waits.wait_for_room()
+    /// Notes a wait for room for a text, which has taken long and for which the run may be given back; `is_patient`: only where
+    /// something else of it waits long too.
+    pub(super) fn waits_for_room(&self, is_patient: bool) -> RoomWait<'_> {
+        self.waits.wait_for_room(is_patient)
     }
 
     /// Notes a wait for which the run may be given back; `None` where it is a short one.

@@ -40,6 +40,7 @@ use futures_util::FutureExt;
 pub(crate) use self::claim::Started;
 use self::claim::{Claim, Taken};
 use self::control::{Control, StopCause};
+use self::held_texts::HeldTexts;
 use self::journal::RunJournal;
 use self::poison::POISONED_AFTER;
 use super::tail;
@@ -64,7 +65,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
     let Some(_live) = context.live_runs.enter(run) else { return again };
     let tenant = context.accounts.find(&context.store, job.tenant);
     let (claim, tenant) = tokio::join!(claim::claim(&context, job.tenant, run), tenant);
-    let Taken { claimed, past, is_quiet } = match claim {
+    let Taken { claimed, past, held: texts, is_quiet } = match claim {
         Ok(Claim::Got(taken)) => *taken,
         Ok(Claim::Ended(run_job)) => return finish(&context, job, run, run_job, None).await,
         Ok(Claim::Missing) | Err(StoreError::NotFound(_)) => return missing(&context, job, run).await,
@@ -84,7 +85,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
         }))
     } else {
         match tenant {
-            Ok(Some(tenant)) => Box::pin(drive(&context, tenant, &claimed, past, &held)).await,
+            Ok(Some(tenant)) => Box::pin(drive(&context, tenant, &claimed, (past, texts), &held)).await,
             Ok(None) | Err(_) => Next::Release(context.timing.claim_retry),
         }
     };
@@ -118,7 +119,7 @@ async fn drive(
     context: &Arc<Context>,
     tenant: Arc<TenantRow>,
     claimed: &Claimed,
-    past: claim::Past,
+    left: (claim::Past, HeldTexts),
     held: &Held,
 ) -> Next {
     let tenant_id = tenant.id;
@@ -128,7 +129,7 @@ async fn drive(
     if time_left.is_zero() {
         control.stop(StopCause::Deadline);
     }
-    let journal = RunJournal::new(Arc::clone(context), tenant, claimed, past, &control, time_left, held.meter());
+    let journal = RunJournal::new(Arc::clone(context), tenant, claimed, left, &control, time_left, held.meter());
     let stages = async {
         let through = stages::run(&journal, &claimed.run.spec).await;
         let ended = if through.is_ok() { journal.end().await } else { None };

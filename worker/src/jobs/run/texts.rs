@@ -13,7 +13,7 @@ use crate::context::Trouble;
 use crate::text_room::Room;
 
 /// A wait for room that has lasted a fourth of what a task may hold its run for is taken for a long one: nobody knows how long it
-/// will be, and a run that is given back loses its turn.
+/// will be, and a run that is given back loses its turn. So the first of a tenant's that waits so long is not given back.
 const PATIENCE: u32 = 4;
 
 /// One of the run's texts, once there is room for the bytes that it will take. Where it cannot be read the run stops.
@@ -43,7 +43,8 @@ async fn take_room(run: &RunCalls, held: u64) -> Option<Room> {
         room = &mut taking => return room,
         () = sleep(run.context.timing.release_after / PATIENCE) => {}
     }
-    let _long = run.waits_for_room();
+    let patience = run.context.text_room.patience(run.tenant_id());
+    let _long = run.waits_for_room(patience.is_some());
     tokio::select! {
         biased;
         () = run.control.drain.cancelled() => None,

@@ -33,6 +33,8 @@ struct State {
     long: BTreeMap<u64, Instant>,
     /// Of what has begun, what waits long for room for a text, without a place.
     for_room: usize,
+    /// The same, where that keeps its turn for as long as anything else of the run could go on by itself.
+    patient: usize,
     /// How often this has changed.
     changes: u64,
 }
@@ -57,10 +59,10 @@ impl Waits {
         LongWait(self, number)
     }
 
-    /// A step that has begun waits for room, until the guard is dropped.
-    pub(super) fn wait_for_room(&self) -> RoomWait<'_> {
-        self.change(|state| state.for_room += 1);
-        RoomWait(self)
+    /// A step that has begun waits for room, until the guard is dropped. `is_patient`: it alone is no reason to give the run back.
+    pub(super) fn wait_for_room(&self, is_patient: bool) -> RoomWait<'_> {
+        self.change(|state| *state.waits_for_room(is_patient) += 1);
+        RoomWait(self, is_patient)
     }
 
     /// Gives the run back once nothing of it goes on.
@@ -82,9 +84,10 @@ impl Waits {
     /// Where nothing goes on: how often things had changed by then, and when the first wait is over.
     fn standstill(&self) -> Option<(u64, Instant)> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let room_end = (state.for_room > 0).then(|| Instant::now() + self.away);
+        // What only waits for room in all its steps keeps its turn, if one of them has it.
+        let room_end = (state.for_room > 0 && state.patient == 0).then(|| Instant::now() + self.away);
         let first_end = state.long.values().copied().chain(room_end).min()?;
-        let (in_places, all) = (state.long.len(), state.long.len() + state.for_room);
+        let (in_places, all) = (state.long.len(), state.long.len() + state.for_room + state.patient);
         (in_places >= self.places || all >= state.begun).then_some((state.changes, first_end))
     }
 
@@ -117,12 +120,21 @@ impl Drop for LongWait<'_> {
     }
 }
 
+impl State {
+    fn waits_for_room(&mut self, is_patient: bool) -> &mut usize {
+        if is_patient { &mut self.patient } else { &mut self.for_room }
+    }
+}
+
 #[derive(Debug)]
-pub(super) struct RoomWait<'a>(&'a Waits);
+pub(super) struct RoomWait<'a>(&'a Waits, bool);
 
 impl Drop for RoomWait<'_> {
     fn drop(&mut self) {
-        self.0.change(|state| state.for_room = state.for_room.saturating_sub(1));
+        self.0.change(|state| {
+            let waits = state.waits_for_room(self.1);
+            *waits = waits.saturating_sub(1);
+        });
     }
 }
 
@@ -169,7 +181,7 @@ mod tests {
         let waits = Arc::new(Waits::new(2, LONG));
         // A lane with two calls, of which one waits long, and a lane that waits for room.
         let (waits_long, call, _waits_for_room) = (waits.begin(), waits.begin(), waits.begin());
-        let (first, _room) = (waits.wait_long(Instant::now() + 3 * LONG), waits.wait_for_room());
+        let (first, _room) = (waits.wait_long(Instant::now() + 3 * LONG), waits.wait_for_room(false));
         assert_eq!(cause(&waits).await, None);
         drop(call);
         let both = cause(&waits).await;
@@ -177,6 +189,20 @@ mod tests {
         drop((first, waits_long));
         let alone = cause(&waits).await;
         assert!(matches!(alone, Some(StopCause::Waiting(wait)) if wait <= LONG), "{alone:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_has_the_turn_to_wait_for_room_keeps_it_unless_the_rest_waits_for_something_else() {
+        let waits = Arc::new(Waits::new(2, LONG));
+        let _begun = [(); 2].map(|()| waits.begin());
+        let (_room, turn) = (waits.wait_for_room(false), waits.wait_for_room(true));
+        assert_eq!(cause(&waits).await, None);
+        let waits_long = waits.begin();
+        // The call that holds the room, perhaps.
+        let long = waits.wait_long(Instant::now() + 3 * LONG);
+        assert!(matches!(cause(&waits).await, Some(StopCause::Waiting(wait)) if wait > LONG));
+        drop((long, waits_long, turn));
+        assert_eq!(cause(&waits).await, None, "the other one has begun something");
     }
 
     #[tokio::test(start_paused = true)]
