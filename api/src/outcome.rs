@@ -121,7 +121,7 @@ pub(crate) async fn read_images(store: &Tenant, tasks: &[Task]) -> Result<Images
 
 /// The run with all its tasks, whose texts are left out but for those that the page shows and the beginnings of results.
 async fn see(caller: &Caller, run: RunId, judging: &[Judging]) -> Result<Seen, Failure> {
-    let tx = caller.store().begin().await?;
+    let tx = caller.store().look().await?;
     let row = runs::find(&tx, run).await?.ok_or_else(|| Error::not_found("run"))?;
     let mut settled = runs::list_settled_without_texts(&tx, &row).await?;
     let plan = stages::plan(&row.spec);

@@ -119,7 +119,7 @@ async fn has_ended(caller: &Caller, run: RunId) -> Result<bool, Failure> {
 }
 
 async fn read(caller: &Caller, run: RunId) -> Result<(Run, JobId), Failure> {
-    let tx = caller.store().begin().await?;
+    let tx = caller.store().look().await?;
     let row = runs::find(&tx, run).await?.ok_or_else(|| acm2_domain::Error::not_found("run"))?;
     let tasks = runs::list_results(&tx, &row).await?;
     tx.commit().await?;

@@ -21,7 +21,8 @@ fn a_short_seed_of_faults_loses_nothing_repeats_nothing_and_mixes_nothing_up() {
         return;
     }
     let mut bench = Command::new(env!("CARGO_BIN_EXE_bench"));
-    bench.args(["chaos", "--seed", "47", "--faults", "25"]).stdin(Stdio::null());
+    // Patience with a slow machine: it ends once all work has ended.
+    bench.args(["chaos", "--seed", "47", "--faults", "25", "--settle", "240"]).stdin(Stdio::null());
     let output = bench.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");

@@ -100,7 +100,7 @@ impl RunTasks {
 }
 
 async fn list(caller: &Caller, run: RunId, page: TaskPage) -> Result<TaskList, Failure> {
-    let tx = caller.store().begin().await?;
+    let tx = caller.store().look().await?;
     let row = runs::find(&tx, run).await?.ok_or_else(|| Error::not_found("run"))?;
     let plan = stages::plan(&row.spec);
     let asked = page.of(&plan);

@@ -66,12 +66,15 @@ async fn a_paused_run_finishes_its_calls_waits_and_goes_on_where_it_stopped(hous
     assert_eq!((&asked["status"], &asked["requested"]), (&json!("running"), &json!("pause")), "{asked}");
     let paused = stands_at(&client, &run, "paused").await;
     assert_eq!(paused["requested"], Value::Null);
-    assert_eq!(paused["progress"]["tasks_completed"], 1, "the call under way was finished: {paused}");
+    // On a slow machine the command may come when the first call is over.
+    let called = house.calls().len();
+    assert!(called < 4, "all was called before the pause");
+    assert_eq!(paused["progress"]["tasks_completed"], called, "the call under way was finished: {paused}");
     let again = command(&client, &run, "pause").await.expect(202);
     assert_eq!(again["last_event"], paused["last_event"], "twice is once");
     // Longer than the sweeper and the commands' look take.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert_eq!(house.calls().len(), 1, "a paused run calls nobody");
+    assert_eq!(house.calls().len(), called, "a paused run calls nobody");
 
     command(&client, &run, "resume").await.expect(202);
     let done = ended(&client, &run, PATIENCE).await;
@@ -119,7 +122,8 @@ async fn a_full_queue_takes_no_resumed_run_either(house: &House) {
 async fn a_paused_run_ends_at_its_deadline_and_can_be_cancelled(house: &House) {
     let processes = house.open();
     let (tenant, client) = house.tenant_and_client(&processes[0], "a").await;
-    let body = json!({"prompt": "hi", "models": ["sandbox/slow-1s"], "iterations": 3, "concurrency": 1, "deadline_seconds": 4});
+    let body = json!({"prompt": "hi", "models": ["sandbox/slow-3s"], "iterations": 3, "concurrency": 1,
+        "deadline_seconds": 15});
     let run = submit(&client, &body).await;
     house.wait_for_calls(1).await;
     command(&client, &run, "pause").await.expect(202);
@@ -129,7 +133,7 @@ async fn a_paused_run_ends_at_its_deadline_and_can_be_cancelled(house: &House) {
     assert_eq!((&late["problem"]["code"], late["missing"].as_array().unwrap().len()), (&json!("deadline_exceeded"), 2));
 
     let run =
-        submit(&client, &json!({"prompt": "hi", "models": ["sandbox/slow-1s"], "iterations": 2, "concurrency": 1}))
+        submit(&client, &json!({"prompt": "hi", "models": ["sandbox/slow-3s"], "iterations": 2, "concurrency": 1}))
             .await;
     house.wait_for_calls(2).await;
     command(&client, &run, "pause").await.expect(202);
@@ -195,7 +199,7 @@ async fn a_retry_asks_only_for_what_is_missing(house: &House) {
 async fn a_cancelled_run_can_be_retried(house: &House) {
     let processes = house.open();
     let (tenant, client) = house.tenant_and_client(&processes[0], "a").await;
-    let body = json!({"prompt": "hi", "models": ["sandbox/slow-1s"], "iterations": 3, "concurrency": 1});
+    let body = json!({"prompt": "hi", "models": ["sandbox/fast", "sandbox/slow-5s"], "concurrency": 1});
     let run = submit(&client, &body).await;
     house.wait_for_calls(2).await;
     command(&client, &run, "cancel").await.expect(202);
@@ -204,7 +208,7 @@ async fn a_cancelled_run_can_be_retried(house: &House) {
     command(&client, &run, "retry").await.expect(202);
     assert_eq!(ended(&client, &run, PATIENCE).await["status"], "completed");
     let figures = check(house, &tenant, processes).await;
-    assert_eq!((figures.tasks, figures.attempts, figures.calls, figures.in_doubt), (3, 4, 4, 1), "{figures}");
+    assert_eq!((figures.tasks, figures.attempts, figures.calls, figures.in_doubt), (2, 3, 3, 1), "{figures}");
 }
 
 async fn a_skipped_task_drops_its_call_and_the_run_goes_on(house: &House) {
@@ -226,7 +230,7 @@ async fn a_skipped_task_drops_its_call_and_the_run_goes_on(house: &House) {
     assert_eq!(done["status"], "completed_with_errors", "{done}");
     let classes: Vec<&Value> = done["missing"].as_array().unwrap().iter().map(|missing| &missing["class"]).collect();
     assert_eq!(classes, ["skipped", "skipped"], "{done}");
-    assert_eq!(house.left_calls(), 1, "the call was left");
+    house.wait_for_left_calls(1).await;
     command(&client, &run, "retry").await.problem(409, "nothing_to_retry");
     skip(&client, &run, &keys).await.problem(409, "run_ended");
     let figures = check(house, &tenant, processes).await;

@@ -96,7 +96,7 @@ async fn a_running_run_is_cancelled_and_its_call_ends(house: &House) {
         assert!(answer.status == 202 || answer.status == 409, "{}", answer.text);
     }
     while house.left_calls() == 0 {
-        assert!(asked.elapsed() < Duration::from_secs(5), "the call goes on");
+        assert!(asked.elapsed() < Duration::from_secs(10), "the call goes on");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     eprintln!("the provider saw its client leave {:?} after the cancel", asked.elapsed());
@@ -166,14 +166,14 @@ async fn waiting_ends_with_the_run_or_with_its_time(house: &House) {
 async fn an_unchanged_run_is_not_sent_again(house: &House) {
     let processes = house.open();
     let client = house.tenant(&processes[0], "a").await;
-    let id = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/slow-2s"]})).await;
+    let id = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/slow-6s"]})).await;
     house.wait_for_calls(1).await;
     let look = |etag: String| Answer::of(client.request(Method::GET, &path(&id)).header("if-none-match", etag));
     let running = look(String::from("\"other\"")).await;
     assert!((1..=5).contains(&running.header("retry-after").parse::<u64>().unwrap()));
     let tag = running.header("etag");
     assert_eq!(running.expect(200)["status"], "running");
-    ended(&client, &id, Duration::from_secs(20)).await;
+    ended(&client, &id, Duration::from_secs(40)).await;
     let changed = look(tag.clone()).await;
     assert_ne!(changed.header("etag"), tag);
     assert_eq!(changed.header("retry-after"), "");
@@ -324,15 +324,16 @@ async fn a_ceiling_that_buys_nothing_calls_nobody(house: &House) {
 async fn the_deadline_ends_a_run_wherever_it_stands(house: &House) {
     let processes = house.open_with(&[("ACM2_WORKER__RUNS", "1")]);
     let client = house.tenant(&processes[0], "a").await;
-    let body = json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/hang"], "deadline_seconds": 3});
+    let body = json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/hang"], "deadline_seconds": 10});
     let running = submit(&client, &body).await;
     house.wait_for_calls(2).await;
     let queued = submit(&client, &json!({"prompt": "q", "models": ["sandbox/echo"], "deadline_seconds": 1})).await;
-    let running = ended(&client, &running, Duration::from_secs(20)).await;
+    let running = ended(&client, &running, Duration::from_secs(40)).await;
     assert_eq!(running["status"], "completed_with_errors", "{running}");
     assert_eq!(running["problem"]["code"], "deadline_exceeded", "{running}");
     assert_eq!(running["missing"].as_array().unwrap().len(), 1, "{running}");
-    assert_eq!((&running["missing"][0]["class"], house.left_calls()), (&json!("deadline_exceeded"), 1), "{running}");
+    assert_eq!(running["missing"][0]["class"], "deadline_exceeded", "{running}");
+    house.wait_for_left_calls(1).await;
     let queued = ended(&client, &queued, Duration::from_secs(20)).await;
     assert_eq!((&queued["status"], &queued["problem"]["code"]), (&json!("failed"), &json!("deadline_exceeded")));
     assert_eq!(house.calls().len(), 2, "the run that waited too long called nobody");

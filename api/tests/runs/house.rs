@@ -73,11 +73,20 @@ impl House {
 
     /// Waits until so many calls have reached the provider.
     pub(crate) async fn wait_for_calls(&self, count: usize) {
-        let until = tokio::time::Instant::now() + Duration::from_secs(40);
+        let until = tokio::time::Instant::now() + Duration::from_mins(2);
         while self.calls().len() < count {
             assert!(tokio::time::Instant::now() < until, "only {} of {count} calls came", self.calls().len());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Waits until the callers of exactly so many calls have gone away, which the provider notices a moment later.
+    pub(crate) async fn wait_for_left_calls(&self, count: usize) {
+        let until = tokio::time::Instant::now() + Duration::from_secs(10);
+        while self.left_calls() < count && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(self.left_calls(), count, "callers that went away");
     }
 
     /// The calls whose caller went away before it had an answer.

@@ -76,7 +76,7 @@ async fn a_stream_that_is_cut_again_and_again_loses_and_doubles_nothing(house: &
 async fn a_stream_goes_on_when_its_worker_is_killed(house: &House) {
     let mut processes = house.open();
     let (tenant, mut client) = house.tenant_and_client(&processes[0], "a").await;
-    let body = json!({"prompt": "hi", "models": ["sandbox/slow-1s"], "iterations": 5, "concurrency": 1});
+    let body = json!({"prompt": "hi", "models": ["sandbox/slow-1s"], "iterations": 8, "concurrency": 1});
     let id = submit(&client, &body).await;
     let following = tokio::spawn(follow(vec![client.clone()], id.clone()));
     house.wait_for_calls(2).await;
@@ -105,7 +105,7 @@ async fn a_stream_goes_on_when_its_worker_is_killed(house: &House) {
 async fn a_silent_stage_outlives_a_proxy_that_cuts_idle_connections(house: &House) {
     let processes = house.open();
     let (tenant, client) = house.tenant_and_client(&processes[0], "a").await;
-    let proxy = IdleProxy::start(&processes[0].url, Duration::from_secs(5)).await;
+    let proxy = IdleProxy::start(&processes[0].url, Duration::from_secs(9)).await;
     let through = client_of(&proxy.url(), &tenant.key);
     let id = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/slow-15s"]})).await;
     let mut stream = EventSource::open(&through, &path(&id), None).await.unwrap();
@@ -167,7 +167,7 @@ async fn one_tenant_has_so_many_streams_and_leaves_places_for_others(house: &Hou
 async fn a_stream_ends_with_its_key(house: &House) {
     let processes = house.open();
     let client = house.tenant(&processes[0], "a").await;
-    let expires_at = DateTime::<Utc>::from(SystemTime::now()) + TimeDelta::seconds(4);
+    let expires_at = DateTime::<Utc>::from(SystemTime::now()) + TimeDelta::seconds(12);
     let made = client.post("/api/v1/api-keys", &json!({"name": "short", "expires_at": expires_at})).await.expect(201);
     let short = client.with_key(made["key"].as_str().unwrap());
     let id = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/hang"]})).await;

@@ -45,8 +45,17 @@ async fn the_hint_when_to_look_again_follows_from_progress_and_from_the_queue(ho
     // One at a time, 40 before it.
     let last = client.post(RUNS, &queued).await;
     assert!(hint(&last) >= 20, "{}", hint(&last));
-    let last = client.get(&format!("{RUNS}/{}", last.expect(202)["id"].as_str().unwrap())).await;
-    assert!(hint(&last) >= 20, "{}", hint(&last));
+    let last = format!("{RUNS}/{}", last.expect(202)["id"].as_str().unwrap());
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let told = hint(&client.get(&last).await);
+        if told >= 20 {
+            break;
+        }
+        // A broker that takes longer than a moment is not waited for: then the hint knows of no queue.
+        assert!(Instant::now() < until, "{told}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     client.act(&format!("{RUNS}/{id}/cancel")).await.expect(202);
     ended(&client, &id, Duration::from_secs(30)).await;
     assert_eq!(client.get(&format!("{RUNS}/{id}")).await.header("retry-after"), "");
@@ -91,7 +100,7 @@ async fn a_wait_ends_with_the_run_on_every_process_and_all_give_it_the_same_tag(
     let [one, two, _worker] = ["api", "api", "worker"].map(|role| house.world.start(role));
     let (tenant, client) = house.tenant_and_client(&one, "a").await;
     let other = house.world.client(&two, &tenant.key);
-    let id = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/slow-3s"]})).await;
+    let id = submit(&client, &json!({"prompt": "hi", "models": ["sandbox/slow-8s"]})).await;
     house.wait_for_calls(1).await;
     let tagged = async |client: &Client, tag: &str| {
         Answer::of(client.request(Method::GET, &format!("{RUNS}/{id}")).header("if-none-match", tag)).await
@@ -99,11 +108,11 @@ async fn a_wait_ends_with_the_run_on_every_process_and_all_give_it_the_same_tag(
     let running = tagged(&client, "\"none\"").await.header("etag");
     assert_eq!(tagged(&other, &running).await.status, 304, "the same run, the same tag");
     let began = Instant::now();
-    let body = json!({"prompt": "hi", "models": ["sandbox/slow-3s"]});
+    let body = json!({"prompt": "hi", "models": ["sandbox/slow-8s"]});
     let posted = Answer::of(other.request(Method::POST, RUNS).header("prefer", "wait=60").json(&body));
     let (first, second, posted) =
         tokio::join!(waited(client.clone(), id.clone()), waited(other.clone(), id.clone()), posted);
-    eprintln!("answered {:.1?} after asking for runs of 3 s", began.elapsed());
+    eprintln!("answered {:.1?} after asking for runs of 8 s", began.elapsed());
     assert_eq!((&first["status"], &first), (&json!("completed"), &second));
     assert_eq!(posted.expect(200)["status"], "completed");
     let ended = tagged(&client, &running).await;

@@ -140,20 +140,21 @@ fn schema_of(tenant: TenantId) -> String {
 }
 
 impl Schemas {
-    pub(crate) async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
+    /// `begin`: the statement that begins it.
+    pub(crate) async fn begin(&self, tenant: TenantId, begin: &str) -> Result<TenantTx, StoreError> {
         let asked = Instant::now();
         let place = self.shares.place(tenant, asked + self.acquire_timeout).await?;
         let connection = self.tenants.take(tenant, asked + self.acquire_timeout).await?;
         // Both waits and the statement together take no longer than the pool's own wait and a sign of life may.
         let deadline = asked + self.acquire_timeout + SIGN_OF_LIFE;
-        let (tx, connection) = match self.begin_on(connection, tenant, deadline).await {
+        let (tx, connection) = match self.begin_on(connection, tenant, begin, deadline).await {
             // Where this one cannot be opened, as while the server has too many, another that is open may serve. Nothing was done yet.
             Err(error) if error.is_unavailable() && Instant::now() < deadline && self.tenants.has_ready() => {
-                let begin = async {
+                let on_another = async {
                     let other = self.tenants.take(tenant, deadline).await?;
-                    self.begin_on(other, tenant, deadline).await
+                    self.begin_on(other, tenant, begin, deadline).await
                 };
-                Box::pin(begin).await?
+                Box::pin(on_another).await?
             }
             begun => begun?,
         };
@@ -164,10 +165,11 @@ impl Schemas {
         &self,
         mut connection: Taken,
         tenant: TenantId,
+        begin: &str,
         deadline: Instant,
     ) -> Result<(Transaction<'static, Postgres>, Taken), StoreError> {
         // One round trip.
-        let begin = format!("BEGIN; SET LOCAL search_path = \"{}\"", schema_of(tenant));
+        let begin = format!("{begin}; SET LOCAL search_path = \"{}\"", schema_of(tenant));
         let mut beginning = Box::pin(connection.pool().begin_with(AssertSqlSafe(begin)));
         let unanswered = self.silence.begin();
         let tx = timeout_at(deadline, &mut beginning).await.unwrap_or_else(|_| Err(silent().into()))?;
@@ -252,10 +254,10 @@ mod tests {
         let count = "SELECT count(*) FROM provider_keys";
         // The same connections serve a tenant before and after: nothing of it must stay.
         for _ in 0..3 {
-            let tx = opened.schemas.begin(tenant).await.unwrap();
+            let tx = opened.schemas.begin(tenant, "BEGIN").await.unwrap();
             tx.execute_unprepared(count).await.unwrap();
             tx.commit().await.unwrap();
-            drop(opened.schemas.begin(tenant).await.unwrap());
+            drop(opened.schemas.begin(tenant, "BEGIN").await.unwrap());
             let bare = DatabaseConnection::from(opened.schemas.tenants.pools()[0].clone());
             let error = bare.execute_unprepared(count).await.unwrap_err();
             assert!(error.to_string().contains("does not exist"), "{error}");
@@ -275,7 +277,7 @@ mod tests {
             opened.schemas.create(tenant).await.unwrap();
         }
         for round in 0..6 {
-            let tx = opened.schemas.begin(tenants[round % 2]).await.unwrap();
+            let tx = opened.schemas.begin(tenants[round % 2], "BEGIN").await.unwrap();
             let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Postgres, "SELECT pg_backend_pid()");
             let row = tx.query_one_raw(statement).await.unwrap().unwrap();
             served.push(row.try_get_by_index::<i32>(0).unwrap());
@@ -304,13 +306,13 @@ mod tests {
         let good = pools[1].clone();
         opened.schemas.tenants = Connections::new(pools);
         // None is open yet, so that the first is tried; as soon as it has failed, it is not asked again.
-        assert!(opened.schemas.begin(tenant).await.is_err());
+        assert!(opened.schemas.begin(tenant, "BEGIN").await.is_err());
         for _ in 0..3 {
-            opened.schemas.begin(tenant).await.unwrap().commit().await.unwrap();
+            opened.schemas.begin(tenant, "BEGIN").await.unwrap().commit().await.unwrap();
         }
         // The other tenant's first comes upon the broken one only where all others are in use.
-        let held = opened.schemas.begin(tenant).await.unwrap();
-        let (waiting, ()) = tokio::join!(opened.schemas.begin(TenantId::generate()), async {
+        let held = opened.schemas.begin(tenant, "BEGIN").await.unwrap();
+        let (waiting, ()) = tokio::join!(opened.schemas.begin(TenantId::generate(), "BEGIN"), async {
             tokio::time::sleep(Duration::from_millis(30)).await;
             held.commit().await.unwrap();
         });

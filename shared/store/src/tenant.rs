@@ -33,6 +33,16 @@ impl Tenant {
         self.store.tenant_stores().begin(self.id).await
     }
 
+    /// Begins a transaction that writes nothing and all of whose statements see the store as it is at the first: what is put together
+    /// of several agrees. Else as `begin`.
+    ///
+    /// # Errors
+    /// As `begin`.
+    pub async fn look(&self) -> Result<TenantTx, StoreError> {
+        self.migrate().await?;
+        self.store.tenant_stores().look(self.id).await
+    }
+
     /// Brings the tenant's schema up to date, unless this process has seen to it lately.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         self.store.make_ready(self.id).await

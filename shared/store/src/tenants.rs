@@ -59,7 +59,16 @@ impl TenantStores {
     /// Begins a transaction that sees this tenant and no other. The tenant must exist and be migrated.
     pub(crate) async fn begin(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
         match self {
-            Self::Postgres(schemas) => schemas.begin(tenant).await,
+            Self::Postgres(schemas) => schemas.begin(tenant, "BEGIN").await,
+            Self::Sqlite(files) => files.begin(tenant).await,
+        }
+    }
+
+    /// The same for a transaction that writes nothing and sees one moment.
+    pub(crate) async fn look(&self, tenant: TenantId) -> Result<TenantTx, StoreError> {
+        match self {
+            Self::Postgres(schemas) => schemas.begin(tenant, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await,
+            // There nobody else writes meanwhile.
             Self::Sqlite(files) => files.begin(tenant).await,
         }
     }

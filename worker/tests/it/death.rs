@@ -31,8 +31,8 @@ on_both!(
 async fn a_dead_workers_run_is_taken_over_and_nothing_answered_is_asked_again(house: &House) {
     let first = house.worker();
     let account = house.account_with_key().await;
-    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/slow-4s"]})).await;
-    house.called("slow-4s").await;
+    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/echo", "sandbox/slow-8s"]})).await;
+    house.called("slow-8s").await;
     eventually("the quick one is written down", async || account.row(run).await.tasks_completed == 1).await;
     let dead = first.id;
     first.kill();
@@ -41,7 +41,7 @@ async fn a_dead_workers_run_is_taken_over_and_nothing_answered_is_asked_again(ho
     let view = account.ended(run).await;
 
     assert_eq!(view.status, RunStatus::Completed);
-    assert_eq!((house.calls_of("echo").len(), house.calls_of("slow-4s").len()), (1, 2));
+    assert_eq!((house.calls_of("echo").len(), house.calls_of("slow-8s").len()), (1, 2));
     assert_eq!(account.attempts_of(run, 0).await, ["answered"]);
     assert_eq!(account.attempts_of(run, 1).await, ["in_doubt", "answered"]);
     let attempts = account.attempts(run).await;
@@ -82,8 +82,8 @@ async fn a_run_is_not_stolen_from_a_worker_that_lives(house: &House) {
 async fn an_answer_of_a_worker_that_lost_the_run_is_used(house: &House) {
     let _worker = house.worker();
     let account = house.account_with_key().await;
-    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/slow-2500ms"]})).await;
-    house.called("slow-2500ms").await;
+    let run = account.submit(json!({"prompt": "hi", "models": ["sandbox/slow-6s"]})).await;
+    house.called("slow-6s").await;
     account.steal(run).await;
     assert!(account.row(run).await.in_doubt > Usd::ZERO);
 
@@ -102,7 +102,7 @@ async fn an_answer_of_a_worker_that_lost_the_run_is_used(house: &House) {
 async fn an_answer_that_a_filter_took_is_not_asked_for_again_after_a_loss(house: &House) {
     let _worker = house.worker();
     let account = house.account_with_key().await;
-    let model = "filter+slow-2500ms";
+    let model = "filter+slow-6s";
     let run = account.submit(json!({"prompt": "hi", "models": [format!("sandbox/{model}")]})).await;
     house.called(model).await;
     account.steal(run).await;
@@ -127,7 +127,7 @@ async fn an_answer_that_a_filter_took_is_not_asked_for_again_after_a_loss(house:
 async fn a_judge_that_failed_twice_is_not_asked_again_after_a_loss(house: &House) {
     let _worker = house.worker();
     let account = house.account_with_key().await;
-    let judge = "judge-malformed+slow-2500ms";
+    let judge = "judge-malformed+slow-6s";
     let evaluate = json!({"judges": [format!("sandbox/{judge}")]});
     let run =
         account.submit(json!({"prompt": "hi", "models": ["sandbox/echo"], "stages": {"evaluate": evaluate}})).await;
@@ -147,7 +147,7 @@ async fn a_judge_that_failed_twice_is_not_asked_again_after_a_loss(house: &House
 async fn a_judge_is_told_what_was_wrong_by_the_next_worker_too(house: &House) {
     let first = house.worker();
     let account = house.account_with_key().await;
-    let judge = "judge-malformed-until-told+slow-2500ms";
+    let judge = "judge-malformed-until-told+slow-6s";
     let evaluate = json!({"judges": [format!("sandbox/{judge}")]});
     let run = account
         .submit(json!({"prompt": "hi", "models": ["sandbox/echo"], "max_retries": 0, "stages": {"evaluate": evaluate}}))
@@ -167,18 +167,17 @@ async fn a_judge_is_told_what_was_wrong_by_the_next_worker_too(house: &House) {
 
 /// The next claimant has no permit for a call until the answer is there.
 async fn an_answer_that_comes_after_the_next_claim_is_used_too(house: &House) {
-    let slow = house.account_with_key().await;
+    let (slow, other) = (house.account_with_key().await, house.account_with_key().await);
     let mut start = Start::of(house);
     start.permits.calls = 1;
     let first = house.worker();
-    let run = slow.submit(json!({"prompt": "hi", "models": ["sandbox/slow-6s"]})).await;
-    house.called("slow-6s").await;
+    let run = slow.submit(json!({"prompt": "hi", "models": ["sandbox/slow-13s"]})).await;
+    house.called("slow-13s").await;
     let busy = Worker::start(house, start);
     // Nobody else can take what comes now: the first worker takes nothing more.
     first.shutdown.soft.cancel();
-    let other = house.account_with_key().await;
-    let blocking = other.submit(json!({"prompt": "hi", "models": ["sandbox/slow-14s"]})).await;
-    house.called("slow-14s").await;
+    let blocking = other.submit(json!({"prompt": "hi", "models": ["sandbox/slow-26s"]})).await;
+    house.called("slow-26s").await;
 
     let stolen = slow.steal(run).await;
     let job = acm2_domain::job::Job {
@@ -195,7 +194,7 @@ async fn an_answer_that_comes_after_the_next_claim_is_used_too(house: &House) {
     first.stop().await;
     let view = slow.ended(run).await;
     assert_eq!(view.status, RunStatus::Completed);
-    assert_eq!((house.calls_of("slow-6s").len(), slow.attempts_of(run, 0).await), (1, vec!["late".to_owned()]));
+    assert_eq!((house.calls_of("slow-13s").len(), slow.attempts_of(run, 0).await), (1, vec!["late".to_owned()]));
     other.ended(blocking).await;
 }
 
@@ -204,21 +203,19 @@ async fn a_worker_that_dies_before_the_title_leaves_it_to_the_next(house: &House
     let mut start = Start::of(house);
     start.permits.calls = 1;
     let first = Worker::start(house, start);
-    let account = house.account_with_key().await;
+    let (account, other) = (house.account_with_key().await, house.account_with_key().await);
     let id = ConversationId::generate();
     let new = NewConversation { id, api_key: ApiKeyId::generate(), title: UNTITLED.to_owned() };
     let tx = account.begin().await;
     conversations::insert(&tx, new, now()).await.unwrap();
     tx.commit().await.unwrap();
-    let body =
-        json!({"prompt": "hi", "models": ["sandbox/slow-2500ms"], "stages": {"title": {"model": "sandbox/fast"}}});
+    let body = json!({"prompt": "hi", "models": ["sandbox/slow-6s"], "stages": {"title": {"model": "sandbox/fast"}}});
     let spec = serde_json::from_value::<NewRun>(body).unwrap().compile(&house.prices).unwrap();
     let (run, job) = account.record_spec(RunSpec { conversation: Some(id), ..spec }, &[]).await;
     account.push(job).await;
-    house.called("slow-2500ms").await;
-    let other = house.account_with_key().await;
-    other.submit(json!({"prompt": "hi", "models": ["sandbox/slow-4s"]})).await;
-    house.called("slow-4s").await;
+    house.called("slow-6s").await;
+    other.submit(json!({"prompt": "hi", "models": ["sandbox/slow-10s"]})).await;
+    house.called("slow-10s").await;
     eventually("the text is written down", async || account.row(run).await.tasks_completed == 1).await;
     first.kill();
     assert_eq!((account.attempts(run).await.len(), house.calls_of("fast").len()), (1, 0), "no title is asked for yet");
@@ -226,7 +223,7 @@ async fn a_worker_that_dies_before_the_title_leaves_it_to_the_next(house: &House
     let _second = house.worker();
     let view = account.ended(run).await;
     assert_eq!((view.status, account.row(run).await.claim), (RunStatus::Completed, 2));
-    assert_eq!((house.calls_of("slow-2500ms").len(), house.calls_of("fast").len()), (1, 1));
+    assert_eq!((house.calls_of("slow-6s").len(), house.calls_of("fast").len()), (1, 1));
     let attempts = account.attempts(run).await;
     assert!(attempts.len() == 2 && attempts.iter().all(|attempt| attempt.status == "answered"), "{attempts:?}");
     let conversation = conversations::get(&account.begin().await, None, id).await.unwrap();
@@ -252,7 +249,7 @@ async fn a_process_that_is_alone_takes_up_its_runs_at_once() {
     for same_id in [true, false] {
         let start = Start { alone: true, new_broker: true, timing: timing.clone(), ..Start::of(&house) };
         let account = house.account_with_key().await;
-        let model = if same_id { "slow-4s" } else { "slow-4001ms" };
+        let model = if same_id { "slow-8s" } else { "slow-8001ms" };
         let (run, _) =
             account.record(json!({"prompt": "hi", "models": ["sandbox/echo", format!("sandbox/{model}")]})).await;
         let first = Worker::start(&house, start.clone());

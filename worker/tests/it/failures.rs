@@ -66,7 +66,7 @@ async fn each_failure_has_its_class_and_its_number_of_attempts(house: &House) {
     let account = house.account_with_key().await;
     let mut models = vec!["sandbox/echo".to_owned()];
     models.extend(CASES.iter().map(|(model, ..)| format!("sandbox/{model}")));
-    let body = json!({"prompt": "hi", "models": models, "max_retries": 1, "timeout_seconds": 1});
+    let body = json!({"prompt": "hi", "models": models, "max_retries": 1, "timeout_seconds": 5});
     let run = account.run(body).await;
 
     assert_eq!(run.status, RunStatus::CompletedWithErrors);

@@ -51,7 +51,7 @@ pub(crate) use on_both;
 
 /// Models of the sandbox that the tests want a price for, so that what is in doubt has an amount.
 const PRICED: [&str; 7] =
-    ["echo", "fast", "hang", "slow-4s", "slow-2500ms", "slow-1s+fail-429-then-ok", "slow-1001ms+fail-429-then-ok"];
+    ["echo", "fast", "hang", "slow-6s", "slow-8s", "slow-1s+fail-429-then-ok", "slow-1001ms+fail-429-then-ok"];
 
 pub(crate) struct House {
     pub(crate) back_ends: BackEnds,

@@ -46,9 +46,9 @@ async fn an_image_is_kept_with_its_bytes_and_its_cost(house: &House) {
 async fn a_late_image_of_a_worker_that_lost_the_run_is_used(house: &House) {
     let _worker = house.worker();
     let account = house.account_with_key().await;
-    let body = json!({"prompt": "a fox", "models": ["sandbox/image+slow-2500ms"], "generator": "image"});
+    let body = json!({"prompt": "a fox", "models": ["sandbox/image+slow-6s"], "generator": "image"});
     let run = account.submit(body).await;
-    house.called("image+slow-2500ms").await;
+    house.called("image+slow-6s").await;
     account.steal(run).await;
     let view = account.ended(run).await;
     assert_eq!((view.status, house.calls()), (RunStatus::Completed, 1));

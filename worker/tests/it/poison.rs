@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use acm2_domain::ids::{RunId, WorkerId};
 use acm2_domain::run::RunStatus;
+use acm2_domain::timing::Timing;
 use acm2_store::control::NewWorker;
 use acm2_store::runs;
 use serde_json::json;
@@ -90,14 +91,15 @@ async fn a_suspect_past_its_deadline_is_not_kept_waiting(house: &House) {
         die_over(&account, run).await;
     }
     let hold = house.timing.poison_hold * 100;
-    let timing = acm2_domain::timing::Timing { poison_hold: hold, ..house.timing.clone() };
+    let timing = Timing { poison_hold: hold, ..house.timing.clone() };
     let _worker = Worker::start(house, Start { timing, ..Start::of(house) });
     assert_eq!(account.ended(run).await.status, RunStatus::Failed);
 }
 
 /// The lives of the one process of a folder: each is started at once after the last one died.
-fn life(house: &House) -> Worker {
-    Worker::start(house, Start { alone: true, new_broker: true, ..Start::of(house) })
+fn life(house: &House, poison_hold: Duration) -> Worker {
+    let timing = Timing { poison_hold, ..house.timing.clone() };
+    Worker::start(house, Start { alone: true, new_broker: true, timing, ..Start::of(house) })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,14 +109,15 @@ async fn deaths_that_come_close_together_end_no_run() {
     let (run, _) = account.record(json!({"prompt": "hi", "models": ["sandbox/slow-2500ms"]})).await;
     for _ in 0..8 {
         let claim = account.row(run).await.claim;
-        let process = life(&house);
+        // Long beside the lives, on a slow machine too.
+        let process = life(&house, house.timing.poison_hold * 10);
         let patience = Instant::now() + Duration::from_millis(300);
         while account.row(run).await.claim == claim && Instant::now() < patience {
             sleep(Duration::from_millis(20)).await;
         }
         process.kill();
     }
-    let _stays = life(&house);
+    let _stays = life(&house, house.timing.poison_hold);
     assert_eq!(account.ended(run).await.status, RunStatus::Completed);
 }
 
@@ -126,7 +129,7 @@ async fn a_run_that_kills_its_workers_within_moments_is_given_up() {
     let mut deaths = 0;
     loop {
         let claim = account.row(run).await.claim;
-        let process = life(&house);
+        let process = life(&house, house.timing.poison_hold);
         eventually("it is claimed again", async || account.row(run).await.claim > claim).await;
         if account.row(run).await.poison >= 5 {
             assert_eq!(account.ended(run).await.problem.unwrap().code, "poisoned");

@@ -125,11 +125,11 @@ async fn a_stage_whose_tasks_were_left_out_is_told_of_by_the_end(house: &House) 
     let _worker = house.worker();
     let account = house.account_with_key().await;
     let body = json!({
-        "prompt": "hi", "models": ["sandbox/slow-1s"],
+        "prompt": "hi", "models": ["sandbox/slow-5s"],
         "stages": {"evaluate": {"judges": ["sandbox/judge"]}, "title": {"model": "sandbox/echo"}},
     });
     let run = account.submit(body).await;
-    house.called("slow-1s").await;
+    house.called("slow-5s").await;
     let tx = account.begin().await;
     let skipped = runs::skip(&tx, run, &["evaluate/prompt/m0.1/j0/1".to_owned()], now()).await.unwrap();
     assert_eq!(skipped, Skipped::Done(1));

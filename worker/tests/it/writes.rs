@@ -24,7 +24,7 @@ on_both!(
     an_answer_that_the_store_refuses_does_not_end_its_run,
 );
 
-const SLOW: &str = "sandbox/slow-1s";
+const SLOW: &str = "sandbox/slow-3s";
 
 async fn runs_that_are_claimed_together_go_on_without_those_that_have_ended(house: &House) {
     let account = house.account_with_key().await;
@@ -56,13 +56,13 @@ async fn runs_that_are_claimed_together_go_on_without_those_that_have_ended(hous
 async fn answers_that_come_together_are_written_together(house: &House) {
     let _worker = house.worker();
     let account = house.account_with_key().await;
-    let body = json!({"prompt": "hi", "models": ["sandbox/slow-3s"], "iterations": 8, "concurrency": 8});
+    let body = json!({"prompt": "hi", "models": ["sandbox/slow-5s"], "iterations": 8, "concurrency": 8});
     let run = account.submit(body).await;
-    eventually("every model is asked", async || house.calls_of("slow-3s").len() == 8).await;
+    eventually("every model is asked", async || house.calls_of("slow-5s").len() == 8).await;
     // Nothing of the run can be written while somebody else has its row.
     let tx = account.begin().await;
     assert_eq!(runs::skip(&tx, run, &[], now()).await.unwrap(), Skipped::Done(0));
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     drop(tx);
     let view = account.ended(run).await;
     assert_eq!(view.status, RunStatus::Completed);
@@ -84,13 +84,13 @@ async fn a_task_left_out_while_its_answer_waits_keeps_only_the_money(house: &Hou
     let timing = Timing { command_poll: Duration::from_hours(1), ..house.timing.clone() };
     let _worker = Worker::start(house, Start { timing, ..Start::of(house) });
     let account = house.account_with_key().await;
-    let run = account.submit(json!({"prompt": "hi", "models": [SLOW, "sandbox/slow-1s+cached"]})).await;
-    house.called("slow-1s").await;
-    house.called("slow-1s+cached").await;
+    let run = account.submit(json!({"prompt": "hi", "models": [SLOW, "sandbox/slow-3s+cached"]})).await;
+    house.called("slow-3s").await;
+    house.called("slow-3s+cached").await;
     let tx = account.begin().await;
     let skipped = runs::skip(&tx, run, &["generate/prompt/m0/1".to_owned()], now()).await.unwrap();
     assert_eq!(skipped, Skipped::Done(1));
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
     tx.commit().await.unwrap();
     let view = account.ended(run).await;
     assert_eq!(view.status, RunStatus::CompletedWithErrors);

@@ -164,16 +164,16 @@ async fn a_host_is_asked_for_two_pages_at_a_time_and_waiting_costs_a_page_none_o
         noted.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         let under_way = Arc::clone(&under_way);
         tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_millis(2_500)).await;
             under_way.fetch_sub(1, Ordering::SeqCst);
         });
-        [vec![Step::Pause(Duration::from_millis(1_200))], answer(200, HTML, b"slow")].concat()
+        [vec![Step::Pause(Duration::from_secs(3))], answer(200, HTML, b"slow")].concat()
     })
     .await;
     let outbound = Outbound::new(OutboundOptions::default()).unwrap();
     let hosts = [format!("page:{}", server.address)];
     // The last are answered later than they may take, but within it once they are asked for.
-    let limits = PageLimits { deadline: Duration::from_secs(2), ..LIMITS };
+    let limits = PageLimits { deadline: Duration::from_millis(5_500), ..LIMITS };
     let page = async |number: u8| outbound.fetch_page(&server.url(&format!("/{number}")), &hosts, limits).await;
     let read = tokio::join!(page(1), page(2), page(3), page(4));
     assert!(read.0.is_ok() && read.1.is_ok() && read.2.is_ok() && read.3.is_ok(), "{read:?}");

@@ -150,13 +150,13 @@ pub(crate) fn data_key(byte: u8) -> StoredDataKey {
 
 /// Tries until it holds, for what happens after a while.
 pub(crate) async fn eventually<F: AsyncFnMut() -> bool>(what: &str, mut holds: F) {
-    for _ in 0..400 {
+    for _ in 0..1_200 {
         if holds().await {
             return;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("not within 10 s: {what}");
+    panic!("not within 30 s: {what}");
 }
 
 pub(crate) fn is_not_found<T>(result: &Result<T, StoreError>) -> bool {

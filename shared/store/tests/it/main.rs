@@ -13,6 +13,7 @@ mod fixture;
 mod idempotency;
 mod jobs;
 mod library;
+mod looks;
 mod provider_keys;
 mod runs;
 mod sqlite;

@@ -40,7 +40,7 @@ async fn few_open_files_serve_many_tenants_at_once() {
 async fn a_file_in_use_is_not_closed_and_the_next_tenant_waits_for_it() {
     let fixture = Fixture::sqlite().await;
     let (a, b) = (fixture.new_tenant().await, fixture.new_tenant().await);
-    let acquire_timeout = std::time::Duration::from_millis(1_500);
+    let acquire_timeout = std::time::Duration::from_secs(6);
     let store = Store::open(Options { max_open_files: 1, acquire_timeout, ..fixture.options.clone() }).await.unwrap();
     let held = store.tenant(a).begin().await.unwrap();
     assert!(store.tenant(b).begin().await.unwrap_err().is_unavailable());
