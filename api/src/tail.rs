@@ -44,8 +44,8 @@ pub(crate) async fn write_job(app: &App, tenant: TenantId, delivery: DeliveryId)
     Ok(app.store.jobs().insert(&job, app.timing.job_due, None).await?.unwrap_or(job))
 }
 
-/// Makes a delivery due now, whether its job is done or waits for the time of the next try. A worker of an earlier version that was about to finish the
-/// job may have taken away the row that was there before the commit.
+/// Makes a delivery due now, whether its job is done or waits for the time of the next try. A worker that was about to finish the
+/// job, and ended or was cut off while it did, may have taken away the row that was there before the commit.
 pub(crate) async fn enqueue_again(app: &App, tenant: TenantId, delivery: DeliveryId) -> Result<(), StoreError> {
     let job = Job::of_delivery(tenant, delivery);
     if !app.store.jobs().reschedule(job.id, app.timing.job_due).await? {

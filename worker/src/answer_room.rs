@@ -2,8 +2,7 @@
 //! is too much, large runs go back to the queue for a while: what they were answered is stored, and they lose nothing but their place.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use acm2_domain::ids::TenantId;
 use tokio::sync::OwnedMutexGuard;
@@ -11,19 +10,19 @@ use tokio::sync::OwnedMutexGuard;
 /// The room of this process.
 #[derive(Debug)]
 pub(crate) struct AnswerRoom {
-    all: Arc<Held>,
+    books: Arc<Mutex<Books>>,
     bounds: Bounds,
     /// Those tenants that have a run in this process.
     tenants: Mutex<HashMap<TenantId, Weak<TenantRoom>>>,
 }
 
-/// What one tenant's runs hold of it.
+/// One tenant's part of it.
 #[derive(Debug)]
 pub(crate) struct TenantRoom {
-    held: Held,
-    all: Arc<Held>,
+    id: TenantId,
+    books: Arc<Mutex<Books>>,
     bounds: Bounds,
-    /// Reading what earlier claims left, one run after the other: how much it is, is known afterwards.
+    /// Reading what earlier claims left, one run after the other.
     reading: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -35,16 +34,41 @@ struct Bounds {
     little: u64,
 }
 
-/// Bytes, and those of them that are about to go.
+/// Who holds how much.
 #[derive(Debug, Default)]
-struct Held {
-    all: AtomicU64,
-    going: AtomicU64,
+struct Books {
+    all: Sum,
+    tenants: HashMap<TenantId, HashMap<u64, Holding>>,
+    /// The number of the next run.
+    next: u64,
 }
 
-impl Held {
-    fn staying(&self) -> u64 {
-        self.all.load(Ordering::Relaxed).saturating_sub(self.going.load(Ordering::Relaxed))
+/// What one run holds.
+#[derive(Debug, Default, Clone, Copy)]
+struct Holding {
+    bytes: u64,
+    /// It is about to go: its calls that are under way are awaited.
+    goes: bool,
+}
+
+/// Bytes, and those of them that stay.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Sum {
+    held: u64,
+    stay: u64,
+}
+
+impl Sum {
+    fn of(runs: &HashMap<u64, Holding>) -> Self {
+        let held = runs.values().map(|run| run.bytes).sum();
+        Self { held, stay: runs.values().filter(|run| !run.goes).map(|run| run.bytes).sum() }
+    }
+}
+
+impl Bounds {
+    /// Whether a tenant that holds so much holds too much, beside all.
+    fn are_passed(self, held: u64, all: u64) -> bool {
+        held > self.most / 2 || (all > self.most && held > self.most / 8)
     }
 }
 
@@ -61,7 +85,7 @@ impl AnswerRoom {
     /// tenant's, whatever the others hold.
     pub(crate) fn new(most: u64, runs: usize) -> Self {
         let bounds = Bounds { most, little: most / 2 / (runs.max(1) as u64) };
-        Self { all: Arc::default(), bounds, tenants: Mutex::default() }
+        Self { books: Arc::default(), bounds, tenants: Mutex::default() }
     }
 
     /// That of a tenant; the same for all its runs.
@@ -70,8 +94,8 @@ impl AnswerRoom {
         tenants.get(&tenant).and_then(Weak::upgrade).unwrap_or_else(|| {
             tenants.retain(|_, room| room.strong_count() > 0);
             let room = Arc::new(TenantRoom {
-                held: Held::default(),
-                all: Arc::clone(&self.all),
+                id: tenant,
+                books: Arc::clone(&self.books),
                 bounds: self.bounds,
                 reading: Arc::default(),
             });
@@ -87,73 +111,87 @@ impl TenantRoom {
         Turn { _reading: Arc::clone(&self.reading).lock_owned().await, _room: Arc::clone(self) }
     }
 
-    /// Whether one more run may begin to hold answers: while less is held than makes runs go, so that they do not come and go all the
-    /// time; and where the tenant holds none.
-    pub(crate) fn admits(&self) -> bool {
-        let (held, all) = (self.held.all.load(Ordering::Relaxed), self.all.all.load(Ordering::Relaxed));
-        held == 0 || !self.bounds.are_passed(held.saturating_mul(4) / 3, all.saturating_mul(4) / 3)
+    /// Whether one more run may begin to hold answers, of which it has so many bytes: where there is room for these, and a fourth of
+    /// the bounds is free for what comes; and where the tenant has no large run.
+    pub(crate) fn admits(&self, bytes: u64) -> bool {
+        let books = self.books();
+        let Some(runs) = books.tenants.get(&self.id) else { return true };
+        let with_it = |held: u64| Ord::max(held.saturating_mul(4) / 3, held.saturating_add(bytes));
+        let has_large = runs.values().any(|run| run.bytes > self.bounds.little);
+        !has_large || !self.bounds.are_passed(with_it(Sum::of(runs).held), with_it(books.all.held))
     }
 
     /// The room of a run that holds nothing yet.
     pub(crate) fn run(self: &Arc<Self>) -> RunRoom {
-        RunRoom { bytes: AtomicU64::new(0), goes: AtomicBool::new(false), tenant: Arc::clone(self) }
+        let mut books = self.books();
+        books.next += 1;
+        let number = books.next;
+        books.tenants.entry(self.id).or_default().insert(number, Holding::default());
+        RunRoom { number, tenant: Arc::clone(self) }
     }
-}
 
-impl Bounds {
-    /// Whether a tenant that holds so much holds too much, beside all.
-    fn are_passed(self, held: u64, all: u64) -> bool {
-        held > self.most / 2 || (all > self.most && held > self.most / 8)
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What one run holds. Dropping it gives the room back.
 #[derive(Debug)]
 pub(crate) struct RunRoom {
-    bytes: AtomicU64,
-    goes: AtomicBool,
+    number: u64,
     tenant: Arc<TenantRoom>,
 }
 
 impl RunRoom {
     /// Counts what it holds now.
     pub(crate) fn add(&self, bytes: u64) {
-        let goes = self.goes.load(Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        for held in [&self.tenant.held, &*self.tenant.all] {
-            held.all.fetch_add(bytes, Ordering::Relaxed);
-            if goes {
-                held.going.fetch_add(bytes, Ordering::Relaxed);
-            }
+        let mut books = self.tenant.books();
+        let Books { all, tenants, .. } = &mut *books;
+        let Some(run) = tenants.get_mut(&self.tenant.id).and_then(|runs| runs.get_mut(&self.number)) else { return };
+        run.bytes += bytes;
+        all.held += bytes;
+        if !run.goes {
+            all.stay += bytes;
         }
     }
 
-    /// Whether the run is to go, and then what it holds no longer counts for the others. The last run of its tenant stays: something
-    /// must go on.
+    /// Whether the run is to go, and then what it holds no longer counts for the others. The last large run of its tenant stays:
+    /// something must go on.
     pub(crate) fn is_to_go(&self) -> bool {
-        let TenantRoom { held, all, bounds, .. } = &*self.tenant;
-        let own = self.bytes.load(Ordering::Relaxed);
-        let is_last = held.staying() <= own;
-        if own <= bounds.little || is_last || !bounds.are_passed(held.staying(), all.staying()) {
+        let TenantRoom { id, bounds, .. } = &*self.tenant;
+        let mut books = self.tenant.books();
+        let Books { all, tenants, .. } = &mut *books;
+        let Some(runs) = tenants.get_mut(id) else { return false };
+        let stay = Sum::of(runs).stay;
+        let stays_large =
+            |(number, run): (&u64, &Holding)| *number != self.number && !run.goes && run.bytes > bounds.little;
+        let is_last = !runs.iter().any(stays_large);
+        let Some(run) = runs.get_mut(&self.number) else { return false };
+        if run.goes {
+            return true;
+        }
+        if run.bytes <= bounds.little || is_last || !bounds.are_passed(stay, all.stay) {
             return false;
         }
-        if !self.goes.swap(true, Ordering::Relaxed) {
-            for held in [held, &**all] {
-                held.going.fetch_add(own, Ordering::Relaxed);
-            }
-        }
+        run.goes = true;
+        all.stay -= run.bytes;
         true
     }
 }
 
 impl Drop for RunRoom {
     fn drop(&mut self) {
-        let (own, goes) = (*self.bytes.get_mut(), *self.goes.get_mut());
-        for held in [&self.tenant.held, &*self.tenant.all] {
-            held.all.fetch_sub(own, Ordering::Relaxed);
-            if goes {
-                held.going.fetch_sub(own, Ordering::Relaxed);
+        let mut books = self.tenant.books();
+        let Books { all, tenants, .. } = &mut *books;
+        let Some(runs) = tenants.get_mut(&self.tenant.id) else { return };
+        if let Some(run) = runs.remove(&self.number) {
+            all.held -= run.bytes;
+            if !run.goes {
+                all.stay -= run.bytes;
             }
+        }
+        if runs.is_empty() {
+            tenants.remove(&self.tenant.id);
         }
     }
 }
@@ -172,26 +210,31 @@ mod tests {
         run
     }
 
+    fn is_empty(room: &AnswerRoom) -> bool {
+        let books = room.books.lock().unwrap();
+        books.all == Sum::default() && books.tenants.is_empty()
+    }
+
     #[test]
     fn of_a_tenant_that_holds_more_than_half_as_many_large_runs_go_as_must_and_no_other_begins() {
         let room = AnswerRoom::new(ALL, 64);
         let tenant = room.of(TenantId::generate());
         let (large, other, little) = (run(&tenant, 300), run(&tenant, 200), run(&tenant, 8));
-        assert!(!large.is_to_go() && !tenant.admits());
+        assert!(!large.is_to_go() && !tenant.admits(0));
         other.add(10);
         assert!(!little.is_to_go() && other.is_to_go(), "a little one frees nothing");
         // One is enough, and what comes to it meanwhile goes with it.
         other.add(300);
-        assert!(!large.is_to_go() && !tenant.admits());
+        assert!(!large.is_to_go() && other.is_to_go() && !tenant.admits(0));
         drop(other);
-        assert!(tenant.admits());
+        assert!(tenant.admits(204) && !tenant.admits(205), "one that comes back must have room for all that it brings");
+        // Beside little ones it is the last that could go.
         large.add(400);
-        assert!(large.is_to_go() && !little.is_to_go());
-        drop((large, little));
-        let alone = run(&tenant, 600);
-        assert!(!alone.is_to_go() && !tenant.admits());
-        drop(alone);
-        assert_eq!((room.all.staying(), room.all.going.load(Ordering::Relaxed)), (0, 0));
+        assert!(!large.is_to_go() && !tenant.admits(0));
+        drop(large);
+        assert!(tenant.admits(700));
+        drop(little);
+        assert!(is_empty(&room));
     }
 
     #[test]
@@ -203,11 +246,11 @@ mod tests {
         assert!(!pair[0].is_to_go());
         let small = [run(&third, 60), run(&third, 60)];
         small[0].add(8);
-        assert!(!small.iter().any(RunRoom::is_to_go) && !third.admits());
+        assert!(!small.iter().any(RunRoom::is_to_go) && !third.admits(0));
         assert!(pair[0].is_to_go() && !pair[1].is_to_go() && !alone.is_to_go());
-        assert!(room.of(TenantId::generate()).admits());
+        assert!(room.of(TenantId::generate()).admits(700));
         drop((alone, pair, small));
-        assert_eq!((room.all.staying(), room.all.going.load(Ordering::Relaxed)), (0, 0));
+        assert!(is_empty(&room));
         drop((first, second, third));
         let _other = room.of(TenantId::generate());
         assert_eq!(room.tenants.lock().unwrap().len(), 1);

@@ -50,7 +50,7 @@ impl Balancer {
 
     /// A process that is ready; another one each time. On a slow machine all may seem away for a moment: then it waits.
     async fn pick(&self, number: usize) -> String {
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_secs(5);
         loop {
             let ready = self.ready();
             if !ready.is_empty() {

@@ -9,7 +9,11 @@ use crate::house::{House, eventually, on_both};
 use crate::outcomes::events_have_no_gap;
 use crate::process::{Start, Worker};
 
-on_both!(a_run_that_waits_long_for_room_is_given_back, runs_that_hold_too_many_answers_make_room_and_lose_nothing);
+on_both!(
+    a_run_that_waits_long_for_room_is_given_back,
+    runs_that_hold_too_many_answers_make_room_and_lose_nothing,
+    a_run_that_may_become_large_begins_when_there_is_room
+);
 
 /// A document of which two copies more are all that its tenant may hold: one call at a time, and no room for another document.
 const LARGE: usize = 16 << 20;
@@ -80,4 +84,37 @@ async fn runs_that_hold_too_many_answers_make_room_and_lose_nothing(house: &Hous
     assert!(claims > 1, "none made room");
     // Six answers and as many judgements each, and none asked for twice.
     assert_eq!(house.calls(), 3 * 12);
+}
+
+async fn a_run_that_may_become_large_begins_when_there_is_room(house: &House) {
+    let mut start = Start::of(house);
+    start.permits.held_answers = 2 << 20;
+    let _worker = Worker::start(house, start);
+    let account = house.account_with_key().await;
+    let judged = |model: &str, iterations: u32, judge: &str| {
+        json!({
+            "prompt": "hi",
+            "models": [model],
+            "iterations": iterations,
+            "stages": {"evaluate": {"judges": [judge], "criteria": ["depth"], "iterations": 1}},
+        })
+    };
+    let large = account.submit(judged("sandbox/size-256k", 4, "sandbox/judge+slow-9s")).await;
+    eventually("its judges are asked", async || house.calls() > 4).await;
+    let other = account.submit(judged("sandbox/echo", 10, "sandbox/judge")).await;
+    let mut late = judged("sandbox/echo", 10, "sandbox/judge");
+    late["deadline_seconds"] = json!(2);
+    let late = account.submit(late).await;
+    // Few tasks, or answers that nobody reads, need no such room.
+    assert_eq!(account.run(judged("sandbox/echo", 1, "sandbox/judge")).await.status, RunStatus::Completed);
+    let plain = json!({"prompt": "hi", "models": ["sandbox/echo"], "iterations": 10});
+    assert_eq!(account.run(plain).await.status, RunStatus::Completed);
+    // Nor is a run kept from its end.
+    let late = account.ended(late).await;
+    assert_eq!((late.status, late.problem.unwrap().code.as_str()), (RunStatus::Failed, "deadline_exceeded"));
+    assert_eq!(account.row(large).await.status, RunStatus::Running, "the large one holds its answers");
+    assert_eq!(account.row(other).await.claim, 0);
+    for run in [large, other] {
+        assert_eq!(account.ended(run).await.status, RunStatus::Completed);
+    }
 }

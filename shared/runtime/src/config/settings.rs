@@ -105,7 +105,7 @@ settings! {
         RUNS = Setting::new("ACM2_WORKER__RUNS", "64", "Runs in progress in this process (1 to 10000).");
         CALLS = Setting::new("ACM2_WORKER__CALLS", "512", "Provider calls under way in this process (1 to 100000).");
         DELIVERIES = Setting::new("ACM2_WORKER__DELIVERIES", "32", "Webhook deliveries under way in this process (1 to 10000).");
-        HELD_ANSWERS = Setting::new("ACM2_WORKER__HELD_ANSWERS", "512MiB", "Answers in memory of this process that are yet to be judged, compared or combined: bytes, or a number with `KiB` or `MiB` (1MiB to 65536MiB). One tenant may have half of it, any tenant an eighth whatever the others have, and one run 64MiB. Where it is more, large runs go back to the queue for a while; what they were answered is kept. A process takes up to three times as much for them.");
+        HELD_ANSWERS = Setting::new("ACM2_WORKER__HELD_ANSWERS", "512MiB", "Answers in memory of this process that are yet to be judged, compared or combined: bytes, or a number with `KiB` or `MiB` (1MiB to 65536MiB). One tenant may have half of it, and one run 64MiB. Where it is more, large runs go back to the queue for a while; what they were answered is kept. Any tenant may have an eighth of it, or one large run, whatever the others have. A byte of them takes up to three bytes of memory.");
     }
     "Queue" {
         TENANT_SHARE = Setting::new("ACM2_QUEUE__TENANT_SHARE_PERCENT", "75", "Most of all workers' places, and of the provider calls of each process (`ACM2_WORKER__CALLS`), that one tenant may take, in percent (1 to 100).");

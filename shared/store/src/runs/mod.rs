@@ -51,7 +51,7 @@ pub use row::{RunRow, find};
 pub use settled::{Settled, list_results, list_settled_of, list_settled_without_texts, list_textless};
 pub use skip::{Skipped, Unskippable, list_skipped, skip};
 pub use submit::{NewRunRow, insert, insert_all_unless_bound, insert_unless_bound};
-pub use task_texts::{list_beginnings, list_some_tasks, list_texts, measure_texts};
+pub use task_texts::{list_beginnings, list_some_tasks, list_texts, measure_run, measure_texts};
 pub use tasks::{
     NewTask, TaskOutcome, TaskRow, find_task, forget_task, insert_task, insert_tasks, list_settled, list_tasks,
 };

@@ -34,6 +34,18 @@ pub async fn measure_texts<'a>(
     Ok(rows.into_iter().map(|(key, bytes)| (key, unsigned(bytes))).collect())
 }
 
+/// How many bytes all texts of a run have.
+pub async fn measure_run(tx: &TenantTx, run: RunId) -> Result<u64, StoreError> {
+    let bytes: Option<Option<i64>> = Entity::find()
+        .select_only()
+        .expr_as(Expr::cust("CAST(SUM(octet_length(text)) AS bigint)"), "bytes")
+        .filter(Column::RunId.eq(run.uuid()))
+        .into_tuple()
+        .one(tx)
+        .await?;
+    Ok(bytes.flatten().map_or(0, unsigned))
+}
+
 /// Those of these tasks of a run that are settled, with their texts, by key.
 pub async fn list_some_tasks<'a>(
     tx: &TenantTx,

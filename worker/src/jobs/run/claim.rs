@@ -17,6 +17,9 @@ use crate::answer_room::Turn;
 use crate::context::{Context, Trouble};
 use crate::jobs::tail;
 
+/// A run of no more tasks begins also where the answers in memory leave no room for another large one: it may become large, but few do.
+const FEW_TASKS: u32 = 16;
+
 /// What became of the wish to work on a run.
 pub(super) enum Claim {
     /// It is ours.
@@ -73,7 +76,7 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
         move |runs| claim_first(Arc::clone(&context), tenant, runs)
     };
     // Where there is no room it is found out first whether it needs any.
-    if context.answer_room.of(tenant).admits()
+    if context.answer_room.of(tenant).admits(0)
         && let Some(started) = context.first_claims.hand_in(tenant, run, together).await?
     {
         return taken(context, tenant, started).await;
@@ -84,7 +87,7 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
         RunStatus::Queued => {
             // No transaction is held open while others read.
             drop(tx);
-            let Some(_turn) = turn_to_read(context, tenant, &seen).await else { return Ok(Claim::Held) };
+            let Some(_turn) = turn_to_read(context, tenant, &seen).await? else { return Ok(Claim::Held) };
             let tx = context.store.tenant(tenant).begin().await?;
             take(context, tenant, tx, &seen, false).await
         }
@@ -97,7 +100,7 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
                 return Ok(Claim::Held);
             }
             // The turn may take long; after it the holder must be dead still.
-            let Some(_turn) = turn_to_read(context, tenant, &seen).await else { return Ok(Claim::Held) };
+            let Some(_turn) = turn_to_read(context, tenant, &seen).await? else { return Ok(Claim::Held) };
             let Some(theft) = may_take_over(context, &seen).await? else { return Ok(Claim::Held) };
             let tx = context.store.tenant(tenant).begin().await?;
             take(context, tenant, tx, &seen, theft).await
@@ -118,16 +121,23 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
     }
 }
 
-/// The turn to read what earlier claims left of a run, which one that reads no answers does not need; `None` where there is no room
-/// for it now. What is to be ended or given back at once needs no room for long.
-async fn turn_to_read(context: &Context, tenant: TenantId, run: &RunRow) -> Option<Option<Turn>> {
+/// The turn to read what earlier claims left of a run, where there is any that is read; `None` where there is no room for its answers
+/// now. What is to be ended or given back at once needs none for long, and what has few tasks does not need much.
+async fn turn_to_read(context: &Context, tenant: TenantId, run: &RunRow) -> Result<Option<Option<Turn>>, StoreError> {
     if run.spec.has_answers_alone() {
-        return Some(None);
+        return Ok(Some(None));
     }
     let room = context.answer_room.of(tenant);
-    let turn = room.turn().await;
     let goes_on = run.requested.is_none() && context.clock.now() < run.deadline_at;
-    (!goes_on || room.admits()).then_some(Some(turn))
+    if run.tasks_completed + run.tasks_failed == 0 {
+        let is_let_in = !goes_on || run.tasks_expected <= FEW_TASKS || room.admits(0);
+        return Ok(is_let_in.then_some(None));
+    }
+    let turn = room.turn().await;
+    let tx = context.store.tenant(tenant).begin().await?;
+    let bytes = runs::measure_run(&tx, run.id).await?;
+    drop(tx);
+    Ok((!goes_on || room.admits(bytes)).then_some(Some(turn)))
 }
 
 /// Whether the run may be taken from its holder, and if so, whether the holder died over it: then it is this process, which has
@@ -225,8 +235,7 @@ async fn taken(context: &Arc<Context>, tenant: TenantId, started: Started) -> Re
     let is_begun = claimed.run.tasks_completed + claimed.run.tasks_failed > 0;
     let has_past = !claimed.first || is_begun;
     let past = if has_past { read_past(context, tenant, &claimed.run).await? } else { Past::of_untouched() };
-    let are_read = !claimed.run.spec.has_answers_alone();
-    let held = HeldTexts::of(&past, are_read, context.answer_room.of(tenant).run());
+    let held = HeldTexts::of(&past, &claimed.run.spec, context.answer_room.of(tenant).run());
     if let Err(error) = tail::enqueue_deliveries(context, tenant, &deliveries).await {
         tracing::warn!(%error, run.id = %run, "deliveries wait for the end of the run");
     }

@@ -97,6 +97,13 @@ fn is_doubtful(run: &RunCalls) -> bool {
     run.control.cause().is_some() || run.unkept.load(Ordering::Relaxed)
 }
 
+fn settle(run: &RunCalls, key: &TaskKey, outcome: &TaskOutcome) {
+    if let TaskOutcome::Answered(answer) = outcome {
+        run.held.add_uncalled(&answer.text);
+    }
+    run.settle(key, told(outcome));
+}
+
 async fn write(run: &RunCalls, mut keys: Vec<TaskKey>, outcome: TaskOutcome) -> Result<(), Trouble> {
     keys.retain(|key| run.find_settled(key, None).is_none());
     let _quiet = run.writer.quiet(run).await;
@@ -106,7 +113,7 @@ async fn write(run: &RunCalls, mut keys: Vec<TaskKey>, outcome: TaskOutcome) -> 
     for some in keys.chunks(MOST) {
         if write_all(run, some, &outcome).await? {
             for key in some {
-                run.settle(key, told(&outcome));
+                settle(run, key, &outcome);
             }
             continue;
         }
@@ -114,7 +121,7 @@ async fn write(run: &RunCalls, mut keys: Vec<TaskKey>, outcome: TaskOutcome) -> 
         for key in some {
             let is_written = write_all(run, std::slice::from_ref(key), &outcome).await?;
             if is_written {
-                run.settle(key, told(&outcome));
+                settle(run, key, &outcome);
             } else {
                 run.control.skips.skip(vec![key.to_string()]);
                 run.settle(key, Err(TaskFailure::Failed(ErrorClass::Skipped)));
