@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use acm2_domain::ids::TenantId;
 use tokio::sync::OwnedMutexGuard;
@@ -38,9 +39,17 @@ struct Bounds {
 #[derive(Debug, Default)]
 struct Books {
     all: Sum,
-    tenants: HashMap<TenantId, HashMap<u64, Holding>>,
+    tenants: HashMap<TenantId, Tenancy>,
     /// The number of the next run.
     next: u64,
+}
+
+/// The runs of a tenant.
+#[derive(Debug, Default)]
+struct Tenancy {
+    runs: HashMap<u64, Holding>,
+    /// What the last run brings that came back in vain, and until when it is waited for: new ones leave it that much.
+    awaited: Option<(u64, Instant)>,
 }
 
 /// What one run holds.
@@ -111,14 +120,33 @@ impl TenantRoom {
         Turn { _reading: Arc::clone(&self.reading).lock_owned().await, _room: Arc::clone(self) }
     }
 
-    /// Whether one more run may begin to hold answers, of which it has so many bytes: where there is room for these, and a fourth of
-    /// the bounds is free for what comes; and where the tenant has no large run.
-    pub(crate) fn admits(&self, bytes: u64) -> bool {
+    /// Whether a run that holds nothing yet may begin: while no more is held than three fourths of the bounds, and where the tenant
+    /// has no large run.
+    pub(crate) fn admits(&self) -> bool {
         let books = self.books();
-        let Some(runs) = books.tenants.get(&self.id) else { return true };
-        let with_it = |held: u64| Ord::max(held.saturating_mul(4) / 3, held.saturating_add(bytes));
-        let has_large = runs.values().any(|run| run.bytes > self.bounds.little);
-        !has_large || !self.bounds.are_passed(with_it(Sum::of(runs).held), with_it(books.all.held))
+        let Some(Tenancy { runs, awaited }) = books.tenants.get(&self.id) else { return true };
+        let awaited = awaited.filter(|(_, until)| Instant::now() < *until).map_or(0, |(bytes, _)| bytes);
+        let with_it = |held: u64| (held.saturating_mul(4) / 3).max(held.saturating_add(awaited));
+        !self.has_large(runs) || !self.bounds.are_passed(with_it(Sum::of(runs).held), with_it(books.all.held))
+    }
+
+    /// Whether a run may come back that brings so many bytes: where there is room for them beside what is held, where they are few, and
+    /// where the tenant has no large run. If not, new ones leave it that room for so long.
+    pub(crate) fn admits_again(&self, bytes: u64, patience: Duration) -> bool {
+        let mut books = self.books();
+        let all = books.all.held;
+        let Some(Tenancy { runs, awaited }) = books.tenants.get_mut(&self.id) else { return true };
+        if bytes <= self.bounds.little {
+            return true;
+        }
+        let held = Sum::of(runs).held.saturating_add(bytes);
+        let is_let_in = !self.has_large(runs) || !self.bounds.are_passed(held, all.saturating_add(bytes));
+        *awaited = (!is_let_in).then(|| (bytes, Instant::now() + patience));
+        is_let_in
+    }
+
+    fn has_large(&self, runs: &HashMap<u64, Holding>) -> bool {
+        runs.values().any(|run| run.bytes > self.bounds.little)
     }
 
     /// The room of a run that holds nothing yet.
@@ -126,7 +154,7 @@ impl TenantRoom {
         let mut books = self.books();
         books.next += 1;
         let number = books.next;
-        books.tenants.entry(self.id).or_default().insert(number, Holding::default());
+        books.tenants.entry(self.id).or_default().runs.insert(number, Holding::default());
         RunRoom { number, tenant: Arc::clone(self) }
     }
 
@@ -147,7 +175,8 @@ impl RunRoom {
     pub(crate) fn add(&self, bytes: u64) {
         let mut books = self.tenant.books();
         let Books { all, tenants, .. } = &mut *books;
-        let Some(run) = tenants.get_mut(&self.tenant.id).and_then(|runs| runs.get_mut(&self.number)) else { return };
+        let tenancy = tenants.get_mut(&self.tenant.id);
+        let Some(run) = tenancy.and_then(|tenancy| tenancy.runs.get_mut(&self.number)) else { return };
         run.bytes += bytes;
         all.held += bytes;
         if !run.goes {
@@ -161,7 +190,7 @@ impl RunRoom {
         let TenantRoom { id, bounds, .. } = &*self.tenant;
         let mut books = self.tenant.books();
         let Books { all, tenants, .. } = &mut *books;
-        let Some(runs) = tenants.get_mut(id) else { return false };
+        let Some(Tenancy { runs, .. }) = tenants.get_mut(id) else { return false };
         let stay = Sum::of(runs).stay;
         let stays_large =
             |(number, run): (&u64, &Holding)| *number != self.number && !run.goes && run.bytes > bounds.little;
@@ -183,7 +212,7 @@ impl Drop for RunRoom {
     fn drop(&mut self) {
         let mut books = self.tenant.books();
         let Books { all, tenants, .. } = &mut *books;
-        let Some(runs) = tenants.get_mut(&self.tenant.id) else { return };
+        let Some(Tenancy { runs, .. }) = tenants.get_mut(&self.tenant.id) else { return };
         if let Some(run) = runs.remove(&self.number) {
             all.held -= run.bytes;
             if !run.goes {
@@ -203,6 +232,7 @@ mod tests {
     use super::*;
 
     const ALL: u64 = 1_024;
+    const LONG: Duration = Duration::from_mins(1);
 
     fn run(room: &Arc<TenantRoom>, bytes: u64) -> RunRoom {
         let run = room.run();
@@ -220,19 +250,23 @@ mod tests {
         let room = AnswerRoom::new(ALL, 64);
         let tenant = room.of(TenantId::generate());
         let (large, other, little) = (run(&tenant, 300), run(&tenant, 200), run(&tenant, 8));
-        assert!(!large.is_to_go() && !tenant.admits(0));
+        assert!(!large.is_to_go() && !tenant.admits());
         other.add(10);
         assert!(!little.is_to_go() && other.is_to_go(), "a little one frees nothing");
         // One is enough, and what comes to it meanwhile goes with it.
         other.add(300);
-        assert!(!large.is_to_go() && other.is_to_go() && !tenant.admits(0));
+        assert!(!large.is_to_go() && other.is_to_go() && !tenant.admits());
         drop(other);
-        assert!(tenant.admits(204) && !tenant.admits(205), "one that comes back must have room for all that it brings");
+        assert!(tenant.admits());
+        assert!(!tenant.admits_again(205, LONG), "one that comes back must have room for all that it brings");
+        assert!(!tenant.admits(), "which the new ones leave it");
+        assert!(tenant.admits_again(204, LONG) && tenant.admits() && !tenant.admits_again(205, Duration::ZERO));
+        assert!(tenant.admits() && tenant.admits_again(8, LONG));
         // Beside little ones it is the last that could go.
         large.add(400);
-        assert!(!large.is_to_go() && !tenant.admits(0));
+        assert!(!large.is_to_go() && !tenant.admits() && tenant.admits_again(8, LONG));
         drop(large);
-        assert!(tenant.admits(700));
+        assert!(tenant.admits() && tenant.admits_again(700, LONG));
         drop(little);
         assert!(is_empty(&room));
     }
@@ -246,9 +280,9 @@ mod tests {
         assert!(!pair[0].is_to_go());
         let small = [run(&third, 60), run(&third, 60)];
         small[0].add(8);
-        assert!(!small.iter().any(RunRoom::is_to_go) && !third.admits(0));
+        assert!(!small.iter().any(RunRoom::is_to_go) && !third.admits());
         assert!(pair[0].is_to_go() && !pair[1].is_to_go() && !alone.is_to_go());
-        assert!(room.of(TenantId::generate()).admits(700));
+        assert!(room.of(TenantId::generate()).admits());
         drop((alone, pair, small));
         assert!(is_empty(&room));
         drop((first, second, third));

@@ -147,13 +147,13 @@ pub(super) async fn make(
         }
     }
     let attempted = match answer {
-        Ok(answer) if let Some(defect) = run.held.take(&answer.text) => {
-            // Nobody could mend that.
-            Ok(Attempted::Unusable(Box::new(Unusable { open, answer, expected: None, defect })))
-        }
         Ok(answer) if let Some(defect) = call.defect_of(&answer.text, answer.finish_reason) => {
             let expected = call.expects.clone();
             Ok(Attempted::Unusable(Box::new(Unusable { open, answer, expected, defect })))
+        }
+        Ok(answer) if let Some(defect) = run.held.take(&answer.text) => {
+            // Nobody could mend that.
+            Ok(Attempted::Unusable(Box::new(Unusable { open, answer, expected: None, defect })))
         }
         Ok(answer) => Ok(Attempted::Answered(settle::answered(run, key, call, open, &answer, number, room))),
         Err(error) => Ok(Attempted::Failed(Box::new(open), Box::new(error))),

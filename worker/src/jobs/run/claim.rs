@@ -10,6 +10,7 @@ use acm2_domain::stages;
 use acm2_store::runs::{self, AttemptRow, Claimed, Ending, RunRow, TaskOutcome, TaskRow};
 use acm2_store::{StoreError, TenantTx};
 use futures_util::FutureExt;
+use tokio::time::sleep;
 
 use super::held_texts::HeldTexts;
 use super::{deadline_exceeded, poison};
@@ -19,6 +20,9 @@ use crate::jobs::tail;
 
 /// A run of no more tasks begins also where the answers in memory leave no room for another large one: it may become large, but few do.
 const FEW_TASKS: u32 = 16;
+
+/// How often one looks for room until it comes back later.
+const LOOKS_FOR_ROOM: u32 = 5;
 
 /// What became of the wish to work on a run.
 pub(super) enum Claim {
@@ -76,7 +80,7 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
         move |runs| claim_first(Arc::clone(&context), tenant, runs)
     };
     // Where there is no room it is found out first whether it needs any.
-    if context.answer_room.of(tenant).admits(0)
+    if context.answer_room.of(tenant).admits()
         && let Some(started) = context.first_claims.hand_in(tenant, run, together).await?
     {
         return taken(context, tenant, started).await;
@@ -128,16 +132,33 @@ async fn turn_to_read(context: &Context, tenant: TenantId, run: &RunRow) -> Resu
         return Ok(Some(None));
     }
     let room = context.answer_room.of(tenant);
-    let goes_on = run.requested.is_none() && context.clock.now() < run.deadline_at;
+    let goes_on = || run.requested.is_none() && context.clock.now() < run.deadline_at;
+    let patience = context.timing.claim_retry;
+    // Whoever finds no room keeps a worker's place for a while: else a long queue of such runs would be turned over all the time.
+    let pause = || sleep(patience / LOOKS_FOR_ROOM);
     if run.tasks_completed + run.tasks_failed == 0 {
-        let is_let_in = !goes_on || run.tasks_expected <= FEW_TASKS || room.admits(0);
-        return Ok(is_let_in.then_some(None));
+        for _ in 0..LOOKS_FOR_ROOM {
+            if run.tasks_expected <= FEW_TASKS || !goes_on() || room.admits() {
+                return Ok(Some(None));
+            }
+            pause().await;
+        }
+        return Ok(None);
     }
-    let turn = room.turn().await;
     let tx = context.store.tenant(tenant).begin().await?;
     let bytes = runs::measure_run(&tx, run.id).await?;
     drop(tx);
-    Ok((!goes_on || room.admits(bytes)).then_some(Some(turn)))
+    for _ in 0..LOOKS_FOR_ROOM {
+        if !goes_on() || room.admits_again(bytes, 3 * patience) {
+            let turn = room.turn().await;
+            // Another may have come before.
+            if !goes_on() || room.admits_again(bytes, 3 * patience) {
+                return Ok(Some(Some(turn)));
+            }
+        }
+        pause().await;
+    }
+    Ok(None)
 }
 
 /// Whether the run may be taken from its holder, and if so, whether the holder died over it: then it is this process, which has

@@ -66,7 +66,7 @@ impl HeldTexts {
         None
     }
 
-    /// Counts a text that no call brought.
+    /// Counts a text that no call of this claim brought.
     pub(super) fn add_uncalled(&self, text: &str) {
         if self.are_read {
             self.in_process.add(text.len() as u64);

@@ -61,7 +61,7 @@ pub(super) async fn find_and_use(
     call: &Call,
 ) -> Result<Option<Result<TaskAnswer, TaskFailure>>, Trouble> {
     let context = &run.context;
-    context
+    let used = context
         .stored(|tried| {
             async move {
                 let now = context.clock.now();
@@ -123,7 +123,11 @@ pub(super) async fn find_and_use(
             }
             .boxed()
         })
-        .await
+        .await?;
+    if let Some(Ok(answer)) = &used {
+        run.held.add_uncalled(&answer.text);
+    }
+    Ok(used)
 }
 
 fn told(outcome: TaskOutcome) -> Result<TaskAnswer, TaskFailure> {
