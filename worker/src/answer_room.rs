@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use acm2_domain::ids::TenantId;
+use acm2_domain::ids::{RunId, TenantId};
 use tokio::sync::OwnedMutexGuard;
 
 /// The room of this process.
@@ -48,8 +48,10 @@ struct Books {
 #[derive(Debug, Default)]
 struct Tenancy {
     runs: HashMap<u64, Holding>,
-    /// What the last run brings that came back in vain, and until when it is waited for: new ones leave it that much.
-    awaited: Option<(u64, Instant)>,
+    /// The run that came back in vain and what it brings, which the others leave it, until it comes in or no longer comes.
+    awaited: Option<(RunId, u64, Instant)>,
+    /// When the next one that finds no room comes again.
+    next_turn: Option<Instant>,
 }
 
 /// What one run holds.
@@ -124,25 +126,41 @@ impl TenantRoom {
     /// has no large run.
     pub(crate) fn admits(&self) -> bool {
         let books = self.books();
-        let Some(Tenancy { runs, awaited }) = books.tenants.get(&self.id) else { return true };
-        let awaited = awaited.filter(|(_, until)| Instant::now() < *until).map_or(0, |(bytes, _)| bytes);
-        let with_it = |held: u64| (held.saturating_mul(4) / 3).max(held.saturating_add(awaited));
-        !self.has_large(runs) || !self.bounds.are_passed(with_it(Sum::of(runs).held), with_it(books.all.held))
+        let Some(Tenancy { runs, awaited, .. }) = books.tenants.get(&self.id) else { return true };
+        let is_awaited = awaited.is_some_and(|(_, _, until)| Instant::now() < until);
+        let more = |held: u64| held.saturating_mul(4) / 3;
+        let are_passed = self.bounds.are_passed(more(Sum::of(runs).held), more(books.all.held));
+        !self.has_large(runs) || !(is_awaited || are_passed)
     }
 
     /// Whether a run may come back that brings so many bytes: where there is room for them beside what is held, where they are few, and
-    /// where the tenant has no large run. If not, new ones leave it that room for so long.
-    pub(crate) fn admits_again(&self, bytes: u64, patience: Duration) -> bool {
+    /// where the tenant has no large run. If not, the others leave it that room for so long.
+    pub(crate) fn admits_again(&self, run: RunId, bytes: u64, patience: Duration) -> bool {
         let mut books = self.books();
         let all = books.all.held;
-        let Some(Tenancy { runs, awaited }) = books.tenants.get_mut(&self.id) else { return true };
+        let Some(Tenancy { runs, awaited, .. }) = books.tenants.get_mut(&self.id) else { return true };
         if bytes <= self.bounds.little {
             return true;
         }
-        let held = Sum::of(runs).held.saturating_add(bytes);
-        let is_let_in = !self.has_large(runs) || !self.bounds.are_passed(held, all.saturating_add(bytes));
-        *awaited = (!is_let_in).then(|| (bytes, Instant::now() + patience));
+        let now = Instant::now();
+        let other = awaited.filter(|(awaited, _, until)| *awaited != run && now < *until);
+        let with_it = |held: u64| held.saturating_add(bytes).saturating_add(other.map_or(0, |(_, bytes, _)| bytes));
+        let is_let_in = !self.has_large(runs) || !self.bounds.are_passed(with_it(Sum::of(runs).held), with_it(all));
+        if other.is_none() {
+            *awaited = (!is_let_in).then(|| (run, bytes, now + patience));
+        }
         is_let_in
+    }
+
+    /// After how long one that found no room comes again: one after the other, so that a long queue of such runs is not turned over all
+    /// the time; between so long and sixty times that.
+    pub(crate) fn next_turn(&self, least: Duration) -> Duration {
+        let mut books = self.books();
+        let Some(tenancy) = books.tenants.get_mut(&self.id) else { return least };
+        let now = Instant::now();
+        let turn = tenancy.next_turn.map_or(now + least, |turn| turn.clamp(now + least, now + 60 * least));
+        tenancy.next_turn = Some(turn + least / 100);
+        turn - now
     }
 
     fn has_large(&self, runs: &HashMap<u64, Holding>) -> bool {
@@ -258,15 +276,17 @@ mod tests {
         assert!(!large.is_to_go() && other.is_to_go() && !tenant.admits());
         drop(other);
         assert!(tenant.admits());
-        assert!(!tenant.admits_again(205, LONG), "one that comes back must have room for all that it brings");
-        assert!(!tenant.admits(), "which the new ones leave it");
-        assert!(tenant.admits_again(204, LONG) && tenant.admits() && !tenant.admits_again(205, Duration::ZERO));
-        assert!(tenant.admits() && tenant.admits_again(8, LONG));
+        let [back, another] = [(); 2].map(|()| RunId::generate());
+        assert!(!tenant.admits_again(back, 205, LONG), "one that comes back must have room for all that it brings");
+        assert!(!tenant.admits() && !tenant.admits_again(another, 9, LONG), "which the others leave it");
+        assert!(tenant.admits_again(another, 8, LONG), "but for one that brings little");
+        assert!(tenant.admits_again(back, 204, LONG) && tenant.admits() && tenant.admits_again(another, 9, LONG));
+        assert!(!tenant.admits_again(back, 205, Duration::ZERO) && tenant.admits(), "it is no longer waited for");
         // Beside little ones it is the last that could go.
         large.add(400);
-        assert!(!large.is_to_go() && !tenant.admits() && tenant.admits_again(8, LONG));
+        assert!(!large.is_to_go() && !tenant.admits());
         drop(large);
-        assert!(tenant.admits() && tenant.admits_again(700, LONG));
+        assert!(tenant.admits() && tenant.admits_again(back, 700, LONG));
         drop(little);
         assert!(is_empty(&room));
     }
@@ -288,6 +308,18 @@ mod tests {
         drop((first, second, third));
         let _other = room.of(TenantId::generate());
         assert_eq!(room.tenants.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn those_who_find_no_room_come_again_one_after_the_other() {
+        let room = AnswerRoom::new(ALL, 64);
+        let tenant = room.of(TenantId::generate());
+        assert_eq!(tenant.next_turn(LONG), LONG);
+        let _large = run(&tenant, 600);
+        let turns: Vec<Duration> = (0..10_000).map(|_| tenant.next_turn(LONG)).collect();
+        assert_eq!(turns[0], LONG);
+        assert!(turns[100] > LONG + LONG * 9 / 10 && turns[100] <= 2 * LONG, "{:?}", turns[100]);
+        assert!(turns.iter().all(|turn| (LONG..=60 * LONG).contains(turn)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use acm2_domain::call::ErrorClass;
 use acm2_domain::ids::{DeliveryId, JobId, RunId, TenantId};
@@ -10,7 +11,6 @@ use acm2_domain::stages;
 use acm2_store::runs::{self, AttemptRow, Claimed, Ending, RunRow, TaskOutcome, TaskRow};
 use acm2_store::{StoreError, TenantTx};
 use futures_util::FutureExt;
-use tokio::time::sleep;
 
 use super::held_texts::HeldTexts;
 use super::{deadline_exceeded, poison};
@@ -20,9 +20,6 @@ use crate::jobs::tail;
 
 /// A run of no more tasks begins also where the answers in memory leave no room for another large one: it may become large, but few do.
 const FEW_TASKS: u32 = 16;
-
-/// How often one looks for room until it comes back later.
-const LOOKS_FOR_ROOM: u32 = 5;
 
 /// What became of the wish to work on a run.
 pub(super) enum Claim {
@@ -36,6 +33,8 @@ pub(super) enum Claim {
     Paused(JobId),
     /// A live worker has it, or may have.
     Held,
+    /// There is no room for its answers now; perhaps after this time.
+    NoRoom(Duration),
 }
 
 /// A run that was claimed.
@@ -91,7 +90,10 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
         RunStatus::Queued => {
             // No transaction is held open while others read.
             drop(tx);
-            let Some(_turn) = turn_to_read(context, tenant, &seen).await? else { return Ok(Claim::Held) };
+            let _turn = match turn_to_read(context, tenant, &seen).await? {
+                Ok(turn) => turn,
+                Err(wait) => return Ok(Claim::NoRoom(wait)),
+            };
             let tx = context.store.tenant(tenant).begin().await?;
             take(context, tenant, tx, &seen, false).await
         }
@@ -103,8 +105,14 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
             if last_claim.is_some_and(|at| context.clock.now() < at + poison::hold(&seen, &context.timing)) {
                 return Ok(Claim::Held);
             }
-            // The turn may take long; after it the holder must be dead still.
-            let Some(_turn) = turn_to_read(context, tenant, &seen).await? else { return Ok(Claim::Held) };
+            if may_take_over(context, &seen).await?.is_none() {
+                return Ok(Claim::Held);
+            }
+            let _turn = match turn_to_read(context, tenant, &seen).await? {
+                Ok(turn) => turn,
+                Err(wait) => return Ok(Claim::NoRoom(wait)),
+            };
+            // The turn may have taken long: the holder must be dead still.
             let Some(theft) = may_take_over(context, &seen).await? else { return Ok(Claim::Held) };
             let tx = context.store.tenant(tenant).begin().await?;
             take(context, tenant, tx, &seen, theft).await
@@ -125,40 +133,29 @@ pub(super) async fn claim(context: &Arc<Context>, tenant: TenantId, run: RunId) 
     }
 }
 
-/// The turn to read what earlier claims left of a run, where there is any that is read; `None` where there is no room for its answers
-/// now. What is to be ended or given back at once needs none for long, and what has few tasks does not need much.
-async fn turn_to_read(context: &Context, tenant: TenantId, run: &RunRow) -> Result<Option<Option<Turn>>, StoreError> {
+/// The turn to read what earlier claims left of a run, where there is any that is read. Where there is no room for its answers now,
+/// when it may come again. What is to be ended or given back at once needs none for long, and what has few tasks does not need much.
+async fn turn_to_read(
+    context: &Context,
+    tenant: TenantId,
+    run: &RunRow,
+) -> Result<Result<Option<Turn>, Duration>, StoreError> {
     if run.spec.has_answers_alone() {
-        return Ok(Some(None));
+        return Ok(Ok(None));
     }
     let room = context.answer_room.of(tenant);
     let goes_on = || run.requested.is_none() && context.clock.now() < run.deadline_at;
-    let patience = context.timing.claim_retry;
-    // Whoever finds no room keeps a worker's place for a while: else a long queue of such runs would be turned over all the time.
-    let pause = || sleep(patience / LOOKS_FOR_ROOM);
+    let retry = context.timing.claim_retry;
     if run.tasks_completed + run.tasks_failed == 0 {
-        for _ in 0..LOOKS_FOR_ROOM {
-            if run.tasks_expected <= FEW_TASKS || !goes_on() || room.admits() {
-                return Ok(Some(None));
-            }
-            pause().await;
-        }
-        return Ok(None);
+        let is_let_in = run.tasks_expected <= FEW_TASKS || !goes_on() || room.admits();
+        return Ok(if is_let_in { Ok(None) } else { Err(room.next_turn(retry)) });
     }
+    let turn = room.turn().await;
     let tx = context.store.tenant(tenant).begin().await?;
     let bytes = runs::measure_run(&tx, run.id).await?;
     drop(tx);
-    for _ in 0..LOOKS_FOR_ROOM {
-        if !goes_on() || room.admits_again(bytes, 3 * patience) {
-            let turn = room.turn().await;
-            // Another may have come before.
-            if !goes_on() || room.admits_again(bytes, 3 * patience) {
-                return Ok(Some(Some(turn)));
-            }
-        }
-        pause().await;
-    }
-    Ok(None)
+    let is_let_in = !goes_on() || room.admits_again(run.id, bytes, 3 * retry);
+    Ok(if is_let_in { Ok(Some(turn)) } else { Err(retry) })
 }
 
 /// Whether the run may be taken from its holder, and if so, whether the holder died over it: then it is this process, which has

@@ -66,9 +66,17 @@ impl HeldTexts {
         None
     }
 
-    /// Counts a text that no call of this claim brought.
+    /// Counts a text that no call brought.
     pub(super) fn add_uncalled(&self, text: &str) {
         if self.are_read {
+            self.in_process.add(text.len() as u64);
+        }
+    }
+
+    /// Counts an answer that came late to an earlier claim: there is room for it, for it is paid for.
+    pub(super) fn add_late(&self, text: &str) {
+        if self.are_read {
+            self.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
             self.in_process.add(text.len() as u64);
         }
     }

@@ -125,7 +125,7 @@ pub(super) async fn find_and_use(
         })
         .await?;
     if let Some(Ok(answer)) = &used {
-        run.held.add_uncalled(&answer.text);
+        run.held.add_late(&answer.text);
     }
     Ok(used)
 }

@@ -71,6 +71,7 @@ pub(super) async fn work(context: Arc<Context>, job: Job, run: RunId, held: Held
         Ok(Claim::Missing) | Err(StoreError::NotFound(_)) => return missing(&context, job, run).await,
         Ok(Claim::Paused(run_job)) => return park(&context, job.id, run_job).await,
         Ok(Claim::Held) => return again,
+        Ok(Claim::NoRoom(wait)) => return Outcome::GiveBack(wait),
         Err(error) => {
             tracing::warn!(%error, run.id = %run, tenant.id = %job.tenant, "the run could not be claimed");
             return again;
